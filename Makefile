@@ -1,0 +1,77 @@
+# `make` lists what can be asked for. The work itself is in lib/: `python -m lib --help` offers the same without make.
+
+.PHONY: help report train data test lint format lab tensorboard bench setup lock clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+export VENV
+
+BRIEF ?=
+PROFILE ?=
+DATA ?=
+EXPERIMENT ?=
+SEED ?=
+PORT ?=
+GPU ?=
+RUNS ?=
+
+# A misspelt variable would be ignored without a word, and the default be run instead.
+KNOWN := BRIEF PROFILE DATA EXPERIMENT SEED PORT GPU RUNS PYTHON VENV SHELL MAKEFLAGS
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
+WRONG := $(filter-out $(KNOWN),$(GIVEN))
+ifneq ($(strip $(WRONG)),)
+$(error Unknown variable $(WRONG). Variables: BRIEF PROFILE DATA EXPERIMENT SEED PORT GPU RUNS PYTHON VENV)
+endif
+
+LIB = $(PYTHON) -m lib
+brief = $(if $(BRIEF),--brief "$(BRIEF)")
+profile = $(if $(PROFILE),--profile "$(PROFILE)")
+data = $(if $(DATA),--data "$(DATA)")
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  Options: BRIEF=demo PROFILE=smoke|quick|full DATA=folder/of/images VENV=none PYTHON=python3.12'
+	@echo '  Examples: make report BRIEF=caltech101 PROFILE=quick'
+	@echo '            make report BRIEF=folder DATA=path/to/images'
+
+report: ## Make a whole report, reports/<brief>/index.html [BRIEF= PROFILE= DATA=]
+	@$(LIB) report $(brief) $(profile) $(data)
+
+test: ## Check everything: style, tests, every notebook
+	@$(LIB) test
+
+lint: ## Check style and format
+	@$(LIB) lint
+
+format: ## Mend style and format
+	@$(LIB) lint --fix
+
+lab: ## Open the notebooks in JupyterLab
+	@$(LIB) lab
+
+tensorboard: ## Show a brief's runs in TensorBoard [BRIEF= PORT=]
+	@$(LIB) tensorboard $(brief) $(if $(PORT),--port "$(PORT)")
+
+data: ## Get and check a brief's images [BRIEF= DATA=]
+	@$(LIB) data $(brief) $(data)
+
+train: ## Train one experiment, or continue it [BRIEF= EXPERIMENT= PROFILE= SEED= DATA=]
+	@$(LIB) train $(brief) $(profile) $(data) $(if $(EXPERIMENT),--experiment "$(EXPERIMENT)") $(if $(SEED),--seed "$(SEED)")
+
+bench: ## Measure the input pipeline beside Keras' own
+	@$(LIB) bench
+
+setup: ## Make the environment now; GPU=1 adds the CUDA libraries, GPU=0 drops them
+	@$(LIB) setup $(if $(GPU),$(if $(filter 0 no,$(GPU)),--no-gpu,--gpu))
+
+LOCKED = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+lock: ## Lock the versions of requirements.in anew, with hashes (needs uv)
+	@command -v uv > /dev/null || { echo 'error: make lock needs uv on PATH' >&2; exit 2; }
+	$(LOCKED) --output-file requirements.txt requirements.in
+	$(LOCKED) --constraint requirements.txt --output-file requirements-gpu.txt requirements-gpu.in
+
+clean: ## Delete caches and report pages, never data/raw; RUNS=1 deletes trained runs too
+	@$(LIB) clean $(if $(RUNS),--runs)

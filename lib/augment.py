@@ -1,0 +1,167 @@
+"""Random changes to a batch of training images, each a pure function of the batch and a seed.
+
+Flip, rotation, shift, zoom, aspect and shear are drawn per image and applied together in one warp, so each
+pixel is interpolated once. Pixels that come from outside the image are filled by reflection.
+"""
+
+import math
+
+import tensorflow as tf
+
+from lib.config import Augment
+
+GREY = 127.5
+
+
+def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_classes: int, seed: tf.Tensor):
+    """Apply every change that `config` switches on to one batch.
+
+    Args:
+        images: (B, H, W, 3) uint8 or float in [0, 255].
+        labels: (B,) int class numbers.
+        config: which changes, and how strong.
+        num_classes: number of classes, for the label rows of mixed images.
+        seed: (2,) int; the same seed gives the same batch.
+
+    Returns:
+        images (B, H, W, 3) float32 in [0, 255] and labels: (B,) int as given, or (B, num_classes) float32 rows that
+        sum to one where `config.mixes`.
+    """
+    seeds = tf.unstack(tf.random.split(tf.convert_to_tensor(seed, tf.int32), 5))
+    if config.flip or config.rotation or config.shift or config.zoom or config.aspect or config.shear:
+        transforms = random_transforms(tf.shape(images)[0], config=config, sides=tf.shape(images)[1:3], seed=seeds[0])
+        images = warp(images, transforms)
+    images = tf.cast(images, tf.float32)
+    if config.colour:
+        images = jitter_colour(images, strength=config.colour, seed=seeds[1])
+    if config.erase:
+        images = erase(images, probability=config.erase, seed=seeds[2])
+    if config.mixes:
+        rows = tf.one_hot(labels, num_classes)
+        chance = tf.random.stateless_uniform((tf.shape(images)[0],), seeds[3])
+        images, labels = mix(images, rows, config=config, chance=chance, seed=seeds[4])
+    return images, labels
+
+
+def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw one affine map per image.
+
+    Args:
+        count: number of images.
+        config: the ranges.
+        sides: (2,) height and width in pixels.
+        seed: (2,) int.
+
+    Returns:
+        (count, 8) float32 rows for `warp`: output pixel (x, y) reads from (a x + b y + c, d x + e y + f).
+    """
+    draw = tf.unstack(tf.random.stateless_uniform((7, count), seed, -1.0, 1.0))
+    mirror = tf.where(draw[0] < 0, -1.0, 1.0) if config.flip else tf.ones_like(draw[0])
+    angle = draw[1] * math.radians(config.rotation)
+    slant = tf.tan(draw[2] * math.radians(config.shear))
+    zoom = tf.exp(-draw[3] * math.log1p(config.zoom))  # reading from closer together enlarges
+    stretch = tf.exp(0.5 * draw[4] * math.log1p(config.aspect))
+    a, b = mirror * zoom * stretch * tf.cos(angle), zoom * stretch * (slant * tf.cos(angle) - tf.sin(angle))
+    d, e = mirror * zoom / stretch * tf.sin(angle), zoom / stretch * (slant * tf.sin(angle) + tf.cos(angle))
+    height, width = tf.unstack(tf.cast(sides, tf.float32))
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    c = centre_x - a * centre_x - b * centre_y + draw[5] * config.shift * width
+    f = centre_y - d * centre_x - e * centre_y + draw[6] * config.shift * height
+    zero = tf.zeros_like(a)
+    return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
+
+
+def warp(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+    """Move the pixels of a batch by one affine map per image, bilinear, reflected at the border.
+
+    Args:
+        images: (B, H, W, C), any number type.
+        transforms: (B, 8) float32 rows of `random_transforms`.
+
+    Returns:
+        (B, H, W, C) float32.
+    """
+    warped = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(images, tf.float32),
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    return tf.ensure_shape(warped, images.shape)
+
+
+def jitter_colour(images: tf.Tensor, *, strength: float, seed: tf.Tensor) -> tf.Tensor:
+    """Change brightness, contrast and saturation per image by up to `strength`, clipped to [0, 255].
+
+    Args:
+        images: (B, H, W, 3) float32 in [0, 255].
+        strength: in [0, 1]; 0.3 scales contrast and saturation by 0.7 to 1.3, brightness by up to 0.15 of the range.
+        seed: (2,) int.
+    """
+    draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, -strength, strength)
+    brightness, contrast, saturation = tf.unstack(draw)
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
+    images = grey + (images - grey) * (1 + saturation)
+    images = mean + (images - mean) * (1 + contrast) + brightness * GREY
+    return tf.clip_by_value(images, 0.0, 255.0)
+
+
+def random_boxes(images: tf.Tensor, area: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
+    """One random rectangle per image, cut off at the border.
+
+    Args:
+        images: (B, H, W, C); only the shape is used.
+        area: (B,) float fraction of the image that the uncut square covers.
+        seed: (2,) int.
+
+    Returns:
+        (B, H, W, 1) float32, 1 inside the rectangle.
+    """
+    count, height, width = tf.unstack(tf.shape(images)[:3])
+    centre = tf.random.stateless_uniform((2, count, 1, 1), seed)
+    half = tf.sqrt(area)[:, None, None] / 2
+    rows = (tf.range(height, dtype=tf.float32)[None, :, None] + 0.5) / tf.cast(height, tf.float32)
+    columns = (tf.range(width, dtype=tf.float32)[None, None, :] + 0.5) / tf.cast(width, tf.float32)
+    inside = (tf.abs(rows - centre[0]) < half) & (tf.abs(columns - centre[1]) < half)
+    return tf.cast(inside, tf.float32)[..., None]
+
+
+def erase(images: tf.Tensor, *, probability: float, seed: tf.Tensor) -> tf.Tensor:
+    """Fill a rectangle of 5 to 25 % of the image with grey, with the given probability (Zhong et al. 2017).
+
+    Args:
+        images: (B, H, W, 3) float32 in [0, 255].
+        probability: in [0, 1], per image.
+        seed: (2,) int.
+    """
+    where, place = tf.unstack(tf.random.split(seed, 2))
+    draw = tf.random.stateless_uniform((2, tf.shape(images)[0]), where)
+    area = tf.where(draw[0] < probability, 0.05 + 0.2 * draw[1], 0.0)
+    box = random_boxes(images, area, seed=place)
+    return images * (1 - box) + GREY * box
+
+
+def mix(images: tf.Tensor, rows: tf.Tensor, *, config: Augment, chance: tf.Tensor, seed: tf.Tensor):
+    """Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) with the batch in reverse order, both with Beta(1, 1).
+
+    Args:
+        images: (B, H, W, 3) float32 in [0, 255].
+        rows: (B, num_classes) float32 class weights.
+        config: the shares of images that are blended (`mixup`) and pasted into (`cutmix`).
+        chance: (B,) float in [0, 1): below `mixup` an image is blended, above `1 - cutmix` it is pasted into.
+        seed: (2,) int.
+
+    Returns:
+        The mixed images, and rows weighted by the share of pixels that each image really gave.
+    """
+    where, place = tf.unstack(tf.random.split(seed, 2))
+    share = tf.random.stateless_uniform((tf.shape(images)[0],), where)
+    area = tf.where(chance > 1 - config.cutmix, share, 0.0)
+    weight = random_boxes(images, area, seed=place)
+    weight = tf.where((chance < config.mixup)[:, None, None, None], share[:, None, None, None], weight)
+    images = images + (images[::-1] - images) * weight
+    given = tf.reduce_mean(weight, axis=(1, 2))
+    return images, rows + (rows[::-1] - rows) * given

@@ -1,0 +1,63 @@
+"""Caltech-256 from scratch: which choices buy accuracy, and how far a network without pretraining can go."""
+
+from lib.config import Augment, Brief, Experiment, Model, Profile, Split, Training
+
+BASELINE = Experiment(
+    why="How far does the naive start get: three convolutions with pooling and one hidden layer?",
+    model=Model("simple_cnn", filters=(32, 64, 128), blocks=(1, 1, 1)),
+    training=Training(epochs=6, learning_rate=0.02),
+    image_size=32,
+)
+NORMALISED = BASELINE.vary(
+    "Does batch normalisation train faster and better than the naive start?",
+    model={"batch_norm": True},
+    training={"learning_rate": 0.05},
+)
+AUGMENT = Augment(flip=True, rotation=10, shift=0.1, zoom=0.25, aspect=0.15)
+
+BRIEF = Brief(
+    name="caltech256",
+    title="Caltech-256 from scratch",
+    question="Which choices of model, input and training buy accuracy when no pretrained weights are allowed?",
+    dataset="caltech256",
+    asked_accuracy=0.40,
+    baseline="baseline",
+    best="best",
+    experiments={
+        "softmax": BASELINE.vary(
+            "What do the pixels give without any hidden layer?",
+            model={"name": "softmax"},
+            training={"learning_rate": 0.002},
+        ),
+        "baseline": BASELINE,
+        "batch_norm": NORMALISED,
+        "dropout": NORMALISED.vary("Does dropout close the gap between train and val?", model={"dropout": 0.5}),
+        "augment": NORMALISED.vary("Do flips, small turns, shifts and zooms help more than dropout?", augment=AUGMENT),
+        "wide": NORMALISED.vary("Is the money better spent on width?", model={"filters": (64, 128, 256)}),
+        "deep": NORMALISED.vary("Or on depth?", model={"blocks": (2, 2, 2)}),
+        "batch_256": NORMALISED.vary("Does a four times larger batch cost accuracy?", training={"batch_size": 256}),
+        "pixels_64": NORMALISED.vary("Do the objects need more than 32 pixels?", image_size=64),
+        "residual": NORMALISED.vary(
+            "Do shortcuts and global pooling beat a flat stack?",
+            model={"name": "residual", "filters": (32, 64, 128), "blocks": (1, 1, 1), "stem_stride": 2},
+            image_size=64,
+        ),
+        "best": Experiment(
+            why="How far do all lessons together go?",
+            model=Model(
+                "residual", filters=(96, 192, 384), blocks=(2, 2, 2), stem_stride=4, batch_norm=True, dropout=0.2
+            ),
+            training=Training(epochs=60, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
+            augment=AUGMENT.replace(zoom=0.4, cutmix=0.5),
+            image_size=64,
+            mirror_average=True,
+        ),
+    },
+    # val only chooses between models: every image it holds is one that none of them can learn from.
+    split=Split(test=0.1, val=0.06),
+    profiles={
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "quick": Profile(seeds=3, minutes=80),
+        "full": Profile(epochs=2.0, seeds=5, minutes=1440),
+    },
+)

@@ -1,0 +1,277 @@
+"""The words of an experiment: frozen dataclasses that refuse unknown fields, wrong types and impossible values."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PROFILES = ("smoke", "quick", "full")
+
+
+def _matches(value: object, annotation: object) -> bool:
+    """Whether a value has the annotated type; an int passes for a float, a bool never passes for a number."""
+    origin = typing.get_origin(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return any(_matches(value, option) for option in typing.get_args(annotation))
+    if origin is tuple:
+        options = typing.get_args(annotation)
+        if not isinstance(value, tuple):
+            return False
+        if len(options) == 2 and options[1] is Ellipsis:
+            return all(_matches(item, options[0]) for item in value)
+        return len(value) == len(options) and all(map(_matches, value, options))
+    if origin is not None:
+        return isinstance(value, origin)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+class Config:
+    """Base of every config: checks each field's type, then the class's own `rules`."""
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if not _matches(value, hints[spec.name]):
+                kind = getattr(spec.type, "__name__", spec.type)
+                raise ValueError(
+                    f"{type(self).__name__}.{spec.name} must be of type {kind}. "
+                    f"Received: {value!r} ({type(value).__name__})"
+                )
+        for rule, holds in self.rules().items():
+            if not holds:
+                raise ValueError(f"{type(self).__name__}: {rule}. Received: {self}")
+
+    def rules(self) -> dict[str, bool]:
+        """Sentences that must hold, each with whether it does."""
+        return {}
+
+    def replace(self, **changes) -> typing.Self:
+        """A copy with some fields changed.
+
+        Raises:
+            ValueError: if a field does not exist; the message lists the ones that do.
+        """
+        known = [spec.name for spec in dataclasses.fields(self)]
+        unknown = sorted(set(changes) - set(known))
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no field {', '.join(unknown)}. Fields: {', '.join(known)}")
+        return dataclasses.replace(self, **changes)
+
+    def flat(self) -> dict[str, object]:
+        """All settings as one flat dict with dotted names, e.g. `{"model.dropout": 0.2}`."""
+        flat = {}
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, Config):
+                flat |= {f"{spec.name}.{name}": leaf for name, leaf in value.flat().items()}
+            else:
+                flat[spec.name] = value
+        return flat
+
+
+@dataclass(frozen=True)
+class Augment(Config):
+    """Random changes to training images; zero or False switches one off.
+
+    The geometric ones (flip to shear) are drawn per image and applied in one warp.
+    """
+
+    flip: bool = False  # mirror left and right with probability 1/2
+    rotation: float = 0.0  # degrees, uniform in [-rotation, rotation]
+    shift: float = 0.0  # fraction of the side, uniform in [-shift, shift], each axis
+    zoom: float = 0.0  # scale is log-uniform in [1 / (1 + zoom), 1 + zoom]
+    aspect: float = 0.0  # width to height is stretched log-uniformly in [1 / (1 + aspect), 1 + aspect]
+    shear: float = 0.0  # degrees, uniform in [-shear, shear]
+    colour: float = 0.0  # strength of brightness, contrast and saturation jitter, in [0, 1]
+    erase: float = 0.0  # probability that a random rectangle is filled with grey
+    mixup: float = 0.0  # probability that an image is blended with another one
+    cutmix: float = 0.0  # probability that a rectangle is pasted from another image
+
+    def rules(self) -> dict[str, bool]:
+        chances = (self.colour, self.erase, self.mixup, self.cutmix)
+        return {
+            "colour, erase, mixup and cutmix lie in [0, 1]": all(0 <= chance <= 1 for chance in chances),
+            "mixup and cutmix together are at most 1": self.mixup + self.cutmix <= 1,
+            "rotation lies in [0, 180], shear in [0, 60]": 0 <= self.rotation <= 180 and 0 <= self.shear <= 60,
+            "shift lies in [0, 0.5]": 0 <= self.shift <= 0.5,
+            "zoom and aspect are not negative": self.zoom >= 0 and self.aspect >= 0,
+        }
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become rows of class weights."""
+        return self.mixup + self.cutmix > 0
+
+
+@dataclass(frozen=True)
+class Model(Config):
+    """What `models.build_model` builds."""
+
+    name: str = "simple_cnn"  # softmax, simple_cnn, conv_blocks, residual
+    filters: tuple[int, ...] = (16, 32, 64)  # one entry a stage
+    blocks: tuple[int, ...] = (1, 1, 1)  # blocks (or convolutions) per stage
+    stem_stride: int = 1  # strides of the first convolution
+    batch_norm: bool = False
+    dropout: float = 0.0  # before the classifier, and between the stages of conv_blocks
+    squeeze_excite: bool = False
+    stochastic_depth: float = 0.0  # chance that the last residual branch is skipped; earlier ones less
+    preactivation: bool = False  # residual: norm and ReLU before each convolution (He et al. 2016b)
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "filters and blocks have one entry a stage": len(self.filters) == len(self.blocks),
+            "filters and blocks are positive": all(n > 0 for n in (*self.filters, *self.blocks)),
+            "stem_stride is 1, 2 or 4": self.stem_stride in (1, 2, 4),
+            "dropout and stochastic_depth lie in [0, 1)": 0 <= self.dropout < 1 and 0 <= self.stochastic_depth < 1,
+        }
+
+
+@dataclass(frozen=True)
+class Training(Config):
+    """How one experiment is fitted."""
+
+    epochs: int = 20  # of the full profile; the others scale it
+    batch_size: int = 64
+    optimizer: str = "sgd"  # sgd (Nesterov momentum 0.9) or adamw
+    learning_rate: float = 0.05  # the highest of the schedule
+    schedule: str = "one_cycle"  # constant, cosine, one_cycle, plateau
+    weight_decay: float = 0.0  # decoupled, applied to kernels only
+    label_smoothing: float = 0.0
+    ema: float = 0.0  # decay of the averaged weights per step; 0 keeps the raw weights
+    clip_norm: float = 0.0  # largest global gradient norm; 0 does not clip
+    early_stopping: str = "none"  # none, loss (val), smoothed (running mean of three val losses)
+    patience: int = 5  # epochs without a better loss before the plateau schedule or early stopping acts
+    sizes: tuple[int, ...] = ()  # image sides of equal shares of the epochs, before the final share at image_size
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "epochs, batch_size and patience are positive": min(self.epochs, self.batch_size, self.patience) > 0,
+            "learning_rate is positive": self.learning_rate > 0,
+            "optimizer is sgd or adamw": self.optimizer in ("sgd", "adamw"),
+            "schedule is constant, cosine, one_cycle or plateau": self.schedule
+            in ("constant", "cosine", "one_cycle", "plateau"),
+            "early_stopping is none, loss or smoothed": self.early_stopping in ("none", "loss", "smoothed"),
+            "label_smoothing and ema lie in [0, 1)": 0 <= self.label_smoothing < 1 and 0 <= self.ema < 1,
+            "weight_decay and clip_norm are not negative": self.weight_decay >= 0 and self.clip_norm >= 0,
+        }
+
+
+@dataclass(frozen=True)
+class Experiment(Config):
+    """One question put to the data: a model, an input size, augmentation and a way of training."""
+
+    why: str
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    augment: Augment = field(default_factory=Augment)
+    image_size: int = 32  # pixels, square
+    resize: str = "stretch"  # stretch, crop (centre), pad (black)
+    mirror_average: bool = False  # final predictions average each image and its mirror image
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "why says what the experiment asks": bool(self.why.strip()),
+            "image_size is at least 8": self.image_size >= 8,
+            "resize is stretch, crop or pad": self.resize in ("stretch", "crop", "pad"),
+            "training.sizes needs a model that pools globally: conv_blocks or residual": not self.training.sizes
+            or self.model.name in ("conv_blocks", "residual"),
+        }
+
+    def vary(self, why: str, **changes) -> "Experiment":
+        """The same experiment with some settings changed.
+
+        Args:
+            why: the question the change answers, one line.
+            **changes: `model=`, `training=` or `augment=` with a dict of their fields, or a field of Experiment.
+
+        Raises:
+            ValueError: if a setting does not exist or has a wrong type.
+        """
+        parts = {
+            name: getattr(self, name).replace(**change) if isinstance(change, Mapping) else change
+            for name, change in changes.items()
+            if hasattr(self, name) or self.replace(**{name: change})
+        }
+        return self.replace(why=why, **parts)
+
+
+@dataclass(frozen=True)
+class Profile(Config):
+    """How large a brief runs. It only scales: images, epochs, widths, seeds; never which code runs."""
+
+    images_per_class: int | None = None  # None takes all
+    epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
+    filters: float = 1.0  # factor on Model.filters
+    seeds: int = 1  # seeds of each experiment of the ladder
+    minutes: float = 60.0  # experiments not started by then are left out, and said to be
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
+            "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
+            "seeds is positive": self.seeds > 0,
+        }
+
+    def scale(self, experiment: Experiment) -> Experiment:
+        """The experiment at this profile's size."""
+        training = experiment.training
+        model = experiment.model
+        return experiment.replace(
+            training=training.replace(epochs=max(1, round(training.epochs * self.epochs))),
+            model=model.replace(filters=tuple(max(4, round(n * self.filters)) for n in model.filters)),
+        )
+
+
+@dataclass(frozen=True)
+class Split(Config):
+    """Shares of the images held out, and the seed that draws them."""
+
+    test: float = 0.1
+    val: float = 0.1  # of what is left after test
+    seed: int = 0
+
+    def rules(self) -> dict[str, bool]:
+        return {"test and val lie in (0, 0.5]": 0 < self.test <= 0.5 and 0 < self.val <= 0.5}
+
+
+@dataclass(frozen=True)
+class Brief(Config):
+    """One piece of coursework: its question, its data, its experiments."""
+
+    name: str
+    title: str
+    question: str
+    dataset: str
+    baseline: str  # the experiment that the others are compared with
+    best: str  # the experiment whose test result is reported
+    experiments: dict
+    profiles: dict
+    split: Split = field(default_factory=Split)
+    include_clutter: bool = False  # whether background and clutter folders count as a class
+    notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
+    asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "every experiment is an Experiment": all(isinstance(e, Experiment) for e in self.experiments.values()),
+            "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
+            and all(isinstance(p, Profile) for p in self.profiles.values()),
+            "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),
+        }
+
+    def at(self, profile: str) -> tuple[Profile, dict[str, Experiment]]:
+        """A profile of this brief and its experiments at that size.
+
+        Raises:
+            ValueError: if the profile does not exist; the message lists the ones that do.
+        """
+        if profile not in self.profiles:
+            raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
+        scale = self.profiles[profile].scale
+        return self.profiles[profile], {name: scale(experiment) for name, experiment in self.experiments.items()}

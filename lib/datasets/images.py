@@ -1,0 +1,112 @@
+"""One image file: its bytes decoded, and its pixels as RGB."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lib.datasets.errors import DataError
+
+# Formats with a signature of their own. Left out on purpose: EPS (opening one runs Ghostscript), TGA and other formats
+# without a signature (random bytes pass for them).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+MAX_PIXELS = 64_000_000  # a small file can claim any size: beyond this it is not decoded
+MAX_BYTES = 256_000_000
+
+
+def read_rgb(path: Path, *, at_least: int | None = None) -> Image.Image:
+    """Read an image file as RGB, whatever its suffix says.
+
+    The first frame is taken, EXIF orientation is left alone, transparent parts lie over black, 16-bit grey keeps its
+    upper 8 bits, CMYK is converted.
+
+    Args:
+        path: the file.
+        at_least: pixels a side that suffice: a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where both sides
+            stay at least that long, which is faster. None decodes it at its full size.
+
+    Returns:
+        A decoded Pillow image of mode RGB.
+
+    Raises:
+        DataError: if the file is missing or is no image that can be decoded; the message names it.
+    """
+    try:
+        return to_rgb(decode(read_bytes(path), at_least=at_least))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        DataError: if it cannot be read, or is too large to be an image.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"larger than {MAX_BYTES / 1e6:.0f} MB")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
+
+
+def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
+    """Decode every pixel of the first frame: `verify()` would let a file through that is cut in half.
+
+    Args:
+        data: the bytes of an image file.
+        at_least: see `read_rgb`.
+
+    Returns:
+        The decoded Pillow image, in the file's own mode.
+
+    Raises:
+        DataError: the reason why it is not a usable image, without the file's name.
+    """
+    if not data:
+        raise DataError("zero bytes")
+    Image.init()
+    try:
+        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
+        if image.width * image.height > MAX_PIXELS:
+            raise DataError(f"too large: {image.width} x {image.height} pixels")
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+    except (DataError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError("not an image, or damaged from its first bytes on") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"too large: more than {MAX_PIXELS:,} pixels") from error
+    except Exception as error:  # on damaged files Pillow raises OSError, SyntaxError, struct.error, IndexError and more
+        raise DataError(f"damaged image: {error}") from error
+    return image
+
+
+def count_channels(image: Image.Image) -> int:
+    """Channels that a file holds: 1 grey, 2 grey + alpha, 3 colour (palettes too), 4 colour + alpha or CMYK."""
+    if image.mode in ("P", "PA"):
+        return 4 if image.has_transparency_data else 3
+    return len(image.getbands())
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a decoded image to mode RGB.
+
+    Raises:
+        DataError: if there is no agreed way to, e.g. for floating-point pixels.
+    """
+    if image.mode.startswith("I"):  # 16-bit grey, which older Pillow versions hold in 32 bits
+        image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise DataError("floating-point pixels, which have no fixed range")
+    try:
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except ValueError as error:
+        raise DataError(f"cannot be converted to RGB from mode {image.mode}") from error

@@ -1,0 +1,37 @@
+"""Pure computing on predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing, no files."""
+
+from lib.evaluation.difficulty import cheap_features, easy_and_hard_classes
+from lib.evaluation.metrics import (
+    accuracy,
+    balanced_accuracy,
+    calibration_error,
+    cross_entropy,
+    macro_f1,
+    reliability_bins,
+    summary,
+    top_k_accuracy,
+)
+from lib.evaluation.mistakes import confused_pairs, confusion_matrix, most_confident, per_class
+from lib.evaluation.predictions import check_predictions
+from lib.evaluation.uncertainty import SeedComparison, bootstrap_interval, compare_seeds
+
+__all__ = [
+    "SeedComparison",
+    "accuracy",
+    "balanced_accuracy",
+    "bootstrap_interval",
+    "calibration_error",
+    "cheap_features",
+    "check_predictions",
+    "compare_seeds",
+    "confused_pairs",
+    "confusion_matrix",
+    "cross_entropy",
+    "easy_and_hard_classes",
+    "macro_f1",
+    "most_confident",
+    "per_class",
+    "reliability_bins",
+    "summary",
+    "top_k_accuracy",
+]

@@ -1,0 +1,116 @@
+"""Which classes are easy and which are hard before any network is trained: cheap features and class means."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.evaluation.predictions import check_labels
+
+CELLS = 8  # the image is described on a grid of 8 x 8 cells
+ORIENTATIONS = 9  # of the gradient, over half a turn (Dalal and Triggs 2005)
+FLAT = 0.02  # keeps cells without edges near zero instead of blowing their noise up
+PIXELS_AT_ONCE = 2**20  # bounds memory: about 100 MB however many images there are
+
+
+def cheap_features(images: np.ndarray) -> np.ndarray:
+    """Colours and edge directions on a grid of 8 x 8 cells, without any learning.
+
+    Args:
+        images: uint8 in [0, 255], shape (N, H, W, 3), sides of at least 8 pixels.
+
+    Returns:
+        (N, 768) float32: the mean RGB colour of each cell in [0, 1] (192 numbers), then each cell's histogram of
+        gradient directions, weighted by the gradient's length and scaled to unit length (576 numbers).
+
+    Raises:
+        ValueError: if the type or the shape is wrong.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or min(images.shape[1:3]) < CELLS:
+        raise ValueError(
+            f"images must be uint8 of shape (N, H, W, 3), sides of at least {CELLS}. "
+            f"Received: {images.dtype} of shape {images.shape}"
+        )
+    step = max(1, PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
+    parts = [_describe(images[start : start + step]) for start in range(0, len(images), step)]
+    return np.concatenate(parts) if parts else np.zeros((0, CELLS * CELLS * (3 + ORIENTATIONS)), np.float32)
+
+
+def easy_and_hard_classes(
+    features: np.ndarray, labels: np.ndarray, *, class_names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """How often each image lies nearest to the mean of its own class, without itself in that mean.
+
+    Features are first brought to mean 0 and standard deviation 1; constant ones are set to 0.
+
+    Args:
+        features: (N, D) finite numbers.
+        labels: (N,) integers in [0, C - 1].
+        class_names: C names; None numbers the classes up to the highest label.
+
+    Returns:
+        One row a class, in class order: class_name, images, accuracy (NaN with fewer than two images: leaving one out
+        leaves no mean) and most_confused_with (the class its images fall to most often when they miss, "" if none).
+
+    Raises:
+        ValueError: if shapes do not match, a feature is not finite or a label has no name.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    labels = check_labels(labels, num_classes=None if class_names is None else len(class_names))
+    if features.ndim != 2 or len(features) != len(labels) or not np.isfinite(features).all():
+        raise ValueError(f"features must be finite, shape ({len(labels)}, D). Received: shape {features.shape}")
+    names = list(map(str, range(labels.max() + 1))) if class_names is None else list(class_names)
+    counts = np.bincount(labels, minlength=len(names))
+    nearest = _nearest_mean(features, labels, counts=counts)
+    table = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(table, (labels, nearest), 1)
+    right = np.diag(table)
+    wrong = table - np.diag(right)
+    share = np.where(counts > 1, right / np.maximum(counts, 1), np.nan)
+    rivals = [names[row.argmax()] if row.any() else "" for row in wrong]
+    return pd.DataFrame({"class_name": names, "images": counts, "accuracy": share, "most_confused_with": rivals})
+
+
+def _nearest_mean(features: np.ndarray, labels: np.ndarray, *, counts: np.ndarray) -> np.ndarray:
+    """Class whose mean lies nearest to each row (N,); a row never takes part in its own class's mean."""
+    spread = features.std(axis=0)
+    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    sums = np.zeros((len(counts), features.shape[1]))
+    np.add.at(sums, labels, features)
+    means = sums / np.maximum(counts, 1)[:, None]
+    # |x - m|^2 without the |x|^2 that all classes share; a class without images is never the nearest.
+    products = features @ means.T
+    distances = np.where(counts > 0, (means**2).sum(axis=1), np.inf) - 2 * products
+    rows = np.arange(len(labels))
+    size = (features**2).sum(axis=1)
+    with_sum = products[rows, labels] * counts[labels]
+    others = np.maximum(counts[labels] - 1, 1)
+    own = ((sums**2).sum(axis=1)[labels] - 2 * with_sum + size) / others**2 - 2 * (with_sum - size) / others
+    distances[rows, labels] = np.where(counts[labels] > 1, own, np.inf)
+    return distances.argmin(axis=1)
+
+
+def _describe(images: np.ndarray) -> np.ndarray:
+    """Features of a few images, (n, 768) float32."""
+    images = images.astype(np.float32) / 255
+    thumbnails = _cell_means(images)
+    rows, columns = np.gradient(images.mean(axis=-1), axis=(1, 2))
+    turn = np.arctan2(rows, columns) % np.pi / np.pi  # an edge looks the same after half a turn
+    direction = np.minimum((turn * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
+    votes = np.hypot(rows, columns)[..., None] * (direction[..., None] == np.arange(ORIENTATIONS))
+    edges = _cell_means(votes.astype(np.float32))
+    edges /= np.linalg.norm(edges, axis=-1, keepdims=True) + FLAT
+    return np.concatenate([part.reshape(len(images), -1) for part in (thumbnails, edges)], axis=1)
+
+
+def _cell_means(planes: np.ndarray) -> np.ndarray:
+    """Means over the cells of the grid, (n, H, W, K) -> (n, 8, 8, K)."""
+    down, across = (_cell_weights(side) for side in planes.shape[1:3])
+    return np.einsum("ih,nhwk,jw->nijk", down, planes, across, optimize=True)
+
+
+def _cell_weights(side: int) -> np.ndarray:
+    """(8, side) weights that average each cell's pixels."""
+    inside = np.arange(side) * CELLS // side == np.arange(CELLS)[:, None]
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)

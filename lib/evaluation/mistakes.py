@@ -1,0 +1,114 @@
+"""Where a model is right and wrong: class by class, pair by pair, image by image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from lib.evaluation.predictions import check_predictions
+
+
+def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Images counted by true class (row) and predicted class (column): (C, C) int64, classes without images too."""
+    labels, probabilities = check_predictions(labels, probabilities)
+    classes = np.arange(probabilities.shape[1])
+    return metrics.confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes).astype(np.int64)
+
+
+def per_class(labels: np.ndarray, probabilities: np.ndarray, *, class_names: Sequence[str]) -> pd.DataFrame:
+    """Precision, recall and F1 of each class.
+
+    Args:
+        labels: (N,) integers.
+        probabilities: (N, C).
+        class_names: C names.
+
+    Returns:
+        One row a class, in class order: class_name, images (of that true class), precision, recall, f1 (NaN where
+        there is nothing to divide by: no prediction, no image, neither) and most_confused_with (the wrong class most
+        often predicted for its images, "" if none).
+
+    Raises:
+        ValueError: if the names do not match C or the predictions break a rule.
+    """
+    matrix = confusion_matrix(labels, probabilities)
+    _check_names(matrix, class_names)
+    precision, recall, f1, images = metrics.precision_recall_fscore_support(
+        labels, np.argmax(probabilities, axis=1), labels=np.arange(len(matrix)), zero_division=np.nan
+    )
+    wrong = matrix - np.diag(np.diag(matrix))
+    rivals = [class_names[row.argmax()] if row.any() else "" for row in wrong]
+    return pd.DataFrame(
+        {
+            "class_name": list(class_names),
+            "images": images,
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "most_confused_with": rivals,
+        }
+    )
+
+
+def confused_pairs(matrix: np.ndarray, class_names: Sequence[str], *, k: int = 10) -> pd.DataFrame:
+    """The mistakes that happen most often.
+
+    Args:
+        matrix: (C, C) counts, true class by predicted class.
+        class_names: C names.
+        k: largest number of pairs.
+
+    Returns:
+        At most k rows with at least one image each, most images first (then the larger share, then class order):
+        true_class, predicted_class, images, share (of the true class's images).
+
+    Raises:
+        ValueError: if the matrix is not square, the names do not match it or k is negative.
+    """
+    matrix = np.asarray(matrix)
+    _check_names(matrix, class_names)
+    if k < 0:
+        raise ValueError(f"k must not be negative. Received: {k}")
+    true, predicted = np.nonzero(matrix - np.diag(np.diag(matrix)))
+    images = matrix[true, predicted]
+    share = images / matrix.sum(axis=1)[true]
+    order = np.lexsort((-share, -images))[:k]
+    return pd.DataFrame(
+        {
+            "true_class": [class_names[i] for i in true[order]],
+            "predicted_class": [class_names[i] for i in predicted[order]],
+            "images": images[order],
+            "share": share[order],
+        }
+    )
+
+
+def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool, k: int) -> np.ndarray:
+    """Row numbers of the right (or the wrong) predictions that the model is most sure of.
+
+    Args:
+        labels: (N,) integers.
+        probabilities: (N, C).
+        right: True for right predictions, False for wrong ones.
+        k: largest number of rows.
+
+    Returns:
+        At most k row numbers, int64, the highest probability first; equal ones keep their order.
+
+    Raises:
+        ValueError: if k is negative or the predictions break a rule.
+    """
+    labels, probabilities = check_predictions(labels, probabilities)
+    if k < 0:
+        raise ValueError(f"k must not be negative. Received: {k}")
+    rows = np.flatnonzero((probabilities.argmax(axis=1) == labels) == right)
+    order = np.argsort(-probabilities[rows].max(axis=1), kind="stable")
+    return rows[order][:k]
+
+
+def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"a confusion matrix must have shape (C, C). Received: {matrix.shape}")
+    if len(class_names) != len(matrix):
+        raise ValueError(f"class_names must have {len(matrix)} entries, one a class. Received: {len(class_names)}")

@@ -1,0 +1,100 @@
+"""How far a number can be trusted: between images (bootstrap) and between seeds (Welch)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from lib.evaluation.metrics import accuracy
+from lib.evaluation.predictions import check_predictions
+
+CONFIDENCE_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class SeedComparison:
+    """How experiment a compares with experiment b, where more is better.
+
+    The difference is mean(a) - mean(b); standard_error, low and high are None with a single seed on either side.
+    """
+
+    difference: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
+    n_a: int
+    n_b: int
+    verdict: str  # better, worse, no difference within noise; one seed, no claim
+
+
+def bootstrap_interval(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    metric: Callable[[np.ndarray, np.ndarray], float] = accuracy,
+    n: int = 1000,
+    level: float = CONFIDENCE_LEVEL,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of a metric over images drawn again with replacement (percentile bootstrap, Efron 1979).
+
+    It says what another held-out set of the same size could have shown; it says nothing about other training seeds.
+
+    Args:
+        labels: (N,) integers.
+        probabilities: (N, C).
+        metric: any function of (labels, probabilities).
+        n: number of draws, at least 1.
+        level: share of the draws inside the interval, in (0, 1).
+        seed: of the draws.
+
+    Returns:
+        (low, high) in the metric's unit.
+
+    Raises:
+        ValueError: if n or level is out of range or the predictions break a rule.
+    """
+    labels, probabilities = check_predictions(labels, probabilities)
+    if n < 1 or not 0 < level < 1:
+        raise ValueError(f"n must be at least 1 and level lie in (0, 1). Received: n={n}, level={level}")
+    rng = np.random.default_rng(seed)
+    draws = (rng.integers(len(labels), size=len(labels)) for _ in range(n))
+    values = [metric(labels[rows], probabilities[rows]) for rows in draws]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedComparison:
+    """Whether experiment a beats experiment b beyond the noise between seeds.
+
+    "better" or "worse" is said only if the 95 % interval of the difference of means (Welch 1947, unequal variances)
+    leaves out zero. When every seed of both gave one value, the interval has no width and any difference counts.
+
+    Args:
+        values_a: one value a seed, more is better, e.g. val accuracies in [0, 1].
+        values_b: the same for the experiment it is compared with.
+
+    Returns:
+        The difference a - b, its standard error and interval, the seeds of each, and the verdict.
+
+    Raises:
+        ValueError: if a side is empty, not one-dimensional or not finite.
+    """
+    sides = [np.asarray(values, dtype=np.float64) for values in (values_a, values_b)]
+    for side in sides:
+        if side.ndim != 1 or side.size == 0 or not np.isfinite(side).all():
+            raise ValueError(f"values must be finite, one a seed, at least one. Received: {side.tolist()}")
+    counts = [side.size for side in sides]
+    difference = float(sides[0].mean() - sides[1].mean())
+    if min(counts) == 1:
+        return SeedComparison(difference, None, None, None, *counts, "one seed, no claim")
+    shares = np.array([side.var(ddof=1) / side.size for side in sides])
+    error = float(np.sqrt(shares.sum()))
+    width = 0.0
+    if error > 0:
+        freedom = shares.sum() ** 2 / (shares**2 / (np.array(counts) - 1)).sum()
+        width = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, freedom)) * error
+    low, high = difference - width, difference + width
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference within noise"
+    return SeedComparison(difference, error, low, high, *counts, verdict)

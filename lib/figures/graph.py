@@ -1,0 +1,99 @@
+"""A model drawn as a chain of named blocks, one of them opened to show its layers."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from lib.figures.style import BLUE, GREY, PALE, PAPER, WIDTH, new_figure, shorten, styled
+
+BOX_WIDTH, BOX_HEIGHT, GAP = 2.9, 0.44, 0.2  # inches
+LAYER_WIDTH, LAYER_HEIGHT, LAYER_GAP = 2.4, 0.26, 0.14  # inches
+
+
+@styled
+def model_graph(
+    blocks: Sequence[tuple[str, Sequence[str], Sequence[int | None], int]],
+    *,
+    opened: str,
+    title: str = "The model, block by block",
+) -> Figure:
+    """The blocks from input to output, and beside them the layers of one block.
+
+    Args:
+        blocks: name, layer labels in order, output shape (batch axis None or left out) and parameters of each.
+        opened: name of the block whose layers are shown.
+        title: of the figure.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if there is no block of that name; the message lists the ones there are.
+    """
+    names = [name for name, *_ in blocks]
+    if opened not in names:
+        raise ValueError(f"opened must be one of {', '.join(names)}. Received: {opened!r}")
+    layers = blocks[names.index(opened)][1]
+    chain = len(blocks) * (BOX_HEIGHT + GAP) - GAP
+    inside = 0.55 + len(layers) * (LAYER_HEIGHT + LAYER_GAP)
+    height = max(chain, inside) + 0.1
+    figure = new_figure(height + 0.45, title=title)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, WIDTH), ylim=(height, -0.02))
+    axes.set_axis_off()
+    for place, (name, _, shape, parameters) in enumerate(blocks):
+        text = f"{_shape_text(shape)}   {_count_text(parameters)}"
+        _draw_closed(axes, name, text=text, top=place * (BOX_HEIGHT + GAP), is_open=name == opened)
+    middle = names.index(opened) * (BOX_HEIGHT + GAP) + BOX_HEIGHT / 2
+    _draw_opened(
+        axes, opened, layers=layers, top=min(max(middle - inside / 2, 0), height - 0.1 - inside), middle=middle
+    )
+    return figure
+
+
+def _draw_closed(axes: Axes, name: str, *, text: str, top: float, is_open: bool) -> None:
+    """One block of the chain, with an arrow from the one above."""
+    colour, edge = (PALE, BLUE) if is_open else (PAPER, GREY)
+    _draw_box(axes, (0.1, top, BOX_WIDTH, BOX_HEIGHT), colour=colour, edge=edge)
+    axes.text(0.2, top + 0.15, shorten(name, 38), weight="bold", va="center")
+    axes.text(0.2, top + 0.32, text, va="center", fontsize=7.5)
+    if top > 0:
+        _draw_arrow(axes, 0.1 + BOX_WIDTH / 2, start=top - GAP, stop=top)
+
+
+def _draw_opened(axes: Axes, name: str, *, layers: Sequence[str], top: float, middle: float) -> None:
+    """The block's frame with its layers, joined to its box in the chain by two dotted lines."""
+    left, width = 3.55, LAYER_WIDTH + 0.4
+    height = 0.5 + len(layers) * (LAYER_HEIGHT + LAYER_GAP)
+    _draw_box(axes, (left, top, width, height), colour="white", edge=BLUE)
+    for corner, edge in ((top, middle - BOX_HEIGHT / 2), (top + height, middle + BOX_HEIGHT / 2)):
+        axes.plot([0.1 + BOX_WIDTH, left], [edge, corner], color=BLUE, linewidth=0.8, linestyle=":")
+    axes.text(left + 0.2, top + 0.2, f"inside {shorten(name, 24)}", weight="bold", va="center")
+    for place, label in enumerate(layers):
+        y = top + 0.42 + place * (LAYER_HEIGHT + LAYER_GAP)
+        _draw_box(axes, (left + 0.2, y, LAYER_WIDTH, LAYER_HEIGHT), colour=PAPER, edge=GREY)
+        axes.text(left + 0.2 + LAYER_WIDTH / 2, y + LAYER_HEIGHT / 2, shorten(label, 36), ha="center", va="center")
+        if place:
+            _draw_arrow(axes, left + 0.2 + LAYER_WIDTH / 2, start=y - LAYER_GAP, stop=y)
+
+
+def _draw_box(axes: Axes, box: tuple[float, float, float, float], *, colour: str, edge: str) -> None:
+    x, y, width, height = box
+    shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", fc=colour, ec=edge)
+    axes.add_patch(shape)
+
+
+def _draw_arrow(axes: Axes, x: float, *, start: float, stop: float) -> None:
+    axes.annotate(
+        "", (x, stop), (x, start), arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0}
+    )
+
+
+def _shape_text(shape: Sequence[int | None]) -> str:
+    return " × ".join(str(side) for side in shape if side is not None)
+
+
+def _count_text(parameters: int) -> str:
+    return f"{parameters:,} parameters" if parameters else "no parameters"

@@ -1,0 +1,119 @@
+"""One command, one report: the notebooks of a brief executed in order, and the pages that lead to what they made."""
+
+import time
+from pathlib import Path
+
+from lib import notebooks, paths, results
+from lib.report import pages, reuse
+from lib.study import Study, open_study
+
+# What other tools rely on, by the notebook that saves it: names in values.json, and files.
+PROMISED_VALUES = {
+    "01_explore": (
+        "dataset.images",
+        "dataset.classes",
+        "dataset.left_out",
+        "split.train",
+        "split.val",
+        "split.test",
+    ),
+    "03_best_model": (
+        "best.experiment",
+        "best.parameters",
+        "best.test_accuracy",
+        "best.test_top5_accuracy",
+        "best.test_cross_entropy",
+        "best.test_balanced_accuracy",
+        "best.train_minutes",
+    ),
+}
+PROMISED_FILES = {"02_experiments": ("tables/experiments.csv",)}
+
+
+def make_report(
+    brief_name: str, *, profile: str = "quick", data: str | Path | None = None, force: bool = False
+) -> Path:
+    """Make a brief's whole report, running only the notebooks whose results do not stand any more.
+
+    A notebook is run again if its cells, its parameters, the code in `lib`, the data, the environment or a run it
+    shows has changed, if a file it made is missing or was edited, if planned runs are missing, or if an earlier
+    notebook ran again.
+
+    Args:
+        brief_name: name of the brief.
+        profile: smoke, quick or full.
+        data: folder of class folders, for the brief `folder`.
+        force: whether to run every notebook in any case; finished training runs are read all the same.
+
+    Returns:
+        The report's first page.
+
+    Raises:
+        ValueError: if the brief, the profile or the data does not exist (the message lists what does), or a notebook
+            does not keep what is promised.
+        NotebookError: if a notebook fails.
+    """
+    study = open_study(brief_name, profile, str(data or ""))
+    folder = paths.report(brief_name)
+    parameters = {"DATA": str(Path(data).expanduser().resolve())} if data else {}
+    names = study.brief.notebooks
+    for name in names:  # found out now, not after an hour of training
+        given = {**parameters, "BRIEF": brief_name, "PROFILE": profile}
+        notebooks.check_parameters(notebooks.locate(name), given)
+    facts, waiting, ran = reuse.shared_facts(study), _waiting(study), []
+    for position, name in enumerate(names):
+        made_from = facts | reuse.notebook_facts(name, parameters | {"profile": profile})
+        if force or ran:
+            reason = f"as {ran[-1]} ran" if ran else "as asked"
+        else:
+            reason = reuse.reason_to_run(name, folder, made_from=made_from, waiting=waiting)
+        if reason:
+            print(f"{name}: running ({reason})", flush=True)
+            _clear(folder, names[position:])
+            _execute(name, study, parameters=parameters, made_from=made_from)
+            ran.append(name)
+        else:
+            print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
+    # A later notebook may add to a run that an earlier one shows, such as the predictions on test.
+    reuse.refresh_runs(folder, names)
+    return pages.write_pages(study)
+
+
+def _waiting(study: Study) -> list[str]:
+    """Planned runs that are neither finished nor known to fail."""
+    runs = [study.run(name, seed=seed) for name, seed in study.plan()]
+    return [run.id for run in runs if not run.finished and run.failure is None]
+
+
+def _clear(folder: Path, names: tuple[str, ...]) -> None:
+    """Drop what will be made again: if a notebook fails, nothing of an earlier report looks finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    existing = notebooks.names()
+    results.drop(folder, lambda entry: entry["notebook"] in names or entry["notebook"] not in existing)
+    (folder / "index.html").unlink(missing_ok=True)
+    pages.write_overview()
+
+
+def _execute(name: str, study: Study, *, parameters: dict, made_from: dict) -> None:
+    folder = paths.report(study.brief.name)
+    reuse.forget(name, folder)
+    before, started = reuse.loose_files(folder), time.perf_counter()
+    notebooks.execute(name, brief=study.brief.name, profile=study.profile_name, parameters=parameters)
+    check_promises(name, folder)
+    seconds = time.perf_counter() - started
+    reuse.record(name, folder, made_from=made_from, before=before, seconds=seconds)
+
+
+def check_promises(name: str, folder: Path) -> None:
+    """Check that a notebook left what other tools rely on.
+
+    Raises:
+        ValueError: names the values and files that are missing.
+    """
+    values = results.read_values(folder)
+    missing = [value for value in PROMISED_VALUES.get(name, ()) if value not in values]
+    missing += [file for file in PROMISED_FILES.get(name, ()) if not (folder / file).exists()]
+    if missing:
+        raise ValueError(
+            f"{name} must save {', '.join(missing)}: other tools rely on it. Received: {', '.join(values)}"
+        )

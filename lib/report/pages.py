@@ -1,0 +1,177 @@
+"""The pages that lead to everything in a report: `index.html` of a brief, and the list of all briefs' reports."""
+
+import datetime
+import importlib.metadata
+import platform
+from pathlib import Path
+
+import jinja2
+import nbformat
+import pandas as pd
+from PIL import Image
+
+from lib import briefs, device, notebooks, paths, results
+from lib.report import reuse
+from lib.results.shown import column_texts, short
+from lib.study import Study
+
+SOURCES = {
+    "verified": "verified: the archive has the published checksum",
+    "unverified copy": "unverified copy: its checksum is not the published one",
+    "drawn": "drawn by this project, the same on every machine",
+    "your folder": "your own folder, taken as it is",
+}
+RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
+LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
+
+
+def write_pages(study: Study) -> Path:
+    """Write `index.html` of a brief's report, and the list of reports one folder up.
+
+    Args:
+        study: the brief, its data and its split; everything else is read from the report folder.
+
+    Returns:
+        The first page.
+    """
+    folder = paths.report(study.brief.name)
+    values = {name: entry["value"] for name, entry in results.read_values(folder).items()}
+    manifest = results.read_manifest(folder)
+    page = folder / "index.html"
+    read = [_notebook(name, study.brief.name) for name in study.brief.notebooks]
+    content = _render(
+        "index.html.jinja",
+        brief=study.brief,
+        profile=study.profile_name,
+        headlines=headlines(values, study.brief.asked_accuracy),
+        experiments=experiments_table(folder / "tables" / "experiments.csv"),
+        pages=read,
+        titles={notebook["name"]: notebook["title"] for notebook in read},
+        figures=[_figure(entry, folder) for entry in manifest if entry["kind"] == "figure"],
+        tables=[entry for entry in manifest if entry["kind"] == "table"],
+        values=results.read_values(folder),
+        dataset=study.dataset,
+        source=SOURCES.get(study.dataset.source, study.dataset.source),
+        left_out=study.dataset.left_out.head(LEFT_OUT_ROWS).to_dict("records"),
+        runs=_runs(folder),
+        files=[name for name in ("split.csv", "left_out.csv") if (folder / name).exists()],
+        environment=_environment(),
+    )
+    page.write_text(content, encoding="utf-8")
+    write_overview()
+    return page
+
+
+def write_overview() -> Path:
+    """Write `reports/index.html`, which leads to the report of each brief."""
+    found = []
+    for page in sorted(paths.reports().glob("*/index.html")):
+        folder = page.parent
+        values = results.read_values(folder)
+        title = briefs.load(folder.name).title if folder.name in briefs.names() else folder.name
+        profiles = sorted({entry["profile"] for entry in values.values()})
+        accuracy = values.get("best.test_accuracy", {}).get("value")
+        found.append({"name": folder.name, "title": title, "profile": ", ".join(profiles), "accuracy": accuracy})
+    paths.reports().mkdir(parents=True, exist_ok=True)
+    page = paths.reports() / "index.html"
+    page.write_text(_render("overview.html.jinja", reports=found), encoding="utf-8")
+    return page
+
+
+def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
+    """The numbers a reader looks for first: label, text, note; those that no notebook saved are left out."""
+    asked = f"asked: at least {_percent(asked_accuracy)}" if asked_accuracy is not None else ""
+    rows = (
+        ("best.test_accuracy", "Test accuracy", _percent, asked),
+        ("best.test_top5_accuracy", "Test accuracy, best of five guesses", _percent, ""),
+        ("best.test_balanced_accuracy", "Test accuracy, mean over classes", _percent, ""),
+        ("best.test_cross_entropy", "Test cross entropy", "{:.3f}".format, "nats per image"),
+        ("best.experiment", "Chosen experiment", str, ""),
+        ("best.parameters", "Parameters", short, ""),
+        ("best.train_minutes", "Training time", "{:.1f} min".format, ""),
+        ("dataset.images", "Images", short, _split_note(values)),
+        ("dataset.classes", "Classes", short, ""),
+        ("dataset.left_out", "Files left out", short, ""),
+    )
+    return [
+        {"name": name, "label": label, "text": as_text(values[name]), "note": note}
+        for name, label, as_text, note in rows
+        if name in values
+    ]
+
+
+def experiments_table(file: Path) -> dict | None:
+    """The results table for the page: columns, and rows of cells with a text and a key to sort by; None if no file."""
+    if not file.exists():
+        return None
+    frame = pd.read_csv(file).drop(columns="why", errors="ignore")
+    numbers = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    texts = [_texts(name, column) for name, column in frame.items()]
+    rows = [
+        [{"text": text[row], "key": str(frame[name].iloc[row])} for name, text in zip(frame, texts, strict=True)]
+        for row in range(len(frame))
+    ]
+    columns = [
+        {"name": name, "title": name.replace("_", " "), "number": number}
+        for name, number in zip(frame, numbers, strict=True)
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def _texts(name: str, column: pd.Series) -> list[str]:
+    """A column for reading; accuracies, which are shares, in percent."""
+    if "accuracy" in name and column.between(0, 1).all():
+        return [_percent(share) for share in column]
+    return column_texts(column)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _split_note(values: dict) -> str:
+    roles = [f"{values[f'split.{role}']:,} {role}" for role in ("train", "val", "test") if f"split.{role}" in values]
+    return ", ".join(roles)
+
+
+def _notebook(name: str, brief: str) -> dict:
+    title = notebooks.title(nbformat.read(notebooks.executed_file(name, brief), as_version=4))
+    return {"name": name, "title": title or name, "seconds": reuse.seconds(name, paths.report(brief))}
+
+
+def _figure(entry: dict, folder: Path) -> dict:
+    with Image.open(folder / entry["file"]) as image:
+        return entry | {"width": image.width, "height": image.height}
+
+
+def _runs(folder: Path) -> dict:
+    """Runs that results quote, each with its files, and how many other run folders there are."""
+    entries = [*results.read_values(folder).values(), *results.read_manifest(folder)]
+    quoted = sorted({run for entry in entries for run in entry["runs"]})
+    existing = {entry.name for entry in (folder / "runs").glob("*/")}
+    rows = [
+        {"id": run, "files": [name for name in RUN_FILES if (folder / "runs" / run / name).exists()]} for run in quoted
+    ]
+    return {"quoted": rows, "others": len(existing - set(quoted))}
+
+
+def _environment() -> dict[str, str]:
+    git = device.git_state()
+    commit = f"{git['commit']}{', with uncommitted changes' if git['dirty'] else ''}" if git["commit"] else "unknown"
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in device.PACKAGES]
+    return {
+        "Commit": commit,
+        "Python": platform.python_version(),
+        "Packages": ", ".join(versions),
+        "System": platform.platform(),
+        "Processor": device.cpu_name(),
+        "Page made": f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+    }
+
+
+def _render(template: str, **content) -> str:
+    loader = jinja2.FileSystemLoader(paths.LIB / "site")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(**content)

@@ -1,0 +1,44 @@
+"""Pieces that several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def pytest_configure(config):
+    # Keras 3.15 turns its variables into arrays in a way that NumPy 2 warns of; warnings are errors here.
+    text = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    config.addinivalue_line("filterwarnings", text)
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch) -> Path:
+    """Caches and reports of one test in its own folder, and no raw data but what it makes."""
+    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def photo_folder(tmp_path) -> Path:
+    """Three class folders with six small JPEGs each, of mixed sizes; no two are alike."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("apple", "boat", "cup")):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(6):
+            height, width = 20 + 4 * number, 40 - 3 * number
+            pixels = rng.integers(0, 160, (height, width, 3)) + 40 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.jpg", quality=90)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def photos(photo_folder, own_folders):
+    """The data set of `photo_folder`: 18 images in 3 classes."""
+    from lib import datasets
+
+    return datasets.load("folder", path=photo_folder, progress=False)

@@ -1,0 +1,154 @@
+"""The decoded cache: resizing by hand, keys that follow the content, and no half-written file in use."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib import datasets, paths
+from lib.datasets import DataError
+from lib.image_cache import CachedImages, StreamedImages, decode, fill_cache, open_images, resize_image
+
+
+@pytest.fixture
+def flag() -> Image.Image:
+    """8 x 4 pixels: two columns red, four green, two blue."""
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, :2, 0] = pixels[:, 2:6, 1] = pixels[:, 6:, 2] = 255
+    return Image.fromarray(pixels)
+
+
+def test_stretch_squeezes_the_longer_side(flag):
+    pixels = np.asarray(resize_image(flag, size=4, resize="stretch"))
+    # A triangle of two pixels' half width: weights 3/7, 3/7, 1/7 at the border and 1/8, 3/8, 3/8, 1/8 inside.
+    row = [[219, 36, 0], [32, 223, 0], [0, 223, 32], [0, 36, 219]]
+    np.testing.assert_allclose(pixels, [row] * 4, atol=1)
+
+
+def test_crop_keeps_the_centre_square(flag):
+    pixels = np.asarray(resize_image(flag, size=4, resize="crop"))
+    assert np.array_equal(pixels, np.full((4, 4, 3), (0, 255, 0)))
+
+
+def test_pad_keeps_the_whole_image_between_black_bars(flag):
+    pixels = np.asarray(resize_image(flag, size=4, resize="pad"))
+    assert not pixels[0].any() and not pixels[3].any()
+    assert np.array_equal(pixels[1:3], np.asarray(flag.resize((4, 2), Image.Resampling.BILINEAR)))
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_a_square_image_is_only_scaled(resize):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3)).astype(np.uint8))
+    assert np.array_equal(resize_image(image, size=6, resize=resize), image)
+    assert resize_image(image, size=15, resize=resize).size == (15, 15)
+
+
+def test_an_unknown_resize_is_refused(flag):
+    with pytest.raises(ValueError, match="resize must be stretch, crop or pad. Received: 'squash'"):
+        resize_image(flag, size=4, resize="squash")
+
+
+def test_decode_reads_any_mode_as_rgb(tmp_path):
+    Image.new("L", (5, 9), 90).save(tmp_path / "grey.png")
+    pixels = decode(tmp_path / "grey.png", size=4, resize="stretch")
+    assert pixels.dtype == np.uint8 and np.array_equal(pixels, np.full((4, 4, 3), 90))
+
+
+def test_decode_of_a_large_jpeg_is_close_to_its_full_decoding(tmp_path):
+    ramp = np.add.outer(np.arange(200), np.arange(300)) // 2
+    Image.fromarray(np.stack([ramp, 255 - ramp, ramp], axis=2).astype(np.uint8)).save(tmp_path / "large.jpg")
+    full = Image.open(tmp_path / "large.jpg").resize((16, 16), Image.Resampling.BILINEAR)
+    pixels = decode(tmp_path / "large.jpg", size=16, resize="stretch")
+    np.testing.assert_allclose(pixels.astype(float), np.asarray(full, float), atol=4)
+
+
+def test_the_cache_is_a_memory_map_in_index_order(photos):
+    images = open_images(photos, size=8)
+    assert isinstance(images, CachedImages) and isinstance(images.pixels, np.memmap)
+    assert images.pixels.shape == (18, 8, 8, 3) and images.pixels.dtype == np.uint8
+    assert not images.pixels.flags.writeable
+    rows = np.array([5, 0, 5])
+    batch = images.read(rows)
+    assert type(batch) is np.ndarray and batch.shape == (3, 8, 8, 3)
+    for pixels, row in zip(batch, rows, strict=True):
+        assert np.array_equal(pixels, decode(photos.root / photos.index["path"][row], size=8, resize="stretch"))
+
+
+def test_streamed_images_are_those_of_the_cache(photos):
+    for resize in ("stretch", "crop", "pad"):
+        cached, streamed = (open_images(photos, size=8, resize=resize, budget=budget) for budget in (None, 0))
+        assert isinstance(streamed, StreamedImages)
+        rows = np.arange(18)[::-1]
+        assert np.array_equal(cached.read(rows), streamed.read(rows))
+
+
+def test_the_budget_decides_between_cache_and_stream(photos):
+    exact = 18 * 8 * 8 * 3
+    assert isinstance(open_images(photos, size=8, budget=exact), CachedImages)
+    assert isinstance(open_images(photos, size=8, budget=exact - 1), StreamedImages)
+
+
+def test_streaming_writes_no_cache(photos):
+    open_images(photos, size=8, budget=0)
+    assert not (paths.cache() / "pixels").exists()
+
+
+def cache_files() -> set[str]:
+    return {file.name for file in (paths.cache() / "pixels").iterdir()}
+
+
+def test_a_cache_is_reused_until_size_resize_or_content_changes(photos, photo_folder):
+    open_images(photos, size=8)
+    (first,) = (paths.cache() / "pixels").iterdir()
+    written = first.stat().st_mtime_ns
+    open_images(photos, size=8)
+    assert cache_files() == {first.name} and first.stat().st_mtime_ns == written
+    open_images(photos, size=9)
+    open_images(photos, size=8, resize="crop")
+    assert len(cache_files()) == 3
+    Image.new("RGB", (20, 20), "red").save(photo_folder / "apple" / "0.jpg")
+    changed = open_images(datasets.load("folder", path=photo_folder, progress=False), size=8)
+    assert len(cache_files()) == 4
+    assert changed.read(np.array([0]))[0].mean(axis=(0, 1)).argmax() == 0
+
+
+def test_a_sample_of_the_rows_has_a_cache_of_its_own(photos):
+    whole, part = open_images(photos, size=8), open_images(photos.keep(np.array([3, 17])), size=8)
+    assert part.pixels.shape[0] == 2 and len(cache_files()) == 2
+    assert np.array_equal(part.pixels, whole.pixels[[3, 17]])
+
+
+def test_a_failed_filling_leaves_nothing_behind(photos, photo_folder):
+    victim = photo_folder / "cup" / "5.jpg"
+    content = victim.read_bytes()
+    victim.write_bytes(content[:100])
+    with pytest.raises(DataError, match="cup/5.jpg"):
+        open_images(photos, size=8)
+    assert cache_files() == set()
+    victim.write_bytes(content)
+    assert open_images(photos, size=8).pixels.shape == (18, 8, 8, 3)
+
+
+def test_a_half_written_cache_is_never_used(photos):
+    open_images(photos, size=8)
+    (whole,) = (paths.cache() / "pixels").iterdir()
+    expected = np.load(whole)
+    torn = whole.with_suffix(".123.part")  # what a killed process leaves
+    torn.write_bytes(whole.read_bytes()[:200])
+    whole.unlink()
+    assert np.array_equal(open_images(photos, size=8).pixels, expected)
+
+
+def test_fill_cache_writes_the_file_it_is_asked_for(photos, tmp_path):
+    target = tmp_path / "new" / "pixels.npy"
+    files = [photos.root / path for path in photos.index["path"][:3]]
+    fill_cache(target, files, size=5, resize="stretch")
+    assert [file.name for file in target.parent.iterdir()] == ["pixels.npy"]
+    stored = np.load(target)
+    assert np.array_equal(stored, np.stack([decode(file, size=5, resize="stretch") for file in files]))
+
+
+def test_images_cannot_be_swapped_under_a_reader():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CachedImages(np.zeros((1, 2, 2, 3), np.uint8)).pixels = None

@@ -1,0 +1,62 @@
+"""lib.study and lib.sweep: a brief's plan is carried out, and one failure stops none of the others."""
+
+import pytest
+
+from lib import briefs, study, sweep
+from lib.config import Brief, Experiment, Model, Profile, Split, Training
+
+FAST = Experiment(
+    why="Does it run?", model=Model("softmax"), training=Training(epochs=1, learning_rate=0.001), image_size=8
+)
+WILD = FAST.vary("What happens when the loss is no number?", training={"learning_rate": 1e38})
+
+
+@pytest.fixture
+def brief(own_folders, monkeypatch) -> Brief:
+    """A brief on the photos of `photo_folder`, with an experiment that must fail."""
+    profile = Profile(seeds=2, minutes=5)
+    made = Brief(
+        name="folder",
+        title="Photos",
+        question="Does the sweep go on?",
+        dataset="folder",
+        baseline="fast",
+        best="best",
+        experiments={"fast": FAST, "wild": WILD, "best": FAST.vary("Both?", training={"epochs": 2})},
+        profiles={"smoke": profile, "quick": profile, "full": profile.replace(minutes=1e-9)},
+        split=Split(test=0.2, val=0.2),
+        include_clutter=True,
+    )
+    monkeypatch.setattr(briefs, "load", lambda name: made)
+    return made
+
+
+def test_the_plan_has_every_experiment_once_before_any_twice(brief, photo_folder):
+    opened = study.open_study("folder", "smoke", str(photo_folder))
+    assert opened.plan() == [("fast", 0), ("wild", 0), ("best", 0), ("fast", 1), ("wild", 1)]
+
+
+def test_a_failed_experiment_is_recorded_and_the_sweep_goes_on(brief, photo_folder, capsys):
+    opened = study.open_study("folder", "smoke", str(photo_folder))
+    done = sweep.run_experiments(opened)
+    assert [run.config()["experiment"] for run in done] == ["fast", "best", "fast"]
+    assert "the loss became" in opened.run("wild").failure
+    assert capsys.readouterr().out.count("failed: wild-seed") == 2
+    written = [(run.folder / "metrics.json").stat().st_mtime_ns for run in done]
+    assert sweep.run_experiments(opened) == done
+    assert [(run.folder / "metrics.json").stat().st_mtime_ns for run in done] == written
+
+
+def test_experiments_beyond_the_minutes_are_left_out_and_said_to_be(brief, photo_folder, capsys):
+    opened = study.open_study("folder", "full", str(photo_folder))
+    assert sweep.run_experiments(opened) == []
+    assert capsys.readouterr().out.count("minutes of this profile are used up") == len(opened.plan())
+
+
+def test_one_experiment_can_be_trained_alone(brief, photo_folder):
+    folder = sweep.train_one("folder", "best", profile="smoke", data=str(photo_folder))
+    assert (folder / "model.keras").exists() and folder.name.startswith("best-seed0-")
+    with pytest.raises(ValueError, match="wild-seed0-.* was not finished: the loss became"):
+        sweep.train_one("folder", "wild", profile="smoke", data=str(photo_folder))
+    with pytest.raises(ValueError, match="Unknown experiment 'bset'. Experiments: fast, wild, best"):
+        sweep.train_one("folder", "bset", profile="smoke", data=str(photo_folder))
