@@ -14,14 +14,15 @@ EXPERIMENT ?=
 SEED ?=
 PORT ?=
 GPU ?=
-RUNS ?=
+FORCE =
+RUNS =
 
 # A misspelt variable would be ignored without a word, and the default be run instead.
-KNOWN := BRIEF PROFILE DATA EXPERIMENT SEED PORT GPU RUNS PYTHON VENV SHELL MAKEFLAGS
+KNOWN := BRIEF PROFILE DATA EXPERIMENT SEED FORCE PORT GPU RUNS PYTHON VENV SHELL MAKEFLAGS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
 WRONG := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(WRONG)),)
-$(error Unknown variable $(WRONG). Variables: BRIEF PROFILE DATA EXPERIMENT SEED PORT GPU RUNS PYTHON VENV)
+$(error Unknown variable $(WRONG). Variables: BRIEF PROFILE DATA EXPERIMENT SEED FORCE PORT GPU RUNS PYTHON VENV)
 endif
 
 LIB = $(PYTHON) -m lib
@@ -36,8 +37,8 @@ help:
 	@echo '  Examples: make report BRIEF=caltech101 PROFILE=quick'
 	@echo '            make report BRIEF=folder DATA=path/to/images'
 
-report: ## Make a whole report, reports/<brief>/index.html [BRIEF= PROFILE= DATA=]
-	@$(LIB) report $(brief) $(profile) $(data)
+report: ## Make a whole report, reports/<brief>/index.html [BRIEF= PROFILE= DATA= FORCE=1]
+	@$(LIB) report $(brief) $(profile) $(data) $(if $(FORCE),--force)
 
 test: ## Check everything: style, tests, every notebook
 	@$(LIB) test

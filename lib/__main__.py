@@ -102,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     new = door(commands.report, "make a brief's whole report: notebooks, figures, tables, pages", "report --brief demo")
     add_brief(new, profile="quick")
+    new.add_argument("--force", action="store_true", help="run every notebook again; finished runs are still read")
     new = door(
         commands.train,
         "train one experiment of a brief, or continue it",

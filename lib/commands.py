@@ -69,15 +69,15 @@ def setup(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Execute a brief's notebooks and write its pages."""
-    _prepare_variables()
+    prepare_variables()
     from lib import report
 
-    report.make_report(args.brief, profile=args.profile, data=args.data)
+    report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force)
 
 
 def train(args: argparse.Namespace) -> None:
     """Train one experiment."""
-    _prepare_variables()
+    prepare_variables()
     from lib import sweep
 
     sweep.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
@@ -100,7 +100,7 @@ def data(args: argparse.Namespace) -> None:
 
 def bench(args: argparse.Namespace) -> None:
     """Measure the input pipeline."""
-    _prepare_variables()
+    prepare_variables()
     from lib import bench
 
     bench.run()
@@ -108,13 +108,16 @@ def bench(args: argparse.Namespace) -> None:
 
 def lab(args: argparse.Namespace) -> None:
     """Open JupyterLab on the notebooks."""
-    _prepare_variables()
-    start = "/lab/tree/notebooks"
-    become([sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url={start}"])
+    prepare_variables()
+    options = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
+    if os.name != "nt" and os.geteuid() == 0:  # in a container there may be no other user
+        options.append("--allow-root")
+    become([sys.executable, "-m", "jupyterlab", *options])
 
 
 def tensorboard(args: argparse.Namespace) -> None:
     """Show a brief's runs."""
+    prepare_variables()
     from lib import paths
 
     runs = paths.runs(args.brief)
@@ -125,18 +128,18 @@ def tensorboard(args: argparse.Namespace) -> None:
 
 def test(args: argparse.Namespace) -> int:
     """Run all checks; reports are written under build/, never into reports/."""
-    _prepare_variables()
+    prepare_variables()
     reports = ROOT / "build" / "test-reports"
     shutil.rmtree(reports, ignore_errors=True)  # what an earlier run left must not help this one to pass
     os.environ["COURSEWORK_REPORTS"] = str(reports)
-    return _run_checks(CHECKS)
+    return run_checks(CHECKS)
 
 
 def lint(args: argparse.Namespace) -> int:
     """Check style and format, or mend them."""
     if args.fix:
-        return _run_checks({"style": ["ruff", "check", "--fix", "."], "format": ["ruff", "format", "."]})
-    return _run_checks({name: CHECKS[name] for name in ("style", "format")})
+        return run_checks({"style": ["ruff", "check", "--fix", "."], "format": ["ruff", "format", "."]})
+    return run_checks({name: CHECKS[name] for name in ("style", "format")})
 
 
 def clean(args: argparse.Namespace) -> None:
@@ -155,7 +158,7 @@ def clean(args: argparse.Namespace) -> None:
         print(f"deleted {path.relative_to(ROOT)}")
 
 
-def _prepare_variables() -> None:
+def prepare_variables() -> None:
     """Set what the processes that a command starts shall see: notebooks' kernels, pytest, JupyterLab."""
     for name in ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS"):
         if os.environ.get(name):  # relative ones would mean other folders there
@@ -166,7 +169,7 @@ def _prepare_variables() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
 
 
-def _run_checks(checks: dict) -> int:
+def run_checks(checks: dict) -> int:
     """Run each, also after one has failed; 0 if none did, else 1."""
     failed = []
     for name, words in checks.items():

@@ -20,6 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from tqdm.auto import tqdm
 
 from lib import paths
 
@@ -126,7 +127,7 @@ def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
     html, _ = exporter.from_notebook_node(notebook, resources={"page": details})
     headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)
     links = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in headings)
-    contents = f'<nav aria-label="On this page"><ol>{links}</ol></nav>' if len(headings) > 1 else ""
+    contents = f'<nav aria-label="On this page"><ul>{links}</ul></nav>' if len(headings) > 1 else ""
     page.write_text(html.replace("<!-- contents -->", contents, 1), encoding="utf-8")
 
 
@@ -135,6 +136,16 @@ def title(notebook: nbformat.NotebookNode) -> str:
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     found = re.search(r"^# +(.+)$", "\n".join(texts), re.MULTILINE)
     return re.sub(r"[*_`]", "", found[1]).strip() if found else ""
+
+
+class _Echo:
+    """Shows what a notebook prints while it runs, above the progress bar: training takes long."""
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, end="")
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None:
@@ -148,6 +159,7 @@ def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None
             cwd=str(source.parent),
             kernel_name="python3",
             progress_bar=sys.stdout.isatty(),
+            stdout_file=_Echo(),
             kernel_manager_class=_kernel_class(log),
             # What C++ code writes to the file descriptors is no part of a notebook: it goes to the log or the terminal.
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],

@@ -9,7 +9,7 @@ from lib.runs import Run
 from lib.study import Study, open_study
 
 
-def run_experiments(study: Study) -> list[Run]:
+def run_experiments(study: Study, *, retry: bool = False) -> list[Run]:
     """Every run of a brief's plan, trained where it is missing.
 
     An experiment that fails is reported and left out. One that would start after the profile's minutes are used up
@@ -17,24 +17,24 @@ def run_experiments(study: Study) -> list[Run]:
 
     Args:
         study: brief, data and split.
+        retry: whether to train again what failed before.
 
     Returns:
         Finished runs, in the order of the plan.
     """
-    started, done, trained = time.monotonic(), [], 0
-    missing = [(name, seed) for name, seed in study.plan() if not study.run(name, seed=seed).finished]
-    for name, seed in study.plan():
-        run = study.run(name, seed=seed)
-        if not run.finished:
-            if time.monotonic() - started > 60 * study.profile.minutes:
-                print(f"{run.id}: not started, the {study.profile.minutes:g} minutes of this profile are used up")
-                continue
-            trained += 1
-            print(f"[{trained}/{len(missing)}] {run.id}: {study.experiments[name].why}", flush=True)
-            train_run(study, name, seed=seed)
-        if run.finished:
-            done.append(run)
-    return done
+    started = time.monotonic()
+    planned = [(study.run(name, seed=seed), name, seed) for name, seed in study.plan()]
+    for run, _, _ in planned:
+        if run.failure and not retry:
+            print(f"{run.id} failed earlier: {run.failure}", flush=True)
+    missing = [entry for entry in planned if not entry[0].finished and (retry or not entry[0].failure)]
+    for number, (run, name, seed) in enumerate(missing, start=1):
+        if time.monotonic() - started > 60 * study.profile.minutes:
+            print(f"{run.id}: not started, the {study.profile.minutes:g} minutes of this profile are used up")
+            continue
+        print(f"[{number}/{len(missing)}] {run.id}: {study.experiments[name].why}", flush=True)
+        train_run(study, name, seed=seed)
+    return [run for run, _, _ in planned if run.finished]
 
 
 def train_run(study: Study, name: str, *, seed: int = 0) -> Run:

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from lib import device, paths
-from lib.device import Device, cpu_name, environment, find_device, git_state, peak_memory_mb
+from lib.device import Device, cpu_name, environment, find_device, git_state
 
 FACTS = {"python", "tensorflow", "keras", "numpy", "pillow", "scikit-learn", "system", "cpu", "cores", "threads"}
 
@@ -70,19 +70,20 @@ def test_git_state_without_git(monkeypatch):
     assert git_state() == {"commit": None, "dirty": None}
 
 
-def python(code: str, **variables) -> subprocess.CompletedProcess:
-    """Run code in a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL", name)}
+def python(code: str) -> subprocess.CompletedProcess:
+    """Run code in a process of its own, with the log switches as they are by default."""
+    variables = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL", name)}
     command = [sys.executable, "-c", f"from lib.device import *; {code}"]
-    return subprocess.run(command, cwd=paths.ROOT, env=kept | variables, capture_output=True, text=True, check=True)
+    return subprocess.run(command, cwd=paths.ROOT, env=variables, capture_output=True, text=True, check=True)
 
 
 def test_peak_memory_sees_a_large_block_and_never_falls():
-    code = "a = peak_memory_mb(); block = bytes([1]) * 2**26; b = peak_memory_mb(); del block; print(a, b, peak_memory_mb())"
-    before, held, after = map(float, python(code).stdout.split())
+    grown = "print(peak_memory_mb()); block = bytes([1]) * 2**26; print(peak_memory_mb()); "
+    before, held, after = map(float, python(grown + "del block; print(peak_memory_mb())").stdout.split())
     if before == 0:
         pytest.skip("this system does not tell")
-    assert 50 < held - before < 80 and after >= held  # 64 MB
+    assert before < 60  # this small process alone, not the one that started it
+    assert 50 < held - before < 80 and after > held - 2  # 64 MB; the kernel counts in coarse steps
 
 
 def test_a_silenced_descriptor_speaks_again_afterwards(capfd):

@@ -317,6 +317,14 @@ def test_sample_grid_shows_each_image_in_a_square_with_its_title():
     assert [axes.get_title(loc="left") for axes in figure.axes][:2] == ["cat", "dog"]
 
 
+def test_names_may_come_from_a_table():
+    names = pd.Series(TRUE, index=range(10, 15))
+    assert len(figures.sample_grid(IMAGES, names).axes) == 5
+    assert len(figures.before_after_grid(ROWS, names.to_numpy()).axes) == 10
+    figure = figures.predictions_grid(IMAGES, names, predicted_names=names, confidences=pd.Series(np.ones(5)))
+    assert figure.axes[0].get_title(loc="left") == "✓ cat 100 %"
+
+
 def test_sample_grid_draws_greyscale_and_floats_as_they_are():
     first, _, third, *_ = figures.sample_grid(IMAGES).axes
     assert first.get_images()[0].get_clim() == (0, 255)

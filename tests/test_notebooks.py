@@ -180,7 +180,10 @@ def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd,
     html = page.read_text(encoding="utf-8")
     assert "3 images of folder" in html and 'alt="No bars"' in html
     assert fetched(html) == []
-    assert re.search(r"01_tiny: done in \d+ s\n", capfd.readouterr().out)
+    screen = capfd.readouterr()
+    assert f"folder quick /photos {home}\n" in screen.out  # what it prints can be followed
+    assert re.search(r"^01_tiny: done in \d+ s$", screen.out, re.MULTILINE)
+    assert "noise" not in screen.out + screen.err and "Executing" not in screen.err
 
 
 @pytest.mark.notebook

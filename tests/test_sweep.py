@@ -44,6 +44,9 @@ def test_a_failed_experiment_is_recorded_and_the_sweep_goes_on(brief, photo_fold
     assert capsys.readouterr().out.count("failed: wild-seed") == 2
     written = [(run.folder / "metrics.json").stat().st_mtime_ns for run in done]
     assert sweep.run_experiments(opened) == done
+    assert "failed earlier: the loss became" in capsys.readouterr().out
+    assert sweep.run_experiments(opened, retry=True) == done
+    assert capsys.readouterr().out.count("failed: wild-seed") == 2
     assert [(run.folder / "metrics.json").stat().st_mtime_ns for run in done] == written
 
 

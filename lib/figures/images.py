@@ -48,7 +48,7 @@ def sample_grid(
         show_image(axes, image)
     for axes in places[len(images) :]:
         axes.remove()
-    for axes, name in zip(places, titles or (), strict=False):
+    for axes, name in zip(places, () if titles is None else titles, strict=False):
         axes.set_title(shorten(name, characters(axes, size=7.5)), fontsize=7.5, pad=2.5)
     return figure
 
@@ -79,14 +79,14 @@ def before_after_grid(
             "before_after_grid needs at least one image and one title a column. "
             f"Received: {len(rows)} rows, {columns} columns, column_titles={column_titles}"
         )
-    figure, grid = image_grid((len(rows), columns), title=title, left=1.05, head=0.17 if column_titles else 0.0)
+    figure, grid = image_grid((len(rows), columns), title=title, left=1.05, head=0.0 if column_titles is None else 0.17)
     for (name, images), places in zip(rows, grid, strict=True):
         _name_row(places[0], name)
         for axes, image in zip(places, images, strict=False):
             show_image(axes, image)
         for axes in places[len(images) :]:
             axes.set_axis_off()
-    for axes, name in zip(grid[0], column_titles or (), strict=False):
+    for axes, name in zip(grid[0], () if column_titles is None else column_titles, strict=False):
         axes.set_title(shorten(name, characters(axes, size=8)), fontsize=8, pad=2.5, loc="center")
     return figure
 

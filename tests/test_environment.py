@@ -1,0 +1,280 @@
+"""The environment: one list of versions in three files, made from hashes, remade when it is not whole."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lib import environment, paths
+from lib.environment import SetupError, ensure, find_problem, find_python
+
+ROOT = paths.ROOT
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    """Versions of each package in a lock file; a package may have one for each Python."""
+    versions = {}
+    for package, version in re.findall(r"^([\w.-]+)==([^\s;]+)", read(name), re.MULTILINE):
+        versions.setdefault(package, set()).add(version)
+    return versions
+
+
+def test_environment_yml_repeats_requirements_in():
+    pinned = [line for line in read("requirements.in").splitlines() if "==" in line]
+    of_conda = re.findall(r"^      - (.+)$", read("environment.yml"), re.MULTILINE)
+    assert of_conda == ["-r requirements.txt", *pinned]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+  # .{3,}", line) for line in pinned)
+
+
+def test_environment_yml_names_a_supported_python():
+    assert re.findall(r"^  - (.+)$", read("environment.yml"), re.MULTILINE)[-3:] == ["python=3.11", "pip", "pip:"]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-gpu.txt"])
+def test_the_locks_hold_the_direct_versions(name):
+    direct = environment.direct_dependencies(ROOT)
+    assert len(direct) > 20
+    assert {package: locked(name)[package] for package in direct} == {p: {v} for p, v in direct.items()}
+
+
+def test_the_gpu_lock_adds_nothing_but_cuda():
+    base, gpu = locked("requirements.txt"), locked("requirements-gpu.txt")
+    assert base == {package: gpu[package] for package in base}
+    assert {package.split("-")[0] for package in set(gpu) - set(base)} == {"nvidia"}
+    for line in re.findall(r"^nvidia.*", read("requirements-gpu.txt"), re.MULTILINE):
+        assert "sys_platform == 'linux'" in line
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-gpu.txt"])
+def test_every_locked_package_has_hashes_and_no_address(name):
+    text = read(name)
+    entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in entry for entry in entries[1:])
+    assert "://" not in text and "make lock" in entries[0] and "/" not in entries[0]
+
+
+def test_the_pinned_trio():
+    direct = environment.direct_dependencies(ROOT)
+    assert [direct[name] for name in ("tensorflow", "keras", "tensorboard")] == ["2.21.0", "3.15.1", "2.21.0"]
+
+
+def make_wheel(folder: Path) -> str:
+    """Write a package `tiny` as a wheel; returns the line that asks for it, with its hash."""
+    files = {
+        "tiny/__init__.py": "WORDS = 'small but real'\n",
+        "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = []
+    for name, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        rows.append(f"{name},sha256={digest},{len(text)}")
+    files["tiny-1.0.dist-info/RECORD"] = "\n".join([*rows, "tiny-1.0.dist-info/RECORD,,"]) + "\n"
+    wheel = folder / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return f"tiny @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A project with one small package, whose environment was really made, by pip."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "requirements.txt").write_text(make_wheel(root), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")  # no uv
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        patch.setenv("PIP_USER", "1")
+        ensure(root / ".venv", root)
+    return root
+
+
+@pytest.fixture
+def lock(root):
+    return root / "requirements.txt"
+
+
+@pytest.fixture
+def site(root):
+    return next((root / ".venv").glob("[lL]ib*/**/site-packages"))
+
+
+def ask(python: Path, code: str) -> str:
+    return subprocess.check_output([python, "-c", code], text=True, cwd=Path(sys.prefix)).strip()
+
+
+@pytest.mark.slow
+class TestMade:
+    def test_it_holds_the_package_with_bytecode(self, root, site):
+        python = environment.python_of(root / ".venv")
+        assert ask(python, "import tiny; print(tiny.WORDS)") == "small but real"
+        assert list((site / "tiny" / "__pycache__").glob("*.pyc"))
+
+    def test_the_project_can_be_imported_from_any_folder(self, root):
+        python = environment.python_of(root / ".venv")
+        assert str(root) in ask(python, "import sys; print(sys.path)")
+
+    def test_the_stamp_says_what_it_was_made_from(self, root, lock):
+        stamp = json.loads((root / ".venv" / "complete.json").read_text(encoding="utf-8"))
+        assert stamp == {
+            "folder": str(root / ".venv"),
+            "lock": "requirements.txt",
+            "sha256": hashlib.sha256(lock.read_bytes()).hexdigest(),
+            "python": "{}.{}".format(*sys.version_info),
+            "packages": ["tiny-1.0.dist-info"],
+        }
+
+    def test_it_is_used_again(self, root, capsys):
+        stamp = root / ".venv" / "complete.json"
+        before = stamp.stat().st_mtime_ns
+        assert ensure(root / ".venv", root) == environment.python_of(root / ".venv")
+        assert stamp.stat().st_mtime_ns == before
+        assert capsys.readouterr().out == ""
+
+    def test_a_changed_lock_is_seen(self, root, lock, tmp_path):
+        other = tmp_path / "requirements.txt"
+        other.write_text(lock.read_text() + "# newer\n", encoding="utf-8")
+        assert find_problem(root / ".venv", other) == "requirements.txt has changed since"
+
+    def test_another_lock_is_seen(self, root, lock):
+        gpu = shutil.copy(lock, root / "requirements-gpu.txt")
+        problem = find_problem(root / ".venv", Path(gpu))
+        assert problem == "it was made from requirements.txt and requirements-gpu.txt is asked for"
+
+    def test_cuda_stays_until_it_is_dropped(self, root, lock, capsys):
+        stamp = root / ".venv" / "complete.json"
+        before = stamp.read_text(encoding="utf-8")
+        shutil.copy(lock, root / "requirements-gpu.txt")
+        stamp.write_text(before.replace('"requirements.txt"', '"requirements-gpu.txt"'), encoding="utf-8")
+        try:
+            assert ensure(root / ".venv", root) == ensure(root / ".venv", root, gpu=True)
+            assert capsys.readouterr().out == ""
+            assert (
+                find_problem(root / ".venv", lock)
+                == "it was made from requirements-gpu.txt and requirements.txt is asked for"
+            )
+        finally:
+            stamp.write_text(before, encoding="utf-8")
+
+    def test_a_moved_folder_is_seen(self, root, lock):
+        moved = (root / ".venv").rename(root / "moved")
+        try:
+            assert "environments cannot be moved" in find_problem(moved, lock)
+        finally:
+            moved.rename(root / ".venv")
+
+    @pytest.mark.parametrize("lost", ["complete.json", "bin/python", "site/tiny", "site/tiny-1.0.dist-info"])
+    def test_a_lost_part_is_seen(self, root, lock, site, lost):
+        reasons = {
+            "complete.json": "the last one was not finished",
+            "bin/python": "the Python {}.{} it was made with is gone".format(*sys.version_info),
+            "site/tiny": "tiny/__init__.py is missing or was changed",
+            "site/tiny-1.0.dist-info": "tiny-1.0.dist-info is missing or was changed",
+        }
+        part = site / lost[5:] if lost.startswith("site/") else root / ".venv" / lost
+        away = part.rename(part.with_name("away"))
+        try:
+            assert find_problem(root / ".venv", lock) == reasons[lost]
+        finally:
+            away.rename(part)
+        assert find_problem(root / ".venv", lock) == ""
+
+    def test_a_cut_file_is_mended_once_by_two_at_a_time(self, root, lock, site):
+        (site / "tiny" / "__init__.py").write_text("", encoding="utf-8")
+        code = "import sys; from pathlib import Path; from lib.environment import ensure; root = Path(sys.argv[1])\n"
+        command = [sys.executable, "-c", code + "ensure(root / '.venv', root)", str(root)]
+        both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        said = "".join(process.communicate()[0] for process in both)
+        assert [process.returncode for process in both] == [0, 0]
+        assert said.count("because tiny/__init__.py is missing or was changed") == 1
+        assert said.count("Another command is making") == 1
+        assert ask(environment.python_of(root / ".venv"), "import tiny; print(tiny.WORDS)") == "small but real"
+        assert find_problem(root / ".venv", lock) == ""
+
+
+@pytest.mark.slow
+def test_a_package_with_another_hash_is_refused(tmp_path):
+    line = make_wheel(tmp_path)
+    (tmp_path / "requirements.txt").write_text(line[:-5] + "0000\n", encoding="utf-8")
+    with pytest.raises(SetupError, match="could not be made: .* ended with status"):
+        ensure(tmp_path / ".venv", tmp_path)
+    assert find_problem(tmp_path / ".venv", tmp_path / "requirements.txt") == "the last one was not finished"
+
+
+def test_a_first_one_is_needed(tmp_path):
+    assert find_problem(tmp_path / ".venv", tmp_path / "requirements.txt") == "there is none yet"
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").touch()
+    with pytest.raises(SetupError, match="thesis was not made by this project and is left alone"):
+        ensure(tmp_path / "thesis", tmp_path)
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
+
+
+def test_cuda_is_refused_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SetupError, match="CUDA wheels exist for Linux only. Received: GPU=1 on darwin"):
+        ensure(tmp_path / ".venv", tmp_path, gpu=True)
+
+
+def test_the_running_python_is_taken_where_it_will_do():
+    assert find_python((3, 11, 2)) == find_python((3, 12, 0)) == getattr(sys, "_base_executable", sys.executable)
+
+
+@pytest.mark.parametrize("version", [(3, 6, 15), (3, 10, 0), (3, 13, 0), (4, 11, 0)])
+def test_another_python_is_refused(tmp_path, monkeypatch, version):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stand_in = tmp_path / "python3.12"  # as version managers leave behind
+    stand_in.write_text("#!/bin/sh\nexit 127\n", encoding="utf-8")
+    stand_in.chmod(0o755)
+    with pytest.raises(SetupError, match="3.11 or 3.12 is needed and this is {}.{}.{}: install".format(*version)):
+        find_python(version)
+
+
+def test_another_python_finds_a_supported_one(tmp_path, monkeypatch):
+    name = tmp_path / "python{}.{}".format(*sys.version_info)
+    name.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_python((3, 9, 1)) == str(name)
+
+
+def test_python_at_hand_with_another_version_is_warned_of(tmp_path, capsys):
+    (tmp_path / "requirements.in").write_text("pytest==0.1  # old\nruff-of-tomorrow==1.0\n", encoding="utf-8")
+    missing, other = environment.compare_at_hand(tmp_path)
+    assert missing == ["ruff-of-tomorrow"]
+    assert other == [f"pytest {pytest.__version__} is installed; this project is tested with 0.1"]
+    (tmp_path / "requirements.in").write_text("pytest==0.1\n", encoding="utf-8")
+    environment.check_at_hand(tmp_path)
+    assert capsys.readouterr().err == f"warning: {other[0]}\n"
+
+
+def test_python_at_hand_without_the_libraries_is_refused(tmp_path):
+    (tmp_path / "requirements.in").write_text("tensorflow-of-tomorrow==9.0\n", encoding="utf-8")
+    with pytest.raises(SetupError, match="VENV=none uses .*, which lacks tensorflow-of-tomorrow. Install"):
+        environment.check_at_hand(tmp_path)
+
+
+def test_nothing_heavy_is_imported():
+    code = "import sys, lib.environment, lib.__main__; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    answer = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(json.loads(answer.stdout.replace("'", '"'))) <= {"lib", "__main__"} | sys.stdlib_module_names
