@@ -75,6 +75,13 @@ def report(args: argparse.Namespace) -> None:
     report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force)
 
 
+def results(args: argparse.Namespace) -> None:
+    """Keep a finished report's results table where git sees it."""
+    from lib.report.evidence import write_evidence
+
+    print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
+
+
 def train(args: argparse.Namespace) -> None:
     """Train one experiment."""
     prepare_variables()

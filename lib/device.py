@@ -37,6 +37,8 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    # Each run traces its own graphs; TensorFlow would warn about that on the pages of the notebooks.
+    tf.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager

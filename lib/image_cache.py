@@ -19,6 +19,8 @@ from lib import paths
 from lib.datasets import Dataset
 from lib.datasets.images import read_rgb
 
+CHUNK = 32  # images that a thread decodes in one go: handing over each one alone costs a fifth of the time
+
 
 def resize_image(image: Image.Image, *, size: int, resize: str) -> Image.Image:
     """A square copy of an image.
@@ -95,14 +97,20 @@ def fill_cache(target: Path, files: list[Path], *, size: int, resize: str) -> No
     """Decode every file into a new .npy file, which gets its name only when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.part")
+    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
     try:
         pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(files), size, size, 3))
+
+        def fill(rows: range) -> int:
+            for row in rows:
+                pixels[row] = decode(files[row], size=size, resize=resize)
+            return len(rows)
+
         bar = tqdm(total=len(files), desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
         # Pillow releases the interpreter lock while it decodes and resizes, so threads are enough.
         with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
-            for row, image in enumerate(pool.map(lambda path: decode(path, size=size, resize=resize), files)):
-                pixels[row] = image
-                bar.update()
+            for count in pool.map(fill, chunks):
+                bar.update(count)
         pixels.flush()
         partial.replace(target)
     finally:

@@ -21,6 +21,8 @@ COMPUTING = (
     "generators.py",
     "image_cache.py",
     "models.py",
+    "schedules.py",
+    "steps.py",
     "training.py",
 )
 

@@ -60,7 +60,9 @@ class State:
         self.history = pd.DataFrame(columns).to_dict("records")
 
 
-def train(dataset: Dataset, split: Split, *, experiment: Experiment, run: Run, seed: int, device: Device | None = None) -> None:
+def train(
+    dataset: Dataset, split: Split, *, experiment: Experiment, run: Run, seed: int, device: Device | None = None
+) -> None:
     """Train one experiment, or continue it, and leave its run folder complete.
 
     Args:
@@ -173,7 +175,9 @@ def fit(state: State, batches: Batches, *, experiment: Experiment, device: Devic
             tracker.step(epoch, number + 1, source.steps)
         loss, accuracy, _ = (float(value) for value in sums / sums[2])
         if not math.isfinite(loss):
-            raise TrainingFailed(f"the loss became {loss} in epoch {epoch + 1}; try a lower learning_rate, or clip_norm")
+            raise TrainingFailed(
+                f"the loss became {loss} in epoch {epoch + 1}; try a lower learning_rate, or clip_norm"
+            )
         with averaged_weights(state.model, state.optimizer):
             val_loss, val_accuracy = evaluate(batches.val[size])
         row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss}
@@ -213,9 +217,7 @@ def _finish(state: State, val_data, split: Split, *, experiment: Experiment, run
         partial = run.folder / "model.part.keras"
         state.model.save(partial)
         partial.replace(run.folder / "model.keras")
-    write_arrays(
-        run.folder / "predictions.npz", {"rows": split.val, "labels": labels, "probabilities": probabilities}
-    )
+    write_arrays(run.folder / "predictions.npz", {"rows": split.val, "labels": labels, "probabilities": probabilities})
     history = pd.DataFrame(state.history)
     facts = {"wall_seconds": history["seconds"].sum(), "peak_memory_mb": peak_memory_mb()}
     write_json(run.folder / "environment.json", environment(device) | facts)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,12 +29,8 @@ study.split.save(results.folder / "split.csv")
 """
 EXPERIMENTS = """\
 import pandas as pd
-rows = []
-for name, seed in study.plan():
-    run = study.run(name, seed=seed)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    done = (run.folder / "metrics.json").write_text("{}")
-    rows.append({"experiment": name, "seed": seed, "why": "?", "val_accuracy": 0.1 * len(rows), "run": run.id})
+runs = [study.run(name, seed=seed) for name, seed in study.plan()]
+rows = [{"experiment": run.id, "why": "?", "val_accuracy": 0.5, "run": run.id} for run in runs if run.finished]
 results.save_table("experiments", pd.DataFrame(rows), caption="All of them.", runs=[row["run"] for row in rows])
 """
 BEST = """\
@@ -50,6 +45,14 @@ figure, axes = pyplot.subplots()
 results.save_figure("curves", figure, caption="It <rises>.", alt="A curve", runs=[run.id])
 """
 SOURCES = {"01_explore": EXPLORE, "02_experiments": EXPERIMENTS, "03_best_model": BEST}
+
+
+def pretend_to_train(study):
+    """Leave finished runs, so that nothing has to be trained here."""
+    for name, seed in study.plan():
+        run = study.run(name, seed=seed)
+        run.folder.mkdir(parents=True)
+        (run.folder / "metrics.json").write_text("{}")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,7 @@ def home(tmp_path_factory):
         patch.setenv("COURSEWORK_REPORTS", str(root / "reports"))
         patch.delenv("COURSEWORK_DATA", raising=False)
         patch.setattr(paths, "NOTEBOOKS", root / "notebooks")
+        pretend_to_train(open_study("folder", "smoke", str(root / "photos")))
         yield root
 
 
@@ -140,9 +144,7 @@ def test_every_page_of_a_notebook_leads_back(made):
 @pytest.mark.notebook
 def test_nothing_runs_again_when_nothing_changed(made, capsys):
     before = {file: file.read_bytes() for file in made.folder.rglob("*") if file.is_file() and file != made.page}
-    started = time.perf_counter()
     assert make_report("folder", profile="smoke", data=made.photos) == made.page
-    assert time.perf_counter() - started < 10
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"{name}: unchanged, reused (force with FORCE=1)" for name in SOURCES]
     assert {file: file.read_bytes() for file in before} == before

@@ -272,7 +272,12 @@ def test_opening_again_drops_what_the_notebook_left_and_nothing_else(results, re
 def test_another_profile_drops_everything_and_says_so(results, reports, capsys):
     results.save_value("mine", 1)
     results.save_table("mine", pd.DataFrame({"n": [1]}), caption="c")
+    page = reports / "demo" / "index.html"
+    page.touch()
+    open_results("demo", notebook="02_experiments", profile="quick")
+    assert page.exists() and read_values(reports / "demo")
     open_results("demo", notebook="02_experiments", profile="full")
+    assert not page.exists()  # it leads to what is gone
     assert "Dropping the quick results of demo" in capsys.readouterr().out
     assert read_values(reports / "demo") == {}
     assert not (reports / "demo" / "tables" / "mine.csv").exists()

@@ -1,7 +1,7 @@
 """The input pipeline measured beside Keras' own, on the same images, in one process: `make bench`.
 
-Every route reads all images once a round, the routes take turns, and the median over the rounds counts: another
-program that uses the machine for a while then meets them all. TensorFlow is imported, quietly, by `run`.
+The routes take turns, and the median over the rounds counts: another program that uses the machine for a while then
+meets them all. TensorFlow is imported, quietly, by `run`.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def run(dataset: Dataset | None = None, *, size: int = 64, rounds: int = 3) -> p
             for (route, case), batches in ROUTES.items():
                 print(f"round {number} of {rounds}: {route}, {case}", flush=True)
                 taken[route, case].append(measure(batches(source)))
-    table = summarise(taken)
+    table = summarise(taken, images=len(dataset.index))
     target = paths.reports() / "bench" / "input_pipeline.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
@@ -105,12 +105,12 @@ def measure(batches: Iterator[int]) -> tuple[float, int, float]:
     return seconds, images, (max(samples) - samples[0]) / 2**20
 
 
-def summarise(taken: dict[tuple[str, str], list[tuple[float, int, float]]]) -> pd.DataFrame:
-    """The median speed of each route, the time for one round at that speed, and the largest memory of all rounds."""
+def summarise(taken: dict[tuple[str, str], list[tuple[float, int, float]]], *, images: int) -> pd.DataFrame:
+    """The median speed of each route, the time for all images at that speed, and the largest memory of all rounds."""
     rows = []
     for (route, case), passes in taken.items():
-        speed = statistics.median(images / seconds for seconds, images, _ in passes)
-        rows.append((route, case, passes[0][1] / speed, speed, max(memory for _, _, memory in passes)))
+        speed = statistics.median(count / seconds for seconds, count, _ in passes)
+        rows.append((route, case, images / speed, speed, max(memory for _, _, memory in passes)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

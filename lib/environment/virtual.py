@@ -90,7 +90,8 @@ def _make(folder: Path, lock: Path, reason: str, turn: int) -> None:
     """Deletes what is in the folder and makes the environment anew; the stamp comes last."""
     python, uv, start = find_python(), shutil.which("uv"), time.time()
     print(f"Making {folder} with {'uv' if uv else 'pip'}, because {reason}.")
-    print(f"It takes some minutes and about 3 GB; {lock.name} names the packages.", flush=True)
+    size = 7 if lock.name == LOCKS[True] else 3
+    print(f"It takes some minutes and about {size} GB; {lock.name} names the packages.", flush=True)
     _empty(folder)
     inside = str(python_of(folder))
     _run([python, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)], turn)

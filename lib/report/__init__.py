@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from lib import notebooks, paths, results
+from lib import notebooks, paths, results, sweep
 from lib.report import pages, reuse
 from lib.study import Study, open_study
 
@@ -60,6 +60,9 @@ def make_report(
     for name in names:  # found out now, not after an hour of training
         given = {**parameters, "BRIEF": brief_name, "PROFILE": profile}
         notebooks.check_parameters(notebooks.locate(name), given)
+    if "02_experiments" in names:
+        # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
+        sweep.run_experiments(study, retry=True)
     facts, waiting, ran = reuse.shared_facts(study), _waiting(study), []
     for position, name in enumerate(names):
         made_from = facts | reuse.notebook_facts(name, parameters | {"profile": profile})

@@ -179,5 +179,6 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
     if stored - {profile}:
         others = " and ".join(sorted(stored - {profile}))
         print(f"Dropping the {others} results of {brief_name}: a report holds one profile, and this is {profile}.")
+        (folder / "index.html").unlink(missing_ok=True)  # it leads to what is dropped
     drop(folder, lambda entry: entry["notebook"] == notebook or entry["profile"] != profile)
     return Results(folder, notebook=notebook, profile=profile)

@@ -56,10 +56,10 @@ def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:
 
 def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
     """The first rows of a table with its caption; numbers to the right, short."""
-    sides = ["right" if pd.api.types.is_numeric_dtype(kind) else "left" for kind in frame.dtypes]
-    header = _row_html(map(str, frame.columns), sides, tag="th")
     columns = [column_texts(column) for _, column in frame.head(ROWS).items()]
-    body = "".join(_row_html(row, sides, tag="td") for row in zip(*columns, strict=True))
+    styles = [_column_style(kind, texts) for kind, texts in zip(frame.dtypes, columns, strict=True)]
+    header = _row_html(map(str, frame.columns), styles, tag="th")
+    body = "".join(_row_html(row, styles, tag="td") for row in zip(*columns, strict=True))
     left = len(frame) - ROWS
     more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
     return (
@@ -68,11 +68,16 @@ def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
     )
 
 
-def _row_html(cells: Iterable[str], sides: list[str], *, tag: str) -> str:
-    pairs = zip(cells, sides, strict=True)
-    return (
-        "<tr>" + "".join(f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>' for cell, side in pairs) + "</tr>"
-    )
+def _column_style(kind, texts: list[str]) -> str:
+    if pd.api.types.is_numeric_dtype(kind):
+        return "text-align: right"
+    longest = max(map(len, texts), default=0)
+    return f"text-align: left; min-width: {min(16, longest // 3)}rem" if longest > 20 else "text-align: left"
+
+
+def _row_html(cells: Iterable[str], styles: list[str], *, tag: str) -> str:
+    pairs = zip(cells, styles, strict=True)
+    return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
 
 
 def column_texts(column: pd.Series) -> list[str]:
