@@ -1,6 +1,6 @@
 # `make` lists what can be asked for. The work itself is in lib/: `python -m lib --help` offers the same without make.
 
-.PHONY: help report train data test lint format lab tensorboard bench setup lock clean
+.PHONY: help report train results data test lint format lab tensorboard bench setup lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -54,6 +54,9 @@ lab: ## Open the notebooks in JupyterLab
 
 tensorboard: ## Show a brief's runs in TensorBoard [BRIEF= PORT=]
 	@$(LIB) tensorboard $(brief) $(if $(PORT),--port "$(PORT)")
+
+results: ## Keep a report's results table in reports/results, to commit [BRIEF=]
+	@$(LIB) results $(brief)
 
 data: ## Get and check a brief's images [BRIEF= DATA=]
 	@$(LIB) data $(brief) $(data)

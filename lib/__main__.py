@@ -108,9 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
         "train one experiment of a brief, or continue it",
         "train --brief caltech101 --experiment best --profile full --seed 0",
     )
-    add_brief(new, profile="full")
+    add_brief(new, profile="quick")
     new.add_argument("--experiment", default="best", help="its name in lib/briefs, or best (default: %(default)s)")
     new.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: %(default)s)")
+    new = door(commands.results, "keep a report's results table in reports/results, to commit", "results --brief demo")
+    add_brief(new, data=False)
     new = door(commands.data, "get and check a brief's images, and say what was found", "data --brief caltech101")
     add_brief(new)
     door(commands.bench, "measure the input pipeline beside Keras' own; writes reports/bench")

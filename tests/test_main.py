@@ -12,8 +12,9 @@ import pytest
 from lib import commands, environment, paths
 from lib.__main__ import build_parser, enter_environment, main, raised_here
 
-COMMANDS = ["report", "train", "data", "bench", "lab", "tensorboard", "test", "lint", "setup", "clean"]
-TARGETS = ["report", "test", "lint", "format", "lab", "tensorboard", "data", "train", "bench", "setup", "lock", "clean"]
+COMMANDS = ["report", "train", "results", "data", "bench", "lab", "tensorboard", "test", "lint", "setup", "clean"]
+TARGETS = ["report", "test", "lint", "format", "lab", "tensorboard", "results", "data", "train", "bench", "setup"]
+TARGETS += ["lock", "clean"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,84 @@
+"""A brief: its experiments, its split, and the sizes it runs at."""
+
+from dataclasses import dataclass, field
+
+from lib.config.base import Config
+from lib.config.experiment import Experiment
+
+PROFILES = ("smoke", "quick", "full")
+
+
+@dataclass(frozen=True)
+class Profile(Config):
+    """How large a brief runs. It only scales: images, epochs, widths, seeds; never which code runs."""
+
+    images_per_class: int | None = None  # None takes all
+    epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
+    filters: float = 1.0  # factor on Model.filters
+    seeds: int = 1  # seeds of each experiment of the ladder
+    minutes: float = 60.0  # experiments not started by then are left out, and said to be
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
+            "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
+            "seeds is positive": self.seeds > 0,
+        }
+
+    def scale(self, experiment: Experiment) -> Experiment:
+        """The experiment at this profile's size."""
+        training = experiment.training
+        model = experiment.model
+        return experiment.replace(
+            training=training.replace(epochs=max(1, round(training.epochs * self.epochs))),
+            model=model.replace(filters=tuple(max(4, round(n * self.filters)) for n in model.filters)),
+        )
+
+
+@dataclass(frozen=True)
+class Split(Config):
+    """Shares of the images held out, and the seed that draws them."""
+
+    test: float = 0.1
+    val: float = 0.1  # of what is left after test
+    seed: int = 0
+
+    def rules(self) -> dict[str, bool]:
+        return {"test and val lie in (0, 0.5]": 0 < self.test <= 0.5 and 0 < self.val <= 0.5}
+
+
+@dataclass(frozen=True)
+class Brief(Config):
+    """One piece of coursework: its question, its data, its experiments."""
+
+    name: str
+    title: str
+    question: str
+    dataset: str
+    baseline: str  # the experiment that the others are compared with
+    best: str  # the experiment whose test result is reported
+    experiments: dict
+    profiles: dict
+    split: Split = field(default_factory=Split)
+    include_clutter: bool = False  # whether background and clutter folders count as a class
+    notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
+    asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "every experiment is an Experiment": all(isinstance(e, Experiment) for e in self.experiments.values()),
+            "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
+            and all(isinstance(p, Profile) for p in self.profiles.values()),
+            "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),
+        }
+
+    def at(self, profile: str) -> tuple[Profile, dict[str, Experiment]]:
+        """A profile of this brief and its experiments at that size.
+
+        Raises:
+            ValueError: if the profile does not exist; the message lists the ones that do.
+        """
+        if profile not in self.profiles:
+            raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
+        scale = self.profiles[profile].scale
+        return self.profiles[profile], {name: scale(experiment) for name, experiment in self.experiments.items()}
