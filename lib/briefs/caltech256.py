@@ -4,8 +4,8 @@ from lib.config import Augment, Brief, Experiment, Model, Profile, Split, Traini
 
 BASELINE = Experiment(
     why="How far do three convolutions with batch normalisation, pooling and one hidden layer get?",
-    model=Model("simple_cnn", filters=(32, 64, 128), blocks=(1, 1, 1), batch_norm=True),
-    training=Training(epochs=6, learning_rate=0.02),
+    model=Model("simple_cnn", filters=(16, 32, 64), blocks=(1, 1, 1), batch_norm=True),
+    training=Training(epochs=8, learning_rate=0.02),
     image_size=32,
 )
 AUGMENT = Augment(flip=True, rotation=10, shift=0.1, zoom=0.25, aspect=0.15)
@@ -28,7 +28,7 @@ BRIEF = Brief(
         "baseline": BASELINE,
         "dropout": BASELINE.vary("Does dropout close the gap between train and val?", model={"dropout": 0.5}),
         "augment": BASELINE.vary("Do flips, small turns, shifts and zooms help more than dropout?", augment=AUGMENT),
-        "wide": BASELINE.vary("Is the money better spent on width?", model={"filters": (64, 128, 256)}),
+        "wide": BASELINE.vary("Is the money better spent on width?", model={"filters": (32, 64, 128)}),
         "deep": BASELINE.vary("Or on depth?", model={"blocks": (2, 2, 2)}),
         "batch_256": BASELINE.vary("Does a four times larger batch cost accuracy?", training={"batch_size": 256}),
         "pixels_64": BASELINE.vary("Do the objects need more than 32 pixels?", image_size=64),
