@@ -1,7 +1,7 @@
 """Random changes to a batch of training images, each a pure function of the batch and a seed.
 
 Flip, rotation, shift, zoom, aspect and shear are drawn per image and applied together in one warp, so each
-pixel is interpolated once. Pixels that come from outside the image are filled by reflection.
+pixel is interpolated once.
 """
 
 import math
@@ -30,7 +30,7 @@ def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_
     seeds = tf.unstack(tf.random.split(tf.convert_to_tensor(seed, tf.int32), 5))
     if config.flip or config.rotation or config.shift or config.zoom or config.aspect or config.shear:
         transforms = random_transforms(tf.shape(images)[0], config=config, sides=tf.shape(images)[1:3], seed=seeds[0])
-        images = warp(images, transforms)
+        images = warp(images, transforms, fill=config.fill)
     images = tf.cast(images, tf.float32)
     if config.colour:
         images = jitter_colour(images, strength=config.colour, seed=seeds[1])
@@ -71,12 +71,13 @@ def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, se
     return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
 
 
-def warp(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-    """Move the pixels of a batch by one affine map per image, bilinear, reflected at the border.
+def warp(images: tf.Tensor, transforms: tf.Tensor, *, fill: str = "reflect") -> tf.Tensor:
+    """Move the pixels of a batch by one affine map per image, bilinear.
 
     Args:
         images: (B, H, W, C), any number type.
         transforms: (B, 8) float32 rows of `random_transforms`.
+        fill: what moves in from outside the image: reflect, nearest or constant (black).
 
     Returns:
         (B, H, W, C) float32.
@@ -87,7 +88,7 @@ def warp(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
         output_shape=tf.shape(images)[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",
-        fill_mode="REFLECT",
+        fill_mode=fill.upper(),
     )
     return tf.ensure_shape(warped, images.shape)
 

@@ -95,23 +95,22 @@ def open_images(
 
 def fill_cache(target: Path, files: list[Path], *, size: int, resize: str) -> None:
     """Decode every file into a new .npy file, which gets its name only when it is complete."""
+
+    def decode_chunk(start: int) -> np.ndarray:
+        return np.stack([decode(file, size=size, resize=resize) for file in files[start : start + CHUNK]])
+
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.part")
-    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
+    bar = tqdm(total=len(files), desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
     try:
-        pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(files), size, size, 3))
-
-        def fill(rows: range) -> int:
-            for row in rows:
-                pixels[row] = decode(files[row], size=size, resize=resize)
-            return len(rows)
-
-        bar = tqdm(total=len(files), desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
-        # Pillow releases the interpreter lock while it decodes and resizes, so threads are enough.
-        with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
-            for count in pool.map(fill, chunks):
-                bar.update(count)
-        pixels.flush()
+        # Pillow releases the interpreter lock while it decodes and resizes, so threads are enough. A full disk is an
+        # error where the file is written; written through a memory map, it would kill the process.
+        with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, bar:
+            np.lib.format.write_array_header_1_0(file, header)
+            for pixels in pool.map(decode_chunk, range(0, len(files), CHUNK)):
+                file.write(pixels.data)
+                bar.update(len(pixels))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -125,6 +125,16 @@ def test_warp_by_whole_pixels_moves_and_reflects():
         assert warp(tf.constant(image), tf.constant([row], tf.float32))[0, :, :, 0].numpy().tolist() == expected
 
 
+def test_each_fill_brings_in_its_own_pixels():
+    image = tf.constant([1.0, 2.0, 3.0, 4.0], shape=(1, 1, 4, 1))
+    two_to_the_right = tf.constant([[1, 0, -2, 0, 1, 0, 0, 0]], tf.float32)
+    for fill, expected in {"reflect": [2, 1, 1, 2], "nearest": [1, 1, 1, 2], "constant": [0, 0, 1, 2]}.items():
+        assert warp(image, two_to_the_right, fill=fill).numpy().ravel().tolist() == expected
+    photo = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
+    results = [augmented(photo, Augment(shift=0.5, fill=fill))[0] for fill in ("reflect", "nearest", "constant")]
+    assert not np.array_equal(results[0], results[1]) and not np.array_equal(results[1], results[2])
+
+
 def test_warp_by_half_a_pixel_interpolates():
     image = tf.constant([0.0, 10.0, 30.0, 70.0], shape=(1, 1, 4, 1))
     moved = warp(image, tf.constant([[1, 0, 0.5, 0, 1, 0, 0, 0]], tf.float32))

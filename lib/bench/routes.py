@@ -24,7 +24,8 @@ SEED = 0
 EPOCHS = 5  # of our cached route, read without a pause as in training: a single one is over in a second
 # The same changes in the words of each library: degrees, shares of the side, shares of the scale.
 ROTATION, SHIFT, ZOOM = 15.0, 0.1, 0.2
-AUGMENT = Augment(flip=True, rotation=ROTATION, shift=SHIFT, zoom=ZOOM)
+FILL = "nearest"  # the border repeated, the default of ImageDataGenerator
+AUGMENT = Augment(flip=True, rotation=ROTATION, shift=SHIFT, zoom=ZOOM, fill=FILL)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def image_data_generator(source: Source) -> Iterator[int]:
         height_shift_range=SHIFT,
         zoom_range=ZOOM,
         horizontal_flip=True,
-        fill_mode="reflect",
+        fill_mode=FILL,
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it found
         batches = changes.flow_from_directory(
@@ -100,9 +101,9 @@ def random_layers(source: Source) -> Iterator[int]:
 
     changes = [
         keras.layers.RandomFlip("horizontal", seed=SEED),
-        keras.layers.RandomRotation(ROTATION / 360, seed=SEED),
-        keras.layers.RandomTranslation(SHIFT, SHIFT, seed=SEED),
-        keras.layers.RandomZoom(ZOOM, seed=SEED),
+        keras.layers.RandomRotation(ROTATION / 360, fill_mode=FILL, seed=SEED),
+        keras.layers.RandomTranslation(SHIFT, SHIFT, fill_mode=FILL, seed=SEED),
+        keras.layers.RandomZoom(ZOOM, fill_mode=FILL, seed=SEED),
     ]
 
     def change(images, labels):

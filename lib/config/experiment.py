@@ -19,6 +19,7 @@ class Augment(Config):
     zoom: float = 0.0  # scale is log-uniform in [1 / (1 + zoom), 1 + zoom]
     aspect: float = 0.0  # width to height is stretched log-uniformly in [1 / (1 + aspect), 1 + aspect]
     shear: float = 0.0  # degrees, uniform in [-shear, shear]
+    fill: str = "reflect"  # what moves in from outside: reflect (mirrored), nearest (border repeated), constant (black)
     colour: float = 0.0  # strength of brightness, contrast and saturation jitter, in [0, 1]
     erase: float = 0.0  # probability that a random rectangle is filled with grey
     mixup: float = 0.0  # probability that an image is blended with another one
@@ -32,6 +33,7 @@ class Augment(Config):
             "rotation lies in [0, 180], shear in [0, 60]": 0 <= self.rotation <= 180 and 0 <= self.shear <= 60,
             "shift lies in [0, 0.5]": 0 <= self.shift <= 0.5,
             "zoom and aspect are not negative": self.zoom >= 0 and self.aspect >= 0,
+            "fill is reflect, nearest or constant": self.fill in ("reflect", "nearest", "constant"),
         }
 
     @property
