@@ -95,7 +95,7 @@ def test_defaults_of_the_commands():
         "command": "report", "run": 0, "brief": "demo", "profile": "quick", "data": "", "force": False,
     }  # fmt: skip
     train = parse(["train", "--seed", "3"])
-    assert (train.brief, train.experiment, train.profile, train.seed) == ("demo", "best", "full", 3)
+    assert (train.brief, train.experiment, train.profile, train.seed) == ("demo", "best", "quick", 3)
     assert [parse(["setup", *words]).gpu for words in ([], ["--gpu"], ["--no-gpu"])] == [None, True, False]
     assert [parse(["clean", *words]).runs for words in ([], ["--runs"])] == [False, True]
     assert [parse(["lint", *words]).fix for words in ([], ["--fix"])] == [False, True]

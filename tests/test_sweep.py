@@ -8,7 +8,7 @@ from lib.config import Brief, Experiment, Model, Profile, Split, Training
 FAST = Experiment(
     why="Does it run?", model=Model("softmax"), training=Training(epochs=1, learning_rate=0.001), image_size=8
 )
-WILD = FAST.vary("What happens when the loss is no number?", training={"learning_rate": 1e38})
+WILD = FAST.vary("What happens when the loss is no number?", training={"learning_rate": 1e38, "epochs": 4})
 
 
 @pytest.fixture

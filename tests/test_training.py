@@ -39,7 +39,7 @@ def train(photos, split, experiment=TINY, *, name="tiny", seed=0, device=None):
 
 
 def weights(run):
-    return [variable.numpy() for variable in run.load_model().variables]
+    return [variable.numpy() for variable in run.load_model().weights]
 
 
 def same(first, second):
