@@ -4,12 +4,9 @@ from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.config import Experiment, Model, Profile, Split, Training
 
-BASELINE = Experiment(
-    why="How far do three convolutions with batch normalisation, pooling and one hidden layer get?",
-    model=Model("simple_cnn", filters=(16, 32, 64), blocks=(1, 1, 1), batch_norm=True),
-    training=Training(epochs=12, batch_size=32, learning_rate=0.02),
-    image_size=32,
-)
+# The ladder of Caltech-256 without its dearest steps; with fewer images it takes smaller batches and more epochs.
+STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "pixels_64", "residual")
+LADDER = {name: CALTECH_256.experiments[name] for name in STEPS}
 
 BRIEF = CALTECH_256.replace(
     name="demo",
@@ -20,17 +17,10 @@ BRIEF = CALTECH_256.replace(
     baseline="baseline",
     best="best",
     experiments={
-        "softmax": BASELINE.vary(
-            "What do the pixels give without any hidden layer?",
-            model={"name": "softmax", "batch_norm": False},
-            training={"learning_rate": 0.002},
-        ),
-        "naive": BASELINE.vary("What is lost without batch normalisation?", model={"batch_norm": False}),
-        "baseline": BASELINE,
-        "dropout": BASELINE.vary("Does dropout close the gap between train and val?", model={"dropout": 0.5}),
-        "augment": BASELINE.vary("Do flips, small turns, shifts and zooms help more than dropout?", augment=AUGMENT),
-        "pixels_64": BASELINE.vary("Do the objects need more than 32 pixels?", image_size=64),
-        "residual": BASELINE.vary("Do shortcuts and global pooling beat a flat stack?", model={"name": "residual"}),
+        name: experiment.replace(training=experiment.training.replace(epochs=12, batch_size=32))
+        for name, experiment in LADDER.items()
+    }
+    | {
         "best": Experiment(
             why="How far do all lessons together go?",
             model=Model("residual", filters=(32, 64, 128, 256), blocks=(1, 1, 1, 1), stem_stride=2, batch_norm=True),

@@ -69,7 +69,7 @@ class Model(Config):
 class Training(Config):
     """How one experiment is fitted."""
 
-    epochs: int = 20  # of the full profile; the others scale it
+    epochs: int = 20  # at factor 1; each profile multiplies it
     batch_size: int = 64
     optimizer: str = "sgd"  # sgd (Nesterov momentum 0.9) or adamw
     learning_rate: float = 0.05  # the highest of the schedule
