@@ -82,6 +82,33 @@ def preactivation_block(x, filters: int, *, name: str, strides: int = 1, squeeze
     return layers.Add(name=f"{name}__add")([shortcut, branch])
 
 
+def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: float = 0.0, penalty=None):
+    """Fully connected layer, then batch norm where asked, ReLU, and dropout where asked.
+
+    Args:
+        x: (B, N) tensor.
+        units: length of the result.
+        name: prefix of the layer names.
+        batch_norm: normalise, and leave out the bias that normalising would cancel.
+        dropout: share of the units dropped while training.
+        penalty: Keras regulariser of the kernel, added to the training loss; None for none.
+
+    Returns:
+        (B, units) tensor.
+    """
+    x = layers.Dense(
+        units,
+        use_bias=not batch_norm,
+        kernel_initializer=keras.initializers.HeNormal(),
+        kernel_regularizer=penalty,
+        name=f"{name}dense",
+    )(x)
+    if batch_norm:
+        x = _batch_norm(x, f"{name}batchnorm")
+    x = layers.ReLU(name=f"{name}relu")(x)
+    return layers.Dropout(dropout, name=f"{name}dropout")(x) if dropout else x
+
+
 def squeeze_excite(x, *, name: str, reduction: int = 8):
     """Weigh each channel by a gate computed from the channel means (Hu et al. 2018).
 

@@ -110,6 +110,5 @@ def _read_batch(images: Images, labels: np.ndarray, rows: tf.Tensor):
         return images.read(batch), labels[batch].astype(np.int32)
 
     pixels, classes = tf.numpy_function(read, [rows], (tf.uint8, tf.int32), stateful=False)
-    side = images.pixels.shape[1] if isinstance(images, CachedImages) else images.size
     count = rows.shape[0]
-    return tf.ensure_shape(pixels, (count, side, side, 3)), tf.ensure_shape(classes, (count,))
+    return tf.ensure_shape(pixels, (count, images.size, images.size, 3)), tf.ensure_shape(classes, (count,))

@@ -5,43 +5,81 @@ Both kinds answer `read(rows) -> uint8 batch`, so the input pipeline does not ca
 
 import hashlib
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from lib import paths
 from lib.datasets import Dataset
-from lib.datasets.images import read_rgb
+from lib.datasets.images import read_pixels
 
 CHUNK = 32  # images that a thread decodes in one go: handing over each one alone costs a fifth of the time
 
 
-def resize_image(image: Image.Image, *, size: int, resize: str) -> Image.Image:
-    """A square copy of an image.
+def resize_image(image: np.ndarray, *, size: int, resize: str) -> np.ndarray:
+    """A square copy of an image: pixels are averaged where it shrinks and interpolated where it grows.
 
     Args:
-        image: RGB image of any size.
+        image: (H, W, 3) or (H, W) uint8, or a Pillow image.
         size: side in pixels.
         resize: "stretch" ignores the aspect ratio, "crop" cuts the centre square, "pad" adds black bars.
+
+    Returns:
+        (size, size, 3) or (size, size) uint8.
     """
+    image = np.asarray(image)
+    height, width = image.shape[:2]
     if resize == "stretch":
-        return image.resize((size, size), Image.Resampling.BILINEAR)
+        return _scale(image, size, size)
     if resize == "crop":
-        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return _scale(image[top : top + side, left : left + side], size, size)
     if resize == "pad":
-        return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR)
+        longest = max(height, width)
+        scaled = _scale(image, max(1, round(height * size / longest)), max(1, round(width * size / longest)))
+        square = np.zeros((size, size, *image.shape[2:]), np.uint8)
+        top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
+        square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+        return square
     raise ValueError(f"resize must be stretch, crop or pad. Received: {resize!r}")
 
 
-def decode(path: Path, *, size: int, resize: str) -> np.ndarray:
-    """One file as a (size, size, 3) uint8 array."""
-    return np.asarray(resize_image(read_rgb(path, at_least=size), size=size, resize=resize))
+def _scale(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    # OpenCV averages only where both sides shrink, so what shrinks comes first.
+    smaller = (min(width, image.shape[1]), min(height, image.shape[0]))
+    image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    return image if smaller == (width, height) else cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def decode_rows(dataset: Dataset, rows: np.ndarray | range, *, size: int, resize: str) -> np.ndarray:
+    """Some images of a data set, decoded and resized: (B, size, size, 3) uint8.
+
+    Args:
+        dataset: the images.
+        rows: row numbers of its index.
+        size: side in pixels.
+        resize: see `resize_image`.
+
+    Raises:
+        DataError: if a file has gone or was damaged since it was indexed.
+    """
+    if dataset.arrays is None:
+        at_least = size if resize != "pad" else 0  # padding shrinks the shorter side to less than `size`
+        files = (dataset.root / path for path in dataset.index["path"].iloc[rows])
+        images = (read_pixels(file, at_least=at_least) for file in files)
+    else:
+        images = dataset.read_pixels(rows)
+    batch = np.empty((len(rows), size, size, 3), np.uint8)
+    for place, image in enumerate(images):
+        square = resize_image(image, size=size, resize=resize)
+        batch[place] = square if square.ndim == 3 else square[..., None]  # grey is the same in all three channels
+    return batch
 
 
 @dataclass(frozen=True)
@@ -49,6 +87,11 @@ class CachedImages:
     """Images decoded once into a memory-mapped file; the operating system keeps what fits in memory."""
 
     pixels: np.ndarray  # (N, S, S, 3) uint8
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return self.pixels.shape[1]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Copy some rows: (B, S, S, 3) uint8 in [0, 255]."""
@@ -59,13 +102,13 @@ class CachedImages:
 class StreamedImages:
     """Images decoded from their files whenever they are read; memory is that of one batch."""
 
-    files: Sequence[Path]
+    dataset: Dataset
     size: int
     resize: str
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Decode some rows: (B, S, S, 3) uint8 in [0, 255]."""
-        return np.stack([decode(self.files[row], size=self.size, resize=self.resize) for row in rows])
+        return decode_rows(self.dataset, rows, size=self.size, resize=self.resize)
 
 
 def open_images(
@@ -83,34 +126,43 @@ def open_images(
         Cached images when they fit the budget, else streamed ones.
     """
     budget = psutil.virtual_memory().total // 4 if budget is None else budget
-    files = [dataset.root / path for path in dataset.index["path"]]
-    if len(files) * size * size * 3 > budget:
-        return StreamedImages(files, size, resize)
+    if len(dataset.index) * size * size * 3 > budget:
+        return StreamedImages(dataset, size, resize)
     content = hashlib.sha256("\n".join([*dataset.index["sha256"], str(size), resize]).encode()).hexdigest()[:16]
     target = paths.cache() / "pixels" / f"{dataset.name}-{size}-{resize}-{content}.npy"
     if not target.exists():
-        fill_cache(target, files, size=size, resize=resize)
+        fill_cache(target, dataset, size=size, resize=resize)
     return CachedImages(np.load(target, mmap_mode="r"))
 
 
-def fill_cache(target: Path, files: list[Path], *, size: int, resize: str) -> None:
-    """Decode every file into a new .npy file, which gets its name only when it is complete."""
+def fill_cache(target: Path, dataset: Dataset, *, size: int, resize: str) -> None:
+    """Decode every image into a new .npy file, which gets its name only when it is complete."""
+    count = len(dataset.index)
 
     def decode_chunk(start: int) -> np.ndarray:
-        return np.stack([decode(file, size=size, resize=resize) for file in files[start : start + CHUNK]])
+        return decode_rows(dataset, range(start, min(start + CHUNK, count)), size=size, resize=resize)
 
     target.parent.mkdir(parents=True, exist_ok=True)
+    _forget_dead(target)
     partial = target.with_suffix(f".{os.getpid()}.part")
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
-    bar = tqdm(total=len(files), desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+    bar = tqdm(total=count, desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
     try:
-        # Pillow releases the interpreter lock while it decodes and resizes, so threads are enough. A full disk is an
-        # error where the file is written; written through a memory map, it would kill the process.
+        # Decoding and resizing let go of the interpreter's lock, so threads are enough. A full disk is an error where
+        # the file is written; written through a memory map, it would kill the process.
         with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, bar:
             np.lib.format.write_array_header_1_0(file, header)
-            for pixels in pool.map(decode_chunk, range(0, len(files), CHUNK)):
+            for pixels in pool.map(decode_chunk, range(0, count, CHUNK)):
                 file.write(pixels.data)
                 bar.update(len(pixels))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _forget_dead(target: Path) -> None:
+    """Delete what processes that were killed had begun to write."""
+    for partial in target.parent.glob(f"{target.stem}.*.part"):
+        process = partial.suffixes[-2].removeprefix(".")
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            partial.unlink(missing_ok=True)

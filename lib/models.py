@@ -42,7 +42,24 @@ def build_model(config: Model, num_classes: int, *, image_size: int | None = Non
 
 def softmax(x, config: Model):
     """Multinomial logistic regression on the pixels: the floor that every network must beat."""
-    return layers.Flatten(name="flatten")(x)
+    return _pixels(x, config)
+
+
+def mlp(x, config: Model):
+    """Fully connected layers on the pixels, each with ReLU, and batch norm, dropout and penalties where asked."""
+    x = _pixels(x, config)
+    for units, name, depth in _stages(config):
+        for number in range(1, depth + 1):
+            prefix = f"{name}__" if depth == 1 else f"{name}__unit_{number}__"
+            x = blocks.dense_unit(
+                x,
+                units,
+                name=prefix,
+                batch_norm=config.batch_norm,
+                dropout=config.dropout,
+                penalty=keras.regularizers.L1L2(config.l1, config.l2) if config.l1 or config.l2 else None,
+            )
+    return x
 
 
 def simple_cnn(x, config: Model):
@@ -92,7 +109,7 @@ def residual(x, config: Model):
     return _dropout(layers.GlobalAveragePooling2D(name="pool")(x), config)
 
 
-MODELS = {"softmax": softmax, "simple_cnn": simple_cnn, "conv_blocks": conv_blocks, "residual": residual}
+MODELS = {"softmax": softmax, "mlp": mlp, "simple_cnn": simple_cnn, "conv_blocks": conv_blocks, "residual": residual}
 POOLED = ("conv_blocks", "residual")  # pooled globally: their weights fit images of any size
 
 
@@ -101,10 +118,19 @@ def _smallest_side(config: Model) -> int:
     stages = len(config.filters)
     return {
         "softmax": 1,
+        "mlp": 1,
         "simple_cnn": 2**stages,
         "conv_blocks": config.stem_stride * 2**stages,
         "residual": config.stem_stride * 2 ** (stages - 1),
     }[config.name]
+
+
+def _pixels(x, config: Model):
+    """All values of an image in one row; one a pixel where `grey` asks for the mean of its channels."""
+    if not config.grey:
+        return layers.Flatten(name="flatten")(x)
+    pixels = layers.Reshape((-1, x.shape[-1]), name="flatten")(x)
+    return layers.GlobalAveragePooling1D(data_format="channels_first", name="grey")(pixels)
 
 
 def _stages(config: Model) -> list[tuple[int, str, int]]:

@@ -69,12 +69,13 @@ def load(path: Path) -> Split:
     return Split(**_rows(table["role"].to_numpy()), checksum=facts["split"], table=table)
 
 
-def make_split(dataset: Dataset, config: SplitConfig) -> Split:
+def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | None = None) -> Split:
     """Split a data set into train, val and test.
 
     Stratified: each class gives its share, and at least one image each to val and test if it has three different ones;
-    a class with fewer trains only. Equal images (same bytes) stay on one side. Where the files are laid out in roles,
-    these hold, and only what is missing is carved from train; a training image whose bytes are held out is `unused`.
+    a class with fewer trains only. Equal images (same bytes) stay on one side, and so do those of one group. Where the
+    files are laid out in roles, these hold, and only what is missing is carved from train; a training image whose bytes
+    are held out is `unused`.
 
     Which images are drawn follows from their bytes and the seed alone: it is the same on every machine, and does not
     depend on file names or on their order.
@@ -82,20 +83,26 @@ def make_split(dataset: Dataset, config: SplitConfig) -> Split:
     Args:
         dataset: the images.
         config: shares and seed.
+        groups: (N,) the same number for images that belong together, as `integrity.duplicate_groups` gives them; a
+            group counts as one image. None: only equal images do.
 
     Returns:
         The split.
+
+    Raises:
+        ValueError: if there is not one group an image.
     """
     index = dataset.index
-    roles = index["role"].replace("", "train").to_numpy(dtype=object)
+    pictures = _pictures(index["sha256"], groups)
+    roles = index["role"].replace("", "train").to_numpy(dtype=object, copy=True)
     _settle_equal_images(roles, index["sha256"].to_numpy())
     shares = {role: share for role, share in (("test", config.test), ("val", config.val)) if role not in roles}
-    pool = index[roles == "train"].drop_duplicates("sha256")  # one row for all equal images
-    keys = pd.Series([_key(config.seed, value) for value in pool["sha256"]], index=pool.index)
+    pool = index.assign(picture=pictures)[roles == "train"].drop_duplicates("picture")  # one row for all of a group
+    keys = pd.Series([_key(config.seed, value) for value in pool["picture"]], index=pool.index)
     drawn = {}
     for _, rows in pool.groupby("label"):
-        drawn |= _draw(rows.loc[keys[rows.index].sort_values().index, "sha256"].tolist(), shares)
-    carved = index["sha256"].map(drawn).to_numpy(dtype=object)
+        drawn |= _draw(rows.loc[keys[rows.index].sort_values().index, "picture"].tolist(), shares)
+    carved = pictures.map(drawn).to_numpy(dtype=object)
     take_over = (roles == "train") & pd.notna(carved)
     roles[take_over] = carved[take_over]
     return _from_roles(dataset, roles)
@@ -131,6 +138,15 @@ def take(dataset: Dataset, images_per_class: int | None, seed: int) -> Dataset:
 
 def _key(seed: int, text: str) -> str:
     return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
+
+
+def _pictures(sums: pd.Series, groups: np.ndarray | None) -> pd.Series:
+    """What is drawn in place of single images: the smallest sha256 of each group."""
+    if groups is None:
+        return sums
+    if np.shape(groups) != (len(sums),):
+        raise ValueError(f"groups must be one number an image, {len(sums):,}. Received: shape {np.shape(groups)}")
+    return sums.groupby(np.asarray(groups)).transform("min")
 
 
 def _settle_equal_images(roles: np.ndarray, sums: np.ndarray) -> None:

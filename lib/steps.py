@@ -25,7 +25,8 @@ def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
             losses = smoothed_cross_entropy(rows, logits, smoothing=config.label_smoothing)
-            loss = optimizer.scale_loss(tf.reduce_mean(losses))
+            penalty = tf.add_n(model.losses) if model.losses else 0.0  # L1 and L2: not part of the loss that is shown
+            loss = optimizer.scale_loss(tf.reduce_mean(losses) + penalty)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         right = tf.cast(tf.argmax(logits, 1) == tf.argmax(rows, 1), tf.float32)
@@ -118,6 +119,8 @@ def averaged_weights(model: keras.Model, optimizer):
         return
     raw = [variable.numpy() for variable in model.trainable_variables]
     inner.finalize_variable_values(model.trainable_variables)
-    yield
-    for variable, value in zip(model.trainable_variables, raw, strict=True):
-        variable.assign(value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, raw, strict=True):
+            variable.assign(value)

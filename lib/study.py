@@ -1,11 +1,13 @@
 """A brief at one size: its data, its split and its experiments, as every notebook opens them."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import briefs, datasets, paths, runs, splits
+from lib import briefs, datasets, integrity, paths, runs, splits
 from lib.config import Brief, Experiment, Profile
-from lib.datasets import Dataset
+from lib.datasets import DataError, Dataset
+from lib.datasets.catalogue import find
 from lib.runs import Run
 from lib.splits import Split
 
@@ -20,6 +22,18 @@ class Study:
     experiments: dict[str, Experiment]
     dataset: Dataset
     split: Split
+    notice: str = ""  # a sentence for every page where drawn images stand in for the data set
+
+    def on(self, name: str) -> "Study":
+        """The same study on one of the brief's further data sets.
+
+        Raises:
+            ValueError: if the brief does not read it, or it cannot be had.
+        """
+        known = (self.brief.dataset, *self.brief.further_datasets)
+        if name not in known:
+            raise ValueError(f"{self.brief.name} does not read {name!r}. Data sets: {', '.join(known)}")
+        return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
 
     def run(self, name: str, *, seed: int = 0) -> Run:
         """The run of one experiment, trained or not.
@@ -41,7 +55,7 @@ class Study:
 
 
 def open_study(brief: str, profile: str, data: str = "") -> Study:
-    """Load a brief's data and split it.
+    """Load a brief's data and split it; copies of a picture, near ones too, stay on one side.
 
     Args:
         brief: name of the brief.
@@ -52,8 +66,27 @@ def open_study(brief: str, profile: str, data: str = "") -> Study:
         ValueError: if the brief or the profile does not exist, or its data cannot be had.
     """
     spec = briefs.load(brief)
-    size, experiments = spec.at(profile)
-    path = Path(data).expanduser() if data else None
-    everything = datasets.load(spec.dataset, include_clutter=spec.include_clutter, path=path)
-    dataset = splits.take(everything, size.images_per_class, spec.split.seed)
-    return Study(spec, profile, size, experiments, dataset, splits.make_split(dataset, spec.split))
+    return _open(spec, profile, name=spec.dataset, data=data)
+
+
+def _open(brief: Brief, profile: str, *, name: str, data: str = "") -> Study:
+    size, experiments = brief.at(profile)
+    everything, notice = _load(brief, profile, name=name, path=Path(data).expanduser() if data else None)
+    dataset = splits.take(everything, size.images_per_class, brief.split.seed)
+    split = splits.make_split(dataset, brief.split, groups=integrity.duplicate_groups(dataset))
+    return Study(brief, profile, size, experiments, dataset, split, notice)
+
+
+def _load(brief: Brief, profile: str, *, name: str, path: Path | None) -> tuple[Dataset, str]:
+    """The data set, or the drawn one that stands in for it and a sentence that says why."""
+    reason = "smoke runs need no download"
+    if not (brief.stand_in and profile == "smoke"):
+        try:
+            return datasets.load(name, include_clutter=brief.include_clutter, path=path), ""
+        except DataError as error:
+            if not brief.stand_in:
+                raise
+            reason = str(error)
+    drawn, title = datasets.load(brief.stand_in), find(name).title
+    drawn = dataclasses.replace(drawn, title=f"{drawn.title} in place of {title}")
+    return drawn, f"{drawn.title}: {reason}. No number here is one of {title}."

@@ -131,6 +131,57 @@ def test_archive_that_grows_beyond_reason(tmp_path, monkeypatch):
     assert unpack(tmp_path, zip_bytes(content)) == content
 
 
+def test_declared_size_is_enough_to_refuse(tmp_path, monkeypatch):
+    """Before anything of the member is written, so a disk is not filled first."""
+    monkeypatch.setattr(archives, "MIN_LIMIT", 1_000_000)
+    monkeypatch.setattr(archives, "_write", lambda *args, **options: pytest.fail("it was written"))
+    refused(tmp_path, gzip.compress(tar_bytes({"zeros.jpg": bytes(3_000_000)})), "grows to more than 20 times")
+
+
+def test_zip_that_declares_less_than_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MIN_LIMIT", 1_000_000)
+    packed = bytearray(zip_bytes({"set/zeros.jpg": bytes(3_000_000)}))
+    true, false = (3_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")
+    refused(tmp_path, bytes(packed.replace(true, false)), "cut short, damaged or no archive|grows to more than")
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
+def test_header_that_claims_a_gigabyte(tmp_path, kind):
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, 10**9
+    refused(tmp_path, info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240), "a header of 1,000,000,000 bytes")
+
+
+def test_a_name_twice(tmp_path):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for content in (b"one", b"another"):
+            info = tarfile.TarInfo("set/cat/1.jpg")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    refused(tmp_path, packed.getvalue(), "holds the name '1.jpg' twice")
+    refused(tmp_path, tar_bytes({"set/1.jpg": b"one", "set/./1.jpg": b"two"}), "holds the name '1.jpg' twice")
+
+
+@pytest.mark.parametrize(
+    "name", ["set/cat.jpg:stream", "set/con", "set/AUX.jpg", "set/lpt1.png", "set /1.jpg", "set/1."]
+)
+def test_names_that_other_systems_read_differently(tmp_path, name):
+    refused(tmp_path, tar_bytes({name: b"odd"}), "a name that other systems read differently")
+    refused(tmp_path, zip_bytes({name: b"odd"}), "a name that other systems read differently")
+
+
+@pytest.mark.parametrize(
+    "name", ["set/console.jpg", "set/.hidden", "set/a.b.jpg", "set/été 1.jpg", f"set/{'n' * 200}.jpg"]
+)
+def test_names_that_are_merely_unusual(tmp_path, name):
+    assert unpack(tmp_path, tar_bytes({name: b"fine"})) == {name: b"fine"}
+
+
+def test_name_that_is_too_long(tmp_path):
+    refused(tmp_path, tar_bytes({f"set/{'n' * 300}.jpg": b"odd"}), "Writing to .* failed: File name too long")
+
+
 def test_sparse_file_that_claims_more_than_it_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MIN_LIMIT", 1_000_000)
     info = tarfile.TarInfo("set/zeros.jpg")

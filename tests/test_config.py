@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from lib.config import Augment, Brief, Experiment, Model, Profile, Split, Training
+from lib.config.experiment import OPTIONS
 
 EXPERIMENT = Experiment(why="Does it train?")
 
@@ -98,9 +99,20 @@ def test_impossible_values_are_refused(kind, fields, rule):
 
 def test_the_ends_of_the_ranges_are_allowed():
     Augment(rotation=180, shear=60, shift=0.5, colour=1, erase=1, mixup=0.5, cutmix=0.5)
-    Model(dropout=0.99, stem_stride=4)
+    Model("residual", dropout=0.99, stem_stride=4)
     Split(test=0.5, val=0.5)
     Experiment(why="x", image_size=8, model=Model("conv_blocks"), training=Training(sizes=(16,)))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_that_a_model_does_not_have_is_refused(option):
+    value = {"stem_stride": 2, "dropout": 0.5, "stochastic_depth": 0.5, "l1": 0.1, "l2": 0.1}.get(option, True)
+    for name in ("softmax", "mlp", "simple_cnn", "conv_blocks", "residual"):
+        if name in OPTIONS[option]:
+            assert getattr(Model(name, **{option: value}), option) == value
+        else:
+            with pytest.raises(ValueError, match=f"Model: {option} is an option of {', '.join(OPTIONS[option])} only"):
+                Model(name, **{option: value})
 
 
 def test_configs_cannot_be_changed_in_place():

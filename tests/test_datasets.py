@@ -21,6 +21,7 @@ from PIL import Image
 from lib import datasets, demo_data, paths
 from lib.datasets import DataError, acquire, catalogue, images, load
 from lib.datasets.disk import md5_of
+from lib.datasets.entry import Download
 
 
 @pytest.fixture
@@ -61,8 +62,9 @@ def reasons(dataset):
 
 
 def test_names():
-    assert datasets.names() == ["caltech101", "caltech256", "demo", "folder"]
-    with pytest.raises(DataError, match="Unknown data set 'caltech'. Data sets: caltech101, caltech256, demo, folder"):
+    first = ["caltech101", "caltech256", "cifar10", "cifar100", "demo", "fashion_mnist", "folder", "imagenet10"]
+    assert datasets.names() == [*first, "letters", "notmnist", "tiny_imagenet"]
+    with pytest.raises(DataError, match="Unknown data set 'caltech'. Data sets: caltech101, caltech256, cifar10, "):
         load("caltech")
 
 
@@ -195,11 +197,25 @@ def test_rgb_pixels(tmp_path):
 
 def test_jpegs_are_decoded_smaller_where_that_suffices(tmp_path):
     file = picture(tmp_path / "1.jpg", size=(400, 240))
-    assert images.read_rgb(file).size == (400, 240)
-    assert images.read_rgb(file, at_least=100).size == (200, 120)
-    assert images.read_rgb(file, at_least=60).size == (100, 60)
-    assert images.read_rgb(file, at_least=300).size == (400, 240)
-    assert images.read_rgb(picture(tmp_path / "1.png", size=(400, 240), kind="PNG"), at_least=60).size == (400, 240)
+    for at_least, shape in {0: (240, 400, 3), 100: (120, 200, 3), 60: (60, 100, 3), 300: (240, 400, 3)}.items():
+        assert images.read_pixels(file, at_least=at_least).shape == shape
+    assert images.read_pixels(picture(tmp_path / "1.png", size=(400, 240), kind="PNG"), at_least=60).shape[0] == 240
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_pixels_of_a_jpeg_are_those_of_its_rgb_image(mode, tmp_path):
+    file = picture(tmp_path / "1.jpg", mode=mode, size=(40, 24))
+    pixels = images.read_pixels(file)
+    np.testing.assert_allclose(pixels.astype(float), np.asarray(images.read_rgb(file)), atol=3)
+
+
+def test_a_damaged_jpeg_is_refused_by_name(tmp_path):
+    file = picture(tmp_path / "half.jpg", size=(100, 100))
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(DataError, match="half.jpg: damaged image: image file is truncated"):
+        images.read_pixels(file)
+    with pytest.raises(DataError, match="nothing.jpg: cannot be read"):
+        images.read_pixels(tmp_path / "nothing.jpg")
 
 
 def test_what_cannot_be_decoded_is_left_out_with_the_reason(home):
@@ -543,7 +559,8 @@ def test_archive_is_found_and_never_changed(home, monkeypatch, place, name):
 
 def test_archive_with_the_official_sum_is_verified(home, monkeypatch):
     file = tar(caltech256(home / "made" / "256_ObjectCategories"), home / "raw" / "256_ObjectCategories.tar", "w")
-    entry = dataclasses.replace(catalogue.CALTECH256, md5=md5_of(file), images=13)
+    official = dataclasses.replace(catalogue.CALTECH256.downloads[0], md5=md5_of(file))
+    entry = dataclasses.replace(catalogue.CALTECH256, downloads=(official,), images=13)
     monkeypatch.setitem(catalogue.ENTRIES, "caltech256", entry)
     data = load_caltech("caltech256")
     assert data.source == "verified"
@@ -596,9 +613,8 @@ def test_download_when_it_is_nowhere(home, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
         address = f"http://127.0.0.1:{server.server_port}/caltech-101.zip"
-        entry = dataclasses.replace(
-            catalogue.CALTECH101, address=address, size=file.stat().st_size, md5=md5_of(file), images=9
-        )
+        official = Download(address, size=file.stat().st_size, md5=md5_of(file))
+        entry = dataclasses.replace(catalogue.CALTECH101, downloads=(official,), images=9)
         monkeypatch.setitem(catalogue.ENTRIES, "caltech101", entry)
         data = load_caltech("caltech101")
         server.shutdown()
@@ -612,10 +628,20 @@ def test_catalogue():
     for name, entry in catalogue.ENTRIES.items():
         assert entry.name == name
         assert entry.title and entry.licence and entry.citation
-        if entry.address:
-            assert entry.address.startswith("https://")
-            assert entry.size > 0
-            assert all(len(value) == 32 and int(value, 16) for value in entry.sums)
+        assert bool(entry.downloads) == (name not in ("demo", "letters", "folder"))
+        for file in entry.downloads:
+            assert file.size > 0
+            # What cannot be compared with a sum must at least come from where it says.
+            assert file.address.startswith("https://") or (file.address.startswith("http://") and file.md5)
+        assert all(len(value) == 32 and int(value, 16) for value in entry.sums)
+
+
+def test_every_entry_is_described():
+    page = (paths.DATA / "README.md").read_text(encoding="utf-8")
+    for entry in catalogue.ENTRIES.values():
+        assert f"`{entry.name}`" in page
+        for file in entry.downloads:
+            assert f"{file.size:,}" in page and file.md5 in page
 
 
 # the demo set

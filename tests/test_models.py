@@ -15,6 +15,11 @@ SIZE, CLASSES = 16, 3
 TINY = {"filters": (4, 8), "blocks": (1, 2)}
 VARIANTS = {
     "softmax": Model("softmax", **TINY),
+    "softmax grey": Model("softmax", **TINY, grey=True),
+    "mlp": Model("mlp", **TINY),
+    "mlp batch_norm": Model("mlp", **TINY, batch_norm=True),
+    "mlp dropout": Model("mlp", **TINY, dropout=0.5),
+    "mlp grey": Model("mlp", **TINY, grey=True),
     "simple_cnn": Model("simple_cnn", **TINY),
     "simple_cnn batch_norm": Model("simple_cnn", **TINY, batch_norm=True),
     "simple_cnn dropout": Model("simple_cnn", **TINY, dropout=0.5),
@@ -83,7 +88,7 @@ def test_models_are_flat_with_readable_names(model):
     first, last = model.layers[0], model.layers[-1]
     assert first.name == "image" and model.layers[1].name == "rescale" and last.name == "logits"
     others = [layer.name for layer in model.layers[2:-1]]
-    known = r"(Block_\d+[b-h]?|Stem|final)(__[a-z]+(_[a-z]+)?(_\d+)?)+|flatten|hidden|dropout|pool"
+    known = r"(Block_\d+[b-h]?|Stem|final)(__[a-z]+(_[a-z]+)?(_\d+)?)+|flatten|grey|hidden|dropout|pool"
     assert [name for name in others if not re.fullmatch(known, name)] == []
 
 
@@ -106,7 +111,31 @@ def test_globally_pooled_models_take_any_size(kind):
     np.testing.assert_allclose(model(IMAGES), fixed(IMAGES), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["softmax", "simple_cnn"])
+@pytest.mark.parametrize("kind", ["softmax", "mlp"])
+def test_grey_models_see_the_mean_of_the_channels(kind):
+    model = build(VARIANTS[f"{kind} grey"])
+    shuffled = IMAGES[..., [2, 0, 1]]
+    np.testing.assert_allclose(model(shuffled), model(IMAGES), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(build(VARIANTS[kind])(shuffled), build(VARIANTS[kind])(IMAGES), atol=1e-2)
+    units = model.get_layer("logits").kernel.shape[0] if kind == "softmax" else model.layers[4].kernel.shape[0]
+    assert units == SIZE * SIZE
+
+
+def test_an_mlp_has_the_units_it_is_asked_for():
+    model = build(VARIANTS["mlp"])
+    shapes = [tuple(layer.kernel.shape) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert shapes == [(SIZE * SIZE * 3, 4), (4, 8), (8, 8), (8, CLASSES)]
+
+
+def test_penalties_are_those_of_the_hidden_kernels():
+    model = build(Model("mlp", **TINY, l1=0.01, l2=0.1))
+    kernels = [layer.kernel.numpy() for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
+    expected = [0.01 * np.abs(kernel).sum() + 0.1 * np.square(kernel).sum() for kernel in kernels]
+    np.testing.assert_allclose(model.losses, expected, rtol=1e-5)
+    assert not build(VARIANTS["mlp"]).losses
+
+
+@pytest.mark.parametrize("kind", ["softmax", "mlp", "simple_cnn"])
 def test_flattening_models_need_a_size(kind):
     with pytest.raises(ValueError, match=f"{kind} needs an image_size; any size suits only conv_blocks, residual"):
         build(VARIANTS[kind], image_size=None)
@@ -130,7 +159,9 @@ def test_images_must_be_large_enough_for_the_stages(config, smallest):
 
 
 def test_unknown_names_and_too_few_classes_are_refused():
-    with pytest.raises(ValueError, match="Unknown model 'vgg'. Models: softmax, simple_cnn, conv_blocks, residual"):
+    with pytest.raises(
+        ValueError, match="Unknown model 'vgg'. Models: softmax, mlp, simple_cnn, conv_blocks, residual"
+    ):
         build_model(Model("vgg"), 3)
     with pytest.raises(ValueError, match="num_classes must be at least 2. Received: 1"):
         build_model(Model(), 1, image_size=32)

@@ -9,7 +9,8 @@ import pytest
 
 from lib import splits
 from lib.config import Split as SplitConfig
-from lib.datasets import DataError, Dataset, _checksum
+from lib.datasets import DataError, Dataset
+from lib.datasets.dataset import checksum_of
 from lib.splits import make_split, take
 
 
@@ -31,7 +32,7 @@ def make_dataset(counts, *, roles=None, equal=(), prefix=""):
     )
     names = tuple(f"c{label}" for label in range(len(counts)))
     left_out = pd.DataFrame(columns=["path", "reason"])
-    return Dataset("toy", "Toy", Path("."), index, names, left_out, "drawn", "", "", _checksum(index))
+    return Dataset("toy", "Toy", Path("."), index, names, left_out, "drawn", "", "", checksum_of(index))
 
 
 def per_class(dataset, rows):
@@ -133,6 +134,13 @@ def test_missing_test_is_carved_from_train():
     split = make_split(dataset, SplitConfig())
     assert split.val.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
     assert per_class(dataset, split.test) == [2, 2]
+
+
+def test_splitting_leaves_the_data_set_as_it_was():
+    dataset = make_dataset([25, 25], roles=(["train"] * 20 + ["test"] * 5) * 2)
+    before = dataset.index.copy()
+    make_split(dataset, SplitConfig())
+    pd.testing.assert_frame_equal(dataset.index, before)
 
 
 def test_layout_with_train_only_is_split_like_any_other():

@@ -67,6 +67,32 @@ def close(actual, expected):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_penalties_move_the_weights_but_are_not_shown_as_loss():
+    image = keras.Input((1, 1, 3), name="image")
+    dense = keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.5), name="logits")
+    model = keras.Model(image, dense(keras.layers.Flatten()(image)))
+    model.set_weights([KERNEL, BIAS])
+    config = sgd(learning_rate=0.1)
+    sums = make_train_step(model, make_optimizer(config, CPU), config)(tf.constant(IMAGES), tf.constant(LABELS))
+    gradient, _, losses = by_hand()
+    close([model.get_weights()[0]], [KERNEL - 0.1 * 1.9 * (gradient + 2 * 0.5 * KERNEL)])  # 1 + momentum 0.9: Nesterov
+    np.testing.assert_allclose(sums[0], losses.sum(), rtol=1e-5)
+
+
+def test_averaged_weights_give_way_even_after_an_error():
+    config = sgd(ema=0.5)
+    model = linear()
+    optimizer = make_optimizer(config, CPU)
+    step = make_train_step(model, optimizer, config)
+    for _ in range(2):  # the average begins as the first weights
+        step(tf.constant(IMAGES), tf.constant(LABELS))
+    raw = model.get_weights()
+    with pytest.raises(RuntimeError), averaged_weights(model, optimizer):
+        assert not np.array_equal(model.get_weights()[0], raw[0])
+        raise RuntimeError
+    close(model.get_weights(), raw)
+
+
 def test_the_first_step_of_sgd_is_nesterovs():
     d_kernel, d_bias, losses = by_hand()
     weights, sums = trained(sgd())

@@ -44,10 +44,6 @@ class Source:
         """Class numbers of all images."""
         return self.dataset.index["label"].to_numpy()
 
-    def files(self) -> list[Path]:
-        """Files of all images."""
-        return [self.dataset.root / path for path in self.dataset.index["path"]]
-
 
 def link_images(dataset: Dataset, folder: Path) -> Path:
     """Class folders with just the images of the index: Keras' loaders would take stray files too.
@@ -135,18 +131,17 @@ def from_directory(source: Source) -> Iterator[int]:
 
 def filling_the_cache(source: Source) -> Iterator[int]:
     """What our first epoch costs: every file decoded and written to the cache."""
-    files = source.files()
     yield 0
     with tempfile.TemporaryDirectory() as folder:
-        fill_cache(Path(folder) / "pixels.npy", files, size=source.size, resize="stretch")
-    yield len(files)
+        fill_cache(Path(folder) / "pixels.npy", source.dataset, size=source.size, resize="stretch")
+    yield len(source.dataset.index)
 
 
 def streamed(source: Source) -> Iterator[int]:
     """Our batches where the cache would not fit: read from the files every time."""
     from lib.generators import make_eval_dataset
 
-    images = StreamedImages(source.files(), source.size, "stretch")
+    images = StreamedImages(source.dataset, source.size, "stretch")
     data = make_eval_dataset(images, source.rows(), labels=source.labels(), batch_size=BATCH_SIZE)
     yield 0
     yield from _count(data)

@@ -3,5 +3,17 @@
 from lib.config.base import Config
 from lib.config.brief import PROFILES, Brief, Profile, Split
 from lib.config.experiment import Augment, Experiment, Model, Training
+from lib.config.perceptron import Perceptron
 
-__all__ = ["PROFILES", "Augment", "Brief", "Config", "Experiment", "Model", "Profile", "Split", "Training"]
+__all__ = [
+    "PROFILES",
+    "Augment",
+    "Brief",
+    "Config",
+    "Experiment",
+    "Model",
+    "Perceptron",
+    "Profile",
+    "Split",
+    "Training",
+]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from lib.config.base import Config
 from lib.config.experiment import Experiment
+from lib.config.perceptron import Perceptron
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -16,13 +17,14 @@ class Profile(Config):
     epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
     filters: float = 1.0  # factor on Model.filters
     seeds: int = 1  # seeds of each experiment of the ladder
+    perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
 
     def rules(self) -> dict[str, bool]:
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
             "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
-            "seeds is positive": self.seeds > 0,
+            "seeds and perceptron_seeds are positive": min(self.seeds, self.perceptron_seeds) > 0,
         }
 
     def scale(self, experiment: Experiment) -> Experiment:
@@ -62,11 +64,16 @@ class Brief(Config):
     split: Split = field(default_factory=Split)
     include_clutter: bool = False  # whether background and clutter folders count as a class
     notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
+    further_datasets: tuple[str, ...] = ()  # what its notebooks read besides `dataset`
+    stand_in: str = ""  # a drawn data set: read at smoke, and where another one cannot be had
+    perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow
+    reports: tuple[str, ...] = ()  # written reports: names of templates in reports/templates, without suffix
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
     def rules(self) -> dict[str, bool]:
         return {
             "every experiment is an Experiment": all(isinstance(e, Experiment) for e in self.experiments.values()),
+            "every perceptron is a Perceptron": all(isinstance(p, Perceptron) for p in self.perceptrons.values()),
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
             "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),

@@ -42,19 +42,36 @@ class Augment(Config):
         return self.mixup + self.cutmix > 0
 
 
+# Options that only some models have: set on another one, they would change nothing without a word.
+OPTIONS = {
+    "stem_stride": ("conv_blocks", "residual"),
+    "batch_norm": ("mlp", "simple_cnn", "conv_blocks", "residual"),
+    "dropout": ("mlp", "simple_cnn", "conv_blocks", "residual"),
+    "squeeze_excite": ("residual",),
+    "stochastic_depth": ("residual",),
+    "preactivation": ("residual",),
+    "grey": ("softmax", "mlp"),
+    "l1": ("mlp",),
+    "l2": ("mlp",),
+}
+
+
 @dataclass(frozen=True)
 class Model(Config):
     """What `models.build_model` builds."""
 
-    name: str = "simple_cnn"  # softmax, simple_cnn, conv_blocks, residual
-    filters: tuple[int, ...] = (16, 32, 64)  # one entry a stage
-    blocks: tuple[int, ...] = (1, 1, 1)  # blocks (or convolutions) per stage
+    name: str = "simple_cnn"  # softmax, mlp, simple_cnn, conv_blocks, residual
+    filters: tuple[int, ...] = (16, 32, 64)  # one entry a stage; of mlp, the units of each hidden layer
+    blocks: tuple[int, ...] = (1, 1, 1)  # blocks (or convolutions) per stage; of mlp, layers of that width
     stem_stride: int = 1  # strides of the first convolution
-    batch_norm: bool = False
-    dropout: float = 0.0  # before the classifier, and between the stages of conv_blocks
+    batch_norm: bool = False  # residual always normalises
+    dropout: float = 0.0  # before the classifier, after each layer of mlp and between the stages of conv_blocks
     squeeze_excite: bool = False
     stochastic_depth: float = 0.0  # chance that the last residual branch is skipped; earlier ones less
     preactivation: bool = False  # residual: norm and ReLU before each convolution (He et al. 2016b)
+    grey: bool = False  # softmax and mlp: see the mean of the three channels
+    l1: float = 0.0  # mlp: weight of the kernels' absolute values in the loss
+    l2: float = 0.0  # mlp: weight of the kernels' squares in the loss
 
     def rules(self) -> dict[str, bool]:
         return {
@@ -62,7 +79,17 @@ class Model(Config):
             "filters and blocks are positive": all(n > 0 for n in (*self.filters, *self.blocks)),
             "stem_stride is 1, 2 or 4": self.stem_stride in (1, 2, 4),
             "dropout and stochastic_depth lie in [0, 1)": 0 <= self.dropout < 1 and 0 <= self.stochastic_depth < 1,
+            "l1 and l2 are not negative": min(self.l1, self.l2) >= 0,
+            **{
+                f"{name} is an option of {', '.join(models)} only": self._suits(name)
+                for name, models in OPTIONS.items()
+            },
         }
+
+    def _suits(self, option: str) -> bool:
+        """Whether an option is left at its default, or is one of this model's."""
+        default = Model.__dataclass_fields__[option].default
+        return self.name in OPTIONS[option] or getattr(self, option) == default
 
 
 @dataclass(frozen=True)
@@ -90,6 +117,7 @@ class Training(Config):
             "schedule is constant, cosine, one_cycle or plateau": self.schedule
             in ("constant", "cosine", "one_cycle", "plateau"),
             "early_stopping is none, loss or smoothed": self.early_stopping in ("none", "loss", "smoothed"),
+            "sizes are at least 8": min(self.sizes, default=8) >= 8,
             "label_smoothing and ema lie in [0, 1)": 0 <= self.label_smoothing < 1 and 0 <= self.ema < 1,
             "weight_decay and clip_norm are not negative": self.weight_decay >= 0 and self.clip_norm >= 0,
         }

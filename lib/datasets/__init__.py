@@ -1,74 +1,21 @@
 """The data sets: found or downloaded, checked file by file, and listed in an index."""
 
-import dataclasses
-import hashlib
-import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
-from lib.datasets.acquire import draw_demo, find_or_download
-from lib.datasets.catalogue import ENTRIES, Entry, find
+from lib.datasets.acquire import find_or_download
+from lib.datasets.arrays import Arrays, read_arrays, superclass_names, unlabelled
+from lib.datasets.catalogue import ENTRIES, find
+from lib.datasets.dataset import COLUMNS, Dataset, checksum_of
+from lib.datasets.drawn import draw_demo, draw_letters
+from lib.datasets.entry import Entry
 from lib.datasets.errors import DataError
-from lib.datasets.images import read_rgb
 from lib.datasets.index import read_index
+from lib.datasets.tree import Listing
 
-__all__ = ["DataError", "Dataset", "load", "names"]
-
-COLUMNS = ["path", "label", "class_name", "width", "height", "channels", "bytes", "sha256", "role"]
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """An indexed data set: which images there are, of which class, and what was left out."""
-
-    name: str
-    title: str
-    root: Path
-    index: pd.DataFrame  # one row an image, columns COLUMNS; `path` is relative to root, with forward slashes
-    class_names: tuple[str, ...]
-    left_out: pd.DataFrame  # columns path, reason
-    source: str  # verified, unverified copy, drawn, your folder
-    licence: str
-    citation: str
-    checksum: str  # sha256 over the index's path, label and sha256
-    masks: Path | None = None  # folder of object masks with the index's paths, as PNG
-
-    def open_image(self, row: int | pd.Series | tuple) -> Image.Image:
-        """Read one image.
-
-        Args:
-            row: row number of the index, or a row of it (`index.iloc[n]`, or one from `itertuples()`).
-
-        Returns:
-            A Pillow image of mode RGB.
-
-        Raises:
-            DataError: if the file has gone or was damaged since it was indexed.
-        """
-        return read_rgb(self.root / self._path(row))
-
-    def mask_path(self, row: int | pd.Series | tuple) -> Path | None:
-        """The mask of one image (8-bit PNG of the image's size, 255 on the object), or None if there is none."""
-        if self.masks is None:
-            return None
-        mask = self.masks / PurePosixPath(self._path(row)).with_suffix(".png")
-        return mask if mask.is_file() else None
-
-    def keep(self, rows: np.ndarray) -> "Dataset":
-        """The same data set with only some rows of the index, renumbered from 0; classes keep their labels.
-
-        Args:
-            rows: (N,) row numbers.
-        """
-        index = self.index.iloc[np.sort(rows)].reset_index(drop=True)
-        return dataclasses.replace(self, index=index, checksum=_checksum(index))
-
-    def _path(self, row: int | pd.Series | tuple) -> str:
-        return self.index["path"].iloc[row] if isinstance(row, (int, np.integer)) else row.path
+__all__ = ["COLUMNS", "DataError", "Dataset", "load", "names"]
 
 
 def names() -> list[str]:
@@ -76,44 +23,68 @@ def names() -> list[str]:
     return sorted(ENTRIES)
 
 
-def load(name: str, *, include_clutter: bool = False, path: str | Path | None = None, progress: bool = True) -> Dataset:
+def load(
+    name: str,
+    *,
+    include_clutter: bool = False,
+    path: str | Path | None = None,
+    classes: Sequence[str] = (),
+    progress: bool = True,
+) -> Dataset:
     """Find or download a data set, check every file, and index it. What was found once is reused.
 
     Args:
         name: one of `names()`.
         include_clutter: whether background and clutter folders count as a class.
         path: the folder of class folders, for the data set `folder` and for no other.
+        classes: names or wnids of the classes to take, for the data set `imagenet10` and for no other; empty takes its
+            usual ten.
         progress: whether to show progress bars.
 
     Raises:
         DataError: if the name is unknown, the data cannot be had, there are fewer than two classes, or one is empty.
     """
     entry = find(name)
+    if classes and not entry.chooses:
+        raise DataError(f"Classes can only be chosen of the data set 'imagenet10'. Received: {name}")
     root, source, masks = _locate(entry, path, progress=progress)
-    listing = entry.reader(root).without(entry.stray)
-    found, left_out = read_index(root, listing, name=name, progress=progress)
-    notes = list(left_out.itertuples(index=False, name=None))
+    contents = entry.reader(root, classes) if entry.chooses else entry.reader(root)
+    if isinstance(contents, Arrays):
+        found, arrays = read_arrays(contents, name=name, progress=progress)
+        notes = list(contents.left_out)
+        more = {
+            "arrays": arrays,
+            "superclass_names": superclass_names(found, contents.classes),
+            "unlabelled": unlabelled(found, arrays),
+        }
+    else:
+        contents = contents.without(entry.stray)
+        found, left_out = read_index(root, contents, name=name, progress=progress)
+        notes = list(left_out.itertuples(index=False, name=None))
+        more = {"boxes": _boxes(contents, found), "unlabelled": tuple(contents.unlabelled)}
     if entry.images is not None and len(found) != entry.images:
         notes.append((".", f"this copy holds {len(found):,} usable images, the official one {entry.images:,}"))
-    clutter = set() if include_clutter else listing.folders.intersection(entry.clutter)
+    clutter = set() if include_clutter else set(contents.class_names).intersection(entry.clutter)
     for folder in sorted(clutter):
         count = int((found["folder"] == folder).sum())
         notes.append((folder, f"clutter class, not used by this brief ({count:,} images)"))
-    found, folders = found[~found["folder"].isin(clutter)], listing.folders - clutter
-    _check_classes(root, found, folders=folders, notes=notes)
-    index, class_names = _label(found, sorted(folders))
+    found = found[~found["folder"].isin(clutter)]
+    class_names = {folder: shown for folder, shown in contents.class_names.items() if folder not in clutter}
+    _check_classes(root, found, folders=set(class_names), notes=notes)
+    index = _label(found, class_names)
     return Dataset(
         name=name,
         title=entry.title if name != "folder" else root.name,
         root=root,
         index=index,
-        class_names=class_names,
+        class_names=tuple(class_names.values()),
         left_out=pd.DataFrame(notes, columns=["path", "reason"], dtype=str),
         source=source,
         licence=entry.licence,
         citation=entry.citation,
-        checksum=_checksum(index),
+        checksum=checksum_of(index),
         masks=masks,
+        **more,
     )
 
 
@@ -129,6 +100,8 @@ def _locate(entry: Entry, path: str | Path | None, *, progress: bool) -> tuple[P
     if entry.name == "demo":
         images = draw_demo(progress=progress)
         return images, "drawn", images.with_name("masks")
+    if entry.name == "letters":
+        return draw_letters(), "drawn", None
     return *find_or_download(entry, progress=progress), None
 
 
@@ -162,16 +135,16 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
         )
 
 
-def _label(found: pd.DataFrame, folders: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Number the class folders in sorted order; `001.ak47` becomes `ak47` where that stays unique."""
-    short = [re.sub(r"^\d+\.(?=.)", "", folder) for folder in folders]
-    class_names = tuple(short if len(set(short)) == len(short) else folders)
-    labels = found["folder"].map({folder: label for label, folder in enumerate(folders)}).astype("int64")
-    class_name = labels.map(dict(enumerate(class_names)))
-    index = found.assign(label=labels, class_name=class_name)[COLUMNS]
-    return index.reset_index(drop=True), class_names
+def _boxes(listing: Listing, found: pd.DataFrame) -> pd.DataFrame | None:
+    """The boxes of images that are used; a box of no image is nobody's loss."""
+    if not listing.boxes:
+        return None
+    boxes = pd.DataFrame(listing.boxes, columns=["path", "x0", "y0", "x1", "y1"])
+    return boxes[boxes["path"].isin(found["path"])].reset_index(drop=True)
 
 
-def _checksum(index: pd.DataFrame) -> str:
-    rows = "".join(map("{}\t{}\t{}\n".format, index["path"], index["label"], index["sha256"]))
-    return hashlib.sha256(rows.encode()).hexdigest()
+def _label(found: pd.DataFrame, class_names: dict[str, str]) -> pd.DataFrame:
+    """The index with class numbers in the order of `class_names`, which maps a folder's name to the name shown."""
+    labels = found["folder"].map({folder: label for label, folder in enumerate(class_names)}).astype("int64")
+    index = found.assign(label=labels, class_name=found["folder"].map(class_names))[COLUMNS]
+    return index.reset_index(drop=True)

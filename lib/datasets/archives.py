@@ -21,9 +21,14 @@ SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".tar", ".zip")
 MAX_RATIO = 20  # images hardly compress: an archive that grows more than this is not one of images
 MIN_LIMIT = 100 * 10**6  # bytes that any archive may hold
 MAX_MEMBERS = 2_000_000
+MAX_HEADER = 10**6  # bytes of a header that is read into memory, e.g. of a long name
 CHUNK = 2**20
 
-Member = tuple[str, IO[bytes] | None]  # name, and its bytes, or None for a folder
+# Names that mean something else to another system: a drive, a stream beside a file, a device, a trailing dot or blank.
+ODD_NAME = re.compile(r":|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+LONG_HEADERS = (b"L", b"K", b"x", b"g", b"X")  # members of a tar that describe the next one
+Member = tuple[str, int, IO[bytes] | None]  # name, declared bytes, and the bytes, or None for a folder
 
 
 def extract(archive: Path, destination: Path, *, inner: str = "", progress: bool = False) -> None:
@@ -36,8 +41,8 @@ def extract(archive: Path, destination: Path, *, inner: str = "", progress: bool
         progress: whether to show a progress bar.
 
     Raises:
-        DataError: if the archive is damaged, is no archive, holds a link, a device or a path that leads out of the
-            folder, grows beyond reason, or if the disk is full.
+        DataError: if the archive is damaged, is no archive, holds a link, a device, a path that leads out of the folder
+            or a name twice, grows beyond reason, or if the disk is full.
     """
     if destination.is_dir():
         return
@@ -65,7 +70,7 @@ def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> No
     room = max(MAX_RATIO * archive.stat().st_size, MIN_LIMIT)
     bar = tqdm(desc=f"Extracting {archive.name}", unit=" files", disable=not progress, mininterval=0.5)
     with archive.open("rb") as stream, bar:
-        for count, (name, content) in enumerate(_members(archive, stream, inner=inner)):
+        for count, (name, size, content) in enumerate(_members(archive, stream, inner=inner)):
             target = _target(archive, folder, name=name)
             if count >= MAX_MEMBERS:
                 raise DataError(f"{archive} holds more than {MAX_MEMBERS:,} files. It was not extracted.")
@@ -74,6 +79,8 @@ def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> No
             if content is None:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
+            if size > room:  # what it declares; what it really holds is counted below
+                raise _too_large(archive)
             room = _write(content, target, archive=archive, room=room)
             bar.update()
 
@@ -81,13 +88,21 @@ def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> No
 def _write(content: IO[bytes], target: Path, *, archive: Path, room: int) -> int:
     """Write one file; returns the bytes that the rest of the archive may still take."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as out:
+    try:
+        out = target.open("xb")  # where upper and lower case are one, it also finds names that differ in case alone
+    except FileExistsError as error:
+        raise DataError(f"{archive} holds the name {target.name!r} twice. It was not extracted.") from error
+    with out:
         while chunk := content.read(CHUNK):
             room -= len(chunk)
             if room < 0:
-                raise DataError(f"{archive} grows to more than {MAX_RATIO} times its size. It was not extracted.")
+                raise _too_large(archive)
             out.write(chunk)
     return room
+
+
+def _too_large(archive: Path) -> DataError:
+    return DataError(f"{archive} grows to more than {MAX_RATIO} times its size. It was not extracted.")
 
 
 def _target(archive: Path, folder: Path, *, name: str) -> Path | None:
@@ -96,6 +111,8 @@ def _target(archive: Path, folder: Path, *, name: str) -> Path | None:
     parts = [part for part in plain.split("/") if part not in ("", ".")]
     if plain.startswith("/") or ".." in parts or "\0" in plain or re.match("[A-Za-z]:", plain):
         raise DataError(f"{archive} holds a path that leads out of its folder: {name!r}. It was not extracted.")
+    if any(ODD_NAME.search(part) for part in parts):
+        raise DataError(f"{archive} holds a name that other systems read differently: {name!r}. It was not extracted.")
     return folder.joinpath(*parts) if parts and parts[0] != "__MACOSX" else None
 
 
@@ -122,14 +139,21 @@ def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Iterator[Member]:
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise DataError(f"{archive} holds a link or a device: {info.filename!r}. It was not extracted.")
         if info.is_dir():
-            yield info.filename, None
+            yield info.filename, 0, None
         else:
             with packed.open(info) as content:
-                yield info.filename, content
+                yield info.filename, info.file_size, content
 
 
 class _WholeInfo(tarfile.TarInfo):
     """Reads a header, and does not take the end of a tar that was cut short for its proper end."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in LONG_HEADERS and info.size > MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {info.size:,} bytes")
+        return info
 
     @classmethod
     def fromtarfile(cls, tarfile_):
@@ -145,7 +169,7 @@ def _tar_members(archive: Path, stream: IO[bytes]) -> Iterator[Member]:
         for info in packed:
             if not (info.isdir() or info.isreg()):
                 raise DataError(f"{archive} holds a link or a device: {info.name!r}. It was not extracted.")
-            yield info.name, None if info.isdir() else packed.extractfile(info)
+            yield info.name, info.size, None if info.isdir() else packed.extractfile(info)
     while plain.read(CHUNK):  # the compressor's own checksum comes last
         pass
 

@@ -1,37 +1,14 @@
-"""The data sets by name. Adding one is adding an entry here, and a reader if its folders are laid out differently."""
+"""The data sets by name. Adding one is adding an entry here, and a reader if its files are laid out differently."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-
+from lib.datasets.cifar import list_cifar10, list_cifar100
+from lib.datasets.entry import Download, Entry
 from lib.datasets.errors import DataError
-from lib.datasets.tree import Listing, list_class_folders
+from lib.datasets.idx import list_fashion_mnist, list_letters
+from lib.datasets.imagenet import list_tiny_imagenet
+from lib.datasets.imagenet10 import list_imagenet10
+from lib.datasets.notmnist import list_notmnist
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known about one data set before it is opened."""
-
-    name: str
-    title: str
-    licence: str
-    citation: str
-    address: str = ""  # of the official archive; empty where there is nothing to download
-    size: int | None = None  # bytes of that archive
-    md5: str = ""  # of that archive
-    inner: str = ""  # name of an archive inside it that holds the images
-    inner_md5: str = ""
-    names: tuple[str, ...] = ()  # what its folder or archive is called; case, "-", "_" and spaces do not matter
-    images: int | None = None  # images in the official archive, clutter included
-    clutter: tuple[str, ...] = ()  # folders that show no one object
-    stray: dict[str, str] = field(default_factory=dict)  # files and folders to leave out -> the reason
-    reader: Callable[[Path], Listing] = list_class_folders
-
-    @property
-    def sums(self) -> tuple[str, ...]:
-        """md5 sums of official archives."""
-        return tuple(value for value in (self.md5, self.inner_md5) if value)
-
+FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 
 CALTECH101 = Entry(
     name="caltech101",
@@ -42,9 +19,13 @@ CALTECH101 = Entry(
         "incremental Bayesian approach tested on 101 object categories. CVPR Workshop on Generative-Model Based "
         "Vision. Data: CaltechDATA, doi:10.22002/D1.20086"
     ),
-    address="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-    size=137_414_764,
-    md5="3138e1922a9193bfa496528edbbc45d0",
+    downloads=(
+        Download(
+            "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+            size=137_414_764,
+            md5="3138e1922a9193bfa496528edbbc45d0",
+        ),
+    ),
     inner="101_ObjectCategories.tar.gz",
     inner_md5="b224c7392d521a49829488ab0f1120d9",
     names=("101_ObjectCategories", "caltech101"),
@@ -61,9 +42,13 @@ CALTECH256 = Entry(
         "G. Griffin, A. Holub, P. Perona (2007). Caltech-256 object category dataset. Technical report, California "
         "Institute of Technology. Data: CaltechDATA, doi:10.22002/D1.20087"
     ),
-    address="https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
-    size=1_183_006_720,
-    md5="67b4f42ca05d46448c6bb8ecd2220f6d",
+    downloads=(
+        Download(
+            "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
+            size=1_183_006_720,
+            md5="67b4f42ca05d46448c6bb8ecd2220f6d",
+        ),
+    ),
     names=("256_ObjectCategories", "caltech256"),
     images=30_607,
     clutter=("257.clutter",),
@@ -71,6 +56,115 @@ CALTECH256 = Entry(
         "056.dog/greg": "folder inside a class folder, stray in the official archive",
         "198.spider/RENAME2": "stray file of the official archive, not an image",
     },
+)
+
+FASHION_MNIST = Entry(
+    name="fashion_mnist",
+    title="Fashion-MNIST",
+    licence="MIT",
+    citation=(
+        "H. Xiao, K. Rasul, R. Vollgraf (2017). Fashion-MNIST: a novel image dataset for benchmarking machine learning "
+        "algorithms. arXiv:1708.07747"
+    ),
+    downloads=(
+        Download(f"{FASHION}/train-images-idx3-ubyte.gz", size=26_421_880, md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        Download(f"{FASHION}/train-labels-idx1-ubyte.gz", size=29_515, md5="25c81989df183df01b3e8a0aad5dffbe"),
+        Download(f"{FASHION}/t10k-images-idx3-ubyte.gz", size=4_422_102, md5="bef4ecab320f06d8554ea6380940ec79"),
+        Download(f"{FASHION}/t10k-labels-idx1-ubyte.gz", size=5_148, md5="bb300cfdad3c16e7a12a480ee83cd310"),
+    ),
+    names=("fashion-mnist",),
+    marks=("train-images*idx3-ubyte*", "train-labels*idx1-ubyte*", "t10k-*idx?-ubyte*"),
+    images=70_000,
+    reader=list_fashion_mnist,
+)
+
+NOTMNIST = Entry(
+    name="notmnist",
+    title="notMNIST",
+    licence="none stated by its author",
+    citation="Y. Bulatov (2011). notMNIST dataset. http://yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html",
+    downloads=(Download("https://commondatastorage.googleapis.com/books1000/notMNIST_small.tar.gz", size=8_458_043),),
+    names=("notMNIST", "notmnist-data", "notMNIST_small", "notMNIST_large", "data"),
+    marks=("*.h5", "A", "train"),
+    loose="data.h5",
+    reader=list_notmnist,
+)
+
+TINY = Download(
+    "http://cs231n.stanford.edu/tiny-imagenet-200.zip", size=248_100_043, md5="90528d7ca1a48142e341f4ef8d21d0de"
+)
+IMAGENET_LICENCE = "research and teaching, by the terms of image-net.org; the photographs belong to their authors"
+
+TINY_IMAGENET = Entry(
+    name="tiny_imagenet",
+    title="Tiny-ImageNet",
+    licence=IMAGENET_LICENCE,
+    citation=(
+        "Y. Le, X. Yang (2015). Tiny ImageNet visual recognition challenge. Stanford CS 231N. After O. Russakovsky and "
+        "others (2015). ImageNet large scale visual recognition challenge. IJCV 115"
+    ),
+    downloads=(TINY,),
+    names=("tiny-imagenet-200", "tiny-imagenet", "tiny-imagenet-10"),
+    marks=("wnids.txt", "train/n[0-9]*"),
+    images=110_000,
+    reader=list_tiny_imagenet,
+)
+
+IMAGENET10 = Entry(
+    name="imagenet10",
+    title="Ten classes of ImageNet",
+    licence=IMAGENET_LICENCE,
+    citation=(
+        "O. Russakovsky and others (2015). ImageNet large scale visual recognition challenge. International Journal of "
+        "Computer Vision 115"
+    ),
+    downloads=(TINY,),
+    names=("imagenet10", "imagenet", "ILSVRC2012", "CLS-LOC", *TINY_IMAGENET.names),
+    marks=("train_set", "wnids.txt", "train/n[0-9]*"),
+    reader=list_imagenet10,
+    chooses=True,
+)
+
+CIFAR_LICENCE = "none stated; to be cited"
+CIFAR_CITATION = (
+    "A. Krizhevsky (2009). Learning multiple layers of features from tiny images. Technical report, University of "
+    "Toronto"
+)
+
+CIFAR10 = Entry(
+    name="cifar10",
+    title="CIFAR-10",
+    licence=CIFAR_LICENCE,
+    citation=CIFAR_CITATION,
+    downloads=(
+        Download(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+            size=170_498_071,
+            md5="c58f30108f718f92721af3b95e74349a",
+        ),
+    ),
+    names=("cifar-10-python", "cifar-10-batches-py", "cifar10", "cifar10-images"),
+    marks=("data_batch_[1-5]", "batches.meta", "train"),
+    images=60_000,
+    reader=list_cifar10,
+)
+
+CIFAR100 = Entry(
+    name="cifar100",
+    title="CIFAR-100",
+    licence=CIFAR_LICENCE,
+    citation=CIFAR_CITATION,
+    downloads=(
+        Download(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+            size=169_001_437,
+            md5="eb9058c3a382ffc7106e4002c42a8d85",
+        ),
+    ),
+    names=("cifar-100-python", "cifar100"),
+    marks=("train", "meta"),
+    images=60_000,
+    reader=list_cifar100,
 )
 
 DEMO = Entry(
@@ -81,6 +175,14 @@ DEMO = Entry(
     clutter=("013.clutter",),
 )
 
+LETTERS = Entry(
+    name="letters",
+    title="Drawn letters",
+    licence="made by this project, under its licence",
+    citation="Drawn by lib/letters.py of this project, from the fonts that matplotlib ships",
+    reader=list_letters,
+)
+
 FOLDER = Entry(
     name="folder",
     title="A folder of images",
@@ -88,7 +190,13 @@ FOLDER = Entry(
     citation="that of your images",
 )
 
-ENTRIES = {entry.name: entry for entry in (CALTECH101, CALTECH256, DEMO, FOLDER)}
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        *(CALTECH101, CALTECH256, TINY_IMAGENET, IMAGENET10, CIFAR10, CIFAR100, FASHION_MNIST, NOTMNIST),
+        *(DEMO, LETTERS, FOLDER),
+    )
+}
 
 
 def find(name: str) -> Entry:

@@ -109,12 +109,16 @@ def write_table(path: Path, table: pd.DataFrame, *, facts: Mapping[str, str]) ->
     Raises:
         DataError: if the file cannot be written.
     """
-    body = table.to_csv(index=False, lineterminator="\n")
+    stream = io.BytesIO()  # as text it would take four bytes a letter
+    table.to_csv(stream, index=False, lineterminator="\n", mode="wb")
+    body = stream.getbuffer()
     head = " ".join(f"{name}={value}" for name, value in {**facts, "sha256": _sum_of(facts, body)}.items())
     make_folder(path.parent)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        unfinished.write_text(f"# {head}\n{body}", encoding="utf-8", newline="\n")
+        with unfinished.open("wb") as out:
+            out.write(f"# {head}\n".encode())
+            out.write(body)
         os.replace(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
@@ -131,14 +135,17 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         DataError: if the file is missing, or was changed after it was written.
     """
     try:
-        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+        with path.open("rb") as stream:
+            head, body = stream.readline().decode("utf-8"), stream.read().replace(b"\r\n", b"\n")  # git on Windows
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     facts = dict(word.split("=", 1) for word in head.removeprefix("# ").split() if "=" in word)
     if facts.pop("sha256", None) != _sum_of(facts, body):
         raise DataError(f"{path} was changed after it was written: its checksum does not match. Make it again.")
-    return pd.read_csv(io.StringIO(body), dtype=str, keep_default_na=False), facts
+    return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False), facts
 
 
-def _sum_of(facts: Mapping[str, str], body: str) -> str:
-    return hashlib.sha256(repr(sorted(facts.items())).encode() + body.encode()).hexdigest()
+def _sum_of(facts: Mapping[str, str], body: bytes | memoryview) -> str:
+    digest = hashlib.sha256(repr(sorted(facts.items())).encode())
+    digest.update(body)
+    return digest.hexdigest()

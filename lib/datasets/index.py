@@ -6,8 +6,10 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import PIL
+import simplejpeg
 from tqdm import tqdm
 
 from lib import paths
@@ -18,7 +20,9 @@ from lib.datasets.tree import File, Listing
 VERSION = 1  # raise it when what is recorded changes: stored indexes are then made anew
 COLUMNS = ("path", "folder", "role", "width", "height", "channels", "bytes", "sha256")
 NUMBERS = ("width", "height", "channels", "bytes")
-WORKERS = min(8, max(2, os.cpu_count() or 1))  # threads: Pillow and hashlib let go of the interpreter's lock
+JPEG_CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
+CHUNK = 64  # files that a thread takes at a time: handing over each one alone takes time and memory
+WORKERS = min(8, max(2, os.cpu_count() or 1))  # threads: decoders and hashlib let go of the interpreter's lock
 
 
 def read_index(root: Path, listing: Listing, *, name: str, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,27 +55,33 @@ def _fingerprint(root: Path, listing: Listing) -> str:
     """Changes when a file is added, removed, renamed or written to, and with what decodes them."""
     digest = hashlib.sha256(repr((VERSION, PIL.__version__, str(root), listing.left_out)).encode())
     for file in listing.files:
-        digest.update(repr(tuple(file)).encode())
+        digest.update(f"{file.path}\0{file.folder}\0{file.role}\0{file.size}\0{file.mtime}\0".encode())
     return digest.hexdigest()[:16]
 
 
 def _decode_all(root: Path, listing: Listing, *, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows, left_out = [], list(listing.left_out)
-    bar = tqdm(total=len(listing.files), desc="Checking images", unit=" images", disable=not progress, mininterval=0.5)
+    count, left_out = len(listing.files), list(listing.left_out)
+    numbers, sums = np.zeros((count, len(NUMBERS)), np.int64), [""] * count
+    bar = tqdm(total=count, desc="Checking images", unit=" images", disable=not progress, mininterval=0.5)
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     with warnings.catch_warnings(), ThreadPoolExecutor(WORKERS) as pool, bar:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files name no file; what matters is said below
-        results = pool.map(lambda file: _examine(root, file), listing.files)
+        results = pool.map(lambda rows: [_examine(root, listing.files[row]) for row in rows], chunks)
         try:
-            for file, (row, reason) in zip(listing.files, results, strict=True):
-                if row is None:
-                    left_out.append((file.path, reason))
-                else:
-                    rows.append((file.path, file.folder, file.role, *row))
-                bar.update()
+            for rows, answers in zip(chunks, results, strict=True):
+                for row, (facts, reason) in zip(rows, answers, strict=True):
+                    if facts is None:
+                        left_out.append((listing.files[row].path, reason))
+                    else:
+                        *numbers[row], sums[row] = facts
+                bar.update(len(rows))
         except BaseException:  # an interrupted run should not wait for thousands of files
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    found = pd.DataFrame(rows, columns=list(COLUMNS))
+    found = pd.DataFrame(listing.files, columns=["path", "folder", "role", "size", "mtime"])
+    found[list(NUMBERS)] = numbers
+    found = found.assign(sha256=sums)[list(COLUMNS)]
+    found = found[found["sha256"] != ""].reset_index(drop=True)
     return found, pd.DataFrame(sorted(left_out), columns=["path", "reason"], dtype=str)
 
 
@@ -79,10 +89,32 @@ def _examine(root: Path, file: File) -> tuple[tuple | None, str]:
     """Width, height, channels, bytes and sha256 of one file, or the reason why it cannot be used."""
     try:
         data = images.read_bytes(root / file.path)
-        image = images.decode(data)
-        if image.mode not in ("L", "RGB"):
-            images.to_rgb(image)  # what cannot become RGB should be found now, not in the middle of training
+        facts = _skim_jpeg(data) or _decode(data)
     except DataError as error:
         return None, str(error)
-    facts = (image.width, image.height, images.count_channels(image), len(data))
-    return (*facts, hashlib.sha256(data).hexdigest()), ""
+    return (*facts, len(data), hashlib.sha256(data).hexdigest()), ""
+
+
+def _skim_jpeg(data: bytes) -> tuple[int, int, int] | None:
+    """Width, height and channels of a flawless JPEG; None where Pillow is to decide.
+
+    Every coefficient is read, so a cut is found, but pixels are made at an eighth of the size: three to five times as
+    fast as decoding it whole.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in JPEG_CHANNELS or height * width > images.MAX_PIXELS:
+            return None
+        simplejpeg.decode_jpeg(data, "RGB", min_height=1, min_width=1, strict=True)
+    except ValueError:
+        return None
+    return width, height, JPEG_CHANNELS[colours]
+
+
+def _decode(data: bytes) -> tuple[int, int, int]:
+    image = images.decode(data)
+    if image.mode not in ("L", "RGB"):
+        images.to_rgb(image)  # what cannot become RGB should be found now, not in the middle of training
+    return image.width, image.height, images.count_channels(image)

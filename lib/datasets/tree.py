@@ -1,7 +1,10 @@
 """Which files of a folder are images of which class, before any of them is opened."""
 
+import dataclasses
 import os
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,13 +41,25 @@ class Listing:
     files: list[File] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)  # class folders, empty ones too
     left_out: list[tuple[str, str]] = field(default_factory=list)  # path, reason
+    shown: dict[str, str] = field(default_factory=dict)  # names of classes whose folders do not say them
+    boxes: list[tuple[str, int, int, int, int]] = field(default_factory=list)  # path, x0, y0, x1, y1 in pixels
+    unlabelled: list[str] = field(default_factory=list)  # paths of images that come without a label, to be predicted
+
+    @property
+    def class_names(self) -> dict[str, str]:
+        """Name to show of each class folder, in sorted order; `001.ak47` becomes `ak47` where that stays unique."""
+        folders = sorted(self.folders)
+        names = {folder: self.shown.get(folder) or re.sub(r"^\d+\.(?=.)", "", folder) for folder in folders}
+        count = Counter(names.values())
+        long = {folder: f"{name} ({folder})" if folder in self.shown else folder for folder, name in names.items()}
+        return {folder: name if count[name] == 1 else long[folder] for folder, name in names.items()}
 
     def without(self, stray: Mapping[str, str]) -> "Listing":
         """The same listing with known stray files left out for the reasons given (path -> reason)."""
         kept = [file for file in self.files if file.path not in stray]
         known = [(file.path, stray[file.path]) for file in self.files if file.path in stray]
         known += [(path, stray.get(path, reason)) for path, reason in self.left_out]
-        return Listing(kept, self.folders, sorted(known))
+        return dataclasses.replace(self, files=kept, left_out=sorted(known))
 
 
 def visible(folder: Path) -> list[os.DirEntry]:
@@ -88,7 +103,7 @@ def list_class_folders(root: Path) -> Listing:
         if entry.name in parts:
             _list_part(root, Path(entry.path), role=parts[entry.name], listing=listing)
         else:
-            listing.left_out.append((_name(root, entry), "beside the train, val and test folders"))
+            listing.left_out.append((spell_out(entry.name), "beside the train, val and test folders"))
     return listing
 
 
@@ -105,36 +120,61 @@ def _list_part(root: Path, part: Path, *, role: str, listing: Listing) -> None:
         listing.left_out.append((part.name, f"no class folders: {len(entries):,} files without labels"))
         return
     for entry in entries:
+        name = spell_out(Path(entry.path).relative_to(root).as_posix())
         if not entry.is_dir():
-            listing.left_out.append((_name(root, entry), "file beside the class folders"))
+            listing.left_out.append((name, "file beside the class folders"))
         elif not _is_plain(entry.name):
-            listing.left_out.append((_name(root, entry), "the folder's name is not plain text"))
+            listing.left_out.append((name, "the folder's name is not plain text"))
         else:
             listing.folders.add(entry.name)
-            _list_class(root, Path(entry.path), role=role, listing=listing)
+            list_files(root, Path(entry.path), label=entry.name, role=role, listing=listing)
 
 
-def _list_class(root: Path, folder: Path, *, role: str, listing: Listing) -> None:
+def list_files(root: Path, folder: Path, *, label: str, role: str, listing: Listing) -> None:
+    """Add the files of one folder to a listing, with the reason where one cannot be an image.
+
+    Args:
+        root: folder that the listing's paths are relative to.
+        folder: the folder with the files.
+        label: name of their class folder.
+        role: train, val, test or empty.
+        listing: what to add to.
+
+    Raises:
+        DataError: if the folder cannot be read.
+    """
+    before = folder.relative_to(root).as_posix()
     for entry in visible(folder):
-        name = _name(root, entry)
-        if entry.is_dir():
-            inside = sum(len(files) for _, _, files in os.walk(entry.path))
-            listing.left_out.append((name, f"folder inside a class folder ({inside or 'no'} files inside)"))
-        elif not _is_plain(entry.name):
-            listing.left_out.append((name, "the file's name is not plain text"))
-        elif not entry.is_file():
-            listing.left_out.append((name, "broken link" if entry.is_symlink() else "not a regular file"))
+        name = f"{before}/{entry.name}"
+        if reason := _reason_to_skip(entry):
+            listing.left_out.append((spell_out(name), reason))
         else:
             facts = entry.stat()
-            listing.files.append(File(name, folder.name, role, facts.st_size, facts.st_mtime_ns))
+            listing.files.append(File(name, label, role, facts.st_size, facts.st_mtime_ns))
+
+
+def _reason_to_skip(entry: os.DirEntry) -> str:
+    """Why an entry of a class folder cannot be an image; empty if it may be one."""
+    try:
+        if entry.is_file() and _is_plain(entry.name):
+            return ""
+        if entry.is_dir():
+            inside = sum(len(files) for _, _, files in os.walk(entry.path))
+            return f"folder inside a class folder ({inside or 'no'} files inside)"
+        if not _is_plain(entry.name):
+            return "the file's name is not plain text"
+        return "broken link" if entry.is_symlink() else "not a regular file"
+    except OSError as error:  # e.g. a link that leads to itself
+        return f"cannot be read: {error.strerror or error}"
 
 
 def _is_plain(name: str) -> bool:
     """Whether a name can be written to a text file and read again: valid Unicode without control characters."""
+    if name.isascii():
+        return name.isprintable()
     return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 
-def _name(root: Path, entry: os.DirEntry) -> str:
-    """Path relative to the root with forward slashes; what is not plain text is spelt out."""
-    name = Path(entry.path).relative_to(root).as_posix()
+def spell_out(name: str) -> str:
+    """A path as it is; what is not plain text in it is spelt out."""
     return name if _is_plain(name) else name.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -1,6 +1,6 @@
 """Pure computing on predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing, no files."""
 
-from lib.evaluation.difficulty import cheap_features, easy_and_hard_classes
+from lib.evaluation.difficulty import cheap_features, confused_examples, easy_and_hard_classes
 from lib.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -24,6 +24,7 @@ __all__ = [
     "cheap_features",
     "check_predictions",
     "compare_seeds",
+    "confused_examples",
     "confused_pairs",
     "confusion_matrix",
     "cross_entropy",

@@ -56,13 +56,11 @@ def easy_and_hard_classes(
     Raises:
         ValueError: if shapes do not match, a feature is not finite or a label has no name.
     """
-    features = np.asarray(features, dtype=np.float64)
     labels = check_labels(labels, num_classes=None if class_names is None else len(class_names))
-    if features.ndim != 2 or len(features) != len(labels) or not np.isfinite(features).all():
-        raise ValueError(f"features must be finite, shape ({len(labels)}, D). Received: shape {features.shape}")
+    features, labels = _checked(features, labels)
     names = list(map(str, range(labels.max() + 1))) if class_names is None else list(class_names)
     counts = np.bincount(labels, minlength=len(names))
-    nearest = _nearest_mean(features, labels, counts=counts)
+    nearest = _distances_to_means(_standardised(features), labels, counts=counts).argmin(axis=1)
     table = np.zeros((len(names), len(names)), np.int64)
     np.add.at(table, (labels, nearest), 1)
     right = np.diag(table)
@@ -72,10 +70,68 @@ def easy_and_hard_classes(
     return pd.DataFrame({"class_name": names, "images": counts, "accuracy": share, "most_confused_with": rivals})
 
 
-def _nearest_mean(features: np.ndarray, labels: np.ndarray, *, counts: np.ndarray) -> np.ndarray:
-    """Class whose mean lies nearest to each row (N,); a row never takes part in its own class's mean."""
+def confused_examples(features: np.ndarray, labels: np.ndarray, *, pairs: int) -> np.ndarray:
+    """One pair of look-alikes for each of the pairs of classes that are mistaken for one another most often.
+
+    Classes are compared as in `easy_and_hard_classes`; of two classes both directions count, as shares of their images.
+
+    Args:
+        features: (N, D) finite numbers.
+        labels: (N,) integers from 0.
+        pairs: how many pairs of classes, at most; no class comes twice.
+
+    Returns:
+        (M, 2) int64 positions: the image of one of the classes that lies deepest in the other class, and the image of
+        that class which lies nearest to it. No rows if no image is mistaken.
+
+    Raises:
+        ValueError: if shapes do not match or a feature is not finite.
+    """
+    features, labels = _checked(features, check_labels(labels))
+    features, counts = _standardised(features), np.bincount(labels)
+    distances = _distances_to_means(features, labels, counts=counts)
+    nearest = distances.argmin(axis=1)
+    depth = distances[np.arange(len(labels)), labels] - distances.min(axis=1)  # 0 where the own mean is the nearest
+    mistaken = (labels != nearest) & (counts[labels] > 1)
+    chosen = []
+    for classes in _most_confused(labels[mistaken], nearest[mistaken], counts=counts)[:pairs]:
+        fallen = np.flatnonzero(mistaken & np.isin(labels, classes) & np.isin(nearest, classes))
+        deepest = fallen[depth[fallen].argmax()]
+        rivals = np.flatnonzero(labels == nearest[deepest])
+        likeness = ((features[rivals] - features[deepest]) ** 2).sum(axis=1)
+        chosen.append((deepest, rivals[likeness.argmin()]))
+    return np.array(chosen, np.int64).reshape(-1, 2)
+
+
+def _checked(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2 or len(features) != len(labels) or not np.isfinite(features).all():
+        raise ValueError(f"features must be finite, shape ({len(labels)}, D). Received: shape {features.shape}")
+    return features, labels
+
+
+def _most_confused(labels: np.ndarray, nearest: np.ndarray, *, counts: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of classes by how large a share of their images is taken for the other; no class comes twice."""
+    shares = np.zeros((len(counts), len(counts)))
+    np.add.at(shares, (labels, nearest), 1 / counts[labels])
+    both = np.triu(shares + shares.T, k=1)
+    chosen, used = [], set()
+    for place in np.argsort(-both, axis=None, kind="stable")[: np.count_nonzero(both)]:
+        first, second = divmod(int(place), len(counts))
+        if not used & {first, second}:
+            used |= {first, second}
+            chosen.append((first, second))
+    return chosen
+
+
+def _standardised(features: np.ndarray) -> np.ndarray:
+    """Features with mean 0 and standard deviation 1; constant ones are 0."""
     spread = features.std(axis=0)
-    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+
+def _distances_to_means(features: np.ndarray, labels: np.ndarray, *, counts: np.ndarray) -> np.ndarray:
+    """(N, C) squared distances to the means of the classes, less what is the same in a row; no row in its own mean."""
     sums = np.zeros((len(counts), features.shape[1]))
     np.add.at(sums, labels, features)
     means = sums / np.maximum(counts, 1)[:, None]
@@ -88,7 +144,7 @@ def _nearest_mean(features: np.ndarray, labels: np.ndarray, *, counts: np.ndarra
     others = np.maximum(counts[labels] - 1, 1)
     own = ((sums**2).sum(axis=1)[labels] - 2 * with_sum + size) / others**2 - 2 * (with_sum - size) / others
     distances[rows, labels] = np.where(counts[labels] > 1, own, np.inf)
-    return distances.argmin(axis=1)
+    return distances
 
 
 def _describe(images: np.ndarray) -> np.ndarray:

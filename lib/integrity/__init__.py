@@ -1,0 +1,124 @@
+"""What is wrong with a data set: copies of images, copies on both sides of a split, odd images, uneven classes.
+
+Everything is looked at once and stored until the images, their labels or this code change.
+"""
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from lib import paths
+from lib.datasets import DataError, Dataset, disk
+from lib.integrity.findings import NAMES, PAIR_CHECKS, find_faults
+from lib.integrity.measures import measure
+from lib.integrity.near import groups, near_pairs
+from lib.integrity.relations import known_pairs
+from lib.splits import Split
+
+__all__ = ["PAIR_CHECKS", "Audit", "Inspection", "audit", "duplicate_groups", "inspect"]
+
+LIBRARIES = ("cleanvision", "imagehash", "numpy", "pillow")
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What was seen in the images of a data set, before they are split."""
+
+    properties: pd.DataFrame  # cleanvision's raw values and `grey`, one row an image
+    pairs: pd.DataFrame  # row, other, similarity, relation: "near duplicate" or "same photograph"
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What is wrong with a data set, image by image and in one table."""
+
+    findings: pd.DataFrame  # one row a finding: `findings.COLUMNS`
+    summary: pd.DataFrame  # one row a check: check, images, share, meaning
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images that each check concerns, by a name for prose; 0 where a check does not apply."""
+        images = self.summary.set_index("check")["images"]
+        return {name: int(images.get(check, 0)) for name, check in NAMES.items()}
+
+
+def inspect(dataset: Dataset, *, progress: bool = True) -> Inspection:
+    """Look at every image of a data set, or reuse what was seen if neither images nor labels have changed.
+
+    Args:
+        dataset: the images.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Properties of the images, and pairs that show the same picture.
+
+    Raises:
+        DataError: if an image has gone since it was indexed, or the result cannot be stored.
+    """
+    stored = paths.cache() / "audit" / f"{dataset.name}-{_fingerprint(dataset)}-properties.csv"
+    stored_pairs = stored.with_name(stored.name.replace("properties", "pairs"))
+    try:
+        pairs, properties = disk.read_table(stored_pairs)[0], disk.read_table(stored)[0]
+    except DataError:  # not made yet, or damaged
+        properties, pairs = _look(dataset, progress=progress)
+        disk.write_table(stored_pairs, pairs, facts={})
+        disk.write_table(stored, properties, facts={})
+        pairs, properties = disk.read_table(stored_pairs)[0], disk.read_table(stored)[0]
+    pairs = pairs.astype({"row": "int64", "other": "int64", "similarity": "float64"})
+    grey = properties.pop("grey") == "True"
+    return Inspection(properties.astype("float64").assign(grey=grey), pairs)
+
+
+def duplicate_groups(dataset: Dataset, *, progress: bool = True) -> np.ndarray:
+    """Which images must stay on one side of a split: same bytes, near duplicates, the same photograph.
+
+    Args:
+        dataset: the images.
+        progress: whether to show a progress bar.
+
+    Returns:
+        (N,) int64: the same number for images that belong together, as `splits.make_split` takes it.
+    """
+    pairs = inspect(dataset, progress=progress).pairs[["row", "other"]].to_numpy()
+    return groups(len(dataset.index), pairs, dataset.index["sha256"])
+
+
+def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
+    """Check the images of a data set, and that none is known on two sides of its split.
+
+    Args:
+        dataset: the images.
+        split: of these images.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Findings and their summary.
+
+    Raises:
+        DataError: if the split is one of other images.
+    """
+    roles = split.to_frame(dataset)["role"].to_numpy()
+    seen = inspect(dataset, progress=progress)
+    return Audit(*find_faults(dataset, roles, properties=seen.properties, pairs=seen.pairs))
+
+
+def _look(dataset: Dataset, *, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    index = dataset.index
+    measures = measure(dataset, progress=progress)
+    near = near_pairs(measures, index["label"].to_numpy(), index["sha256"]).assign(relation="near duplicate")
+    known = pd.DataFrame(known_pairs(dataset.name, index["path"]), columns=["row", "other"])
+    return measures.properties, pd.concat([near, known.assign(similarity=1.0, relation="same photograph")])
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """Changes with the images, their labels, the code of this package and the libraries that it looks with."""
+    digest = hashlib.sha256(dataset.checksum.encode())
+    for file in sorted((paths.LIB / "integrity").glob("*.py")):
+        digest.update(file.read_bytes())
+    versions = [cv2.__version__, *(importlib.metadata.version(name) for name in LIBRARIES)]
+    digest.update(repr(versions).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,106 @@
+"""How much two pictures look like copies of one another, beyond what images of their class have in common anyway."""
+
+import cv2
+import numpy as np
+
+SMOOTH = 2.0  # pixels: standard deviation of the blur whose result is taken away, so that only detail is compared
+NOISE = 2.0  # grey levels: detail weaker than this counts for nothing, so that plain images match no other
+COARSE, SHIFT = 1, 2  # pixels that two copies may be shifted, at half and at full size
+PROMISING = 0.5  # similarity at half size below which the full size is not looked at
+LEAST, MOST = 0.6, 0.97  # range of the threshold
+MARGIN = 3.0  # see `thresholds`
+SAMPLE = 500  # random pairs of a class
+CHUNK = 128  # pairs compared in one go: they fit the processor's cache
+
+
+class Details:
+    """Grey copies without their coarse shades, ready to be compared."""
+
+    def __init__(self, thumbnails: np.ndarray):
+        """Take away the coarse shades.
+
+        Args:
+            thumbnails: (N, S, S) uint8, S even.
+        """
+        half = thumbnails.shape[1] // 2
+        self.full = _details(thumbnails, size=2 * half)
+        self.half = _details(thumbnails, size=half)
+
+    def similarity(self, pairs: np.ndarray) -> np.ndarray:
+        """Correlation of the details of two images at the best of a few small shifts.
+
+        Args:
+            pairs: (M, 2) positions.
+
+        Returns:
+            (M,) float32 up to 1; about 0 for images that have nothing in common.
+        """
+        return _best_correlation(self.full, pairs, reach=SHIFT)
+
+    def promising(self, pairs: np.ndarray) -> np.ndarray:
+        """(M,) whether each pair is worth comparing at full size, judged at half the size."""
+        return _best_correlation(self.half, pairs, reach=COARSE) >= PROMISING
+
+
+def thresholds(details: Details, labels: np.ndarray, sums: np.ndarray, *, classes: np.ndarray) -> dict[int, float]:
+    """Above which similarity two images of a class count as near duplicates.
+
+    Letters, clothes on black or motorbikes on white are alike without being copies. So the threshold lies above what
+    random pairs of the class reach: their median and three times the way from there to their 99th percentile (of
+    Fisher's transform, in which correlations spread evenly), and never below `LEAST`.
+
+    Args:
+        details: of the images.
+        labels: (N,) class of each image.
+        sums: (N,) something that identifies each image; the sample depends on it and not on the order of the rows.
+        classes: (C,) the classes that are asked for.
+
+    Returns:
+        Threshold by class, in [LEAST, MOST].
+    """
+    found = {}
+    for label in classes:
+        members = np.flatnonzero(labels == label)
+        members = members[np.argsort(sums[members], kind="stable")]
+        sample = np.random.Generator(np.random.PCG64(0)).integers(len(members), size=(SAMPLE, 2))
+        sample = sample[sample[:, 0] != sample[:, 1]]
+        if len(members) < 4:  # too few pairs to say what is usual
+            found[label] = LEAST
+            continue
+        usual = np.arctanh(np.clip(details.similarity(members[sample]), -0.999, 0.999))
+        median, high = np.median(usual), np.quantile(usual, 0.99)
+        found[label] = float(np.clip(np.tanh(median + MARGIN * (high - median)), LEAST, MOST))
+    return found
+
+
+def _details(thumbnails: np.ndarray, *, size: int) -> np.ndarray:
+    """(N, size, size) int8: what is left when the blurred image is taken away."""
+    result = np.empty((len(thumbnails), size, size), np.int8)
+    for place, image in enumerate(thumbnails):
+        if size < len(image):
+            image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        image = image.astype(np.float32)
+        left = np.rint(image - cv2.GaussianBlur(image, (0, 0), SMOOTH))
+        result[place] = np.clip(left, -127, 127)
+    return result
+
+
+def _best_correlation(details: np.ndarray, pairs: np.ndarray, *, reach: int) -> np.ndarray:
+    side = details.shape[1]
+    result = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), CHUNK):
+        chosen = pairs[start : start + CHUNK]
+        left, right = (details[chosen[:, place]].astype(np.float32) for place in (0, 1))
+        scale = np.linalg.norm(left, axis=(1, 2)) * np.linalg.norm(right, axis=(1, 2)) + (side * NOISE) ** 2
+        best = np.full(len(chosen), -np.inf, np.float32)
+        for down in range(-reach, reach + 1):
+            for across in range(-reach, reach + 1):
+                shifted = left[:, _part(down), _part(across)], right[:, _part(-down), _part(-across)]
+                best = np.maximum(best, np.einsum("nhw,nhw->n", *shifted))
+        result[start : start + CHUNK] = best / scale
+    return result
+
+
+def _part(shift: int) -> slice:
+    """What an axis shows of one image when the other is shifted by so many pixels against it."""
+    return slice(shift, None) if shift >= 0 else slice(None, shift)
