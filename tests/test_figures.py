@@ -2,15 +2,16 @@
 
 import functools
 import inspect
+import re
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from figure_rules import assert_fits, picture, words
 from matplotlib import pyplot
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from lib import evaluation, figures
 
@@ -126,14 +127,6 @@ def draw(name, **options) -> Figure:
     return getattr(figures, name)(*arguments, **{**needed, **options})
 
 
-def picture(figure: Figure) -> np.ndarray:
-    """The drawn pixels; drawing is when layout and font warnings appear, and warnings are errors in these tests."""
-    FigureCanvasAgg(figure)
-    figure.set_dpi(60)  # coarse is fast
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())
-
-
 @functools.cache
 def usual(name: str) -> tuple[Figure, np.ndarray]:
     """The figure without options and its pixels, drawn once for all tests."""
@@ -141,25 +134,13 @@ def usual(name: str) -> tuple[Figure, np.ndarray]:
     return figure, picture(figure).copy()
 
 
-def words(figure: Figure) -> list[str]:
-    """All texts that the figure holds, but for ticks that only drawing sets."""
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text().strip()]
-
-
-def assert_fits(figure: Figure) -> None:
-    """Nothing is cut off at the edges."""
-    if figure.stale:
-        picture(figure)
-    box = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert box.x0 > -0.02 and box.y0 > -0.02 and box.x1 < width + 0.02 and box.y1 < height + 0.02, str(box)
-
-
 # --- all figures
 
 
-def test_every_figure_is_tested_here():
-    assert sorted(CALLS) == sorted(figures.__all__)
+def test_every_figure_is_tested_here_or_in_a_file_beside():
+    others = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_figures_*.py"))
+    assert set(CALLS) <= set(figures.__all__)
+    assert not [name for name in figures.__all__ if name not in CALLS and not re.search(rf"\b{name}\b", others)]
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -1,0 +1,130 @@
+"""The attribution methods measured beside xplique and tf-keras-vis, where those are installed: `make bench-explain`.
+
+Every method is measured twice: the first time that it explains a model, where all that is built and compiled counts
+too, and once more. The routes take turns, and the median over the rounds counts. TensorFlow is imported by `run`.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from lib import briefs, paths
+from lib.bench import measure, summarise
+from lib.bench.peers import MODULES, OURS, Settings, installed, make_explainer
+from lib.demo_data import OBJECTS, draw_image
+from lib.device import import_tensorflow
+from lib.runs import Run
+
+FIRST, AGAIN = "first call", "again"
+AT_LEAST = 2  # times as fast as the fastest of the others
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What every route explains."""
+
+    name: str
+    load: Callable  # gives the model, as new, each time
+    images: np.ndarray  # (N, S, S, 3) float32, which is what the others take
+    classes: np.ndarray  # (N,) int
+
+
+def run(subject: Subject | None = None, *, rounds: int = 5, settings: Settings | None = None) -> pd.DataFrame:
+    """Measure every method by every route, print the table and write `reports/bench/explain.csv`.
+
+    Args:
+        subject: model and images; by default the demo's best model and 64 drawn images of 64 x 64.
+        rounds: how often each route is measured.
+        settings: of the methods, the same for every route.
+
+    Returns:
+        One row a route and case, e.g. "grad_cam, again": route, case, seconds for all images, images_per_second, and
+        peak_mb, the most memory (in 2**20 bytes) that the process took beyond what it had when the route began.
+    """
+    import_tensorflow()
+    from lib.explain import METHODS
+
+    subject = subject or find_subject()
+    routes, taken = installed(), {}
+    for number in range(1, rounds + 1):
+        for case in METHODS:
+            print(f"round {number} of {rounds}: {case}", flush=True)
+            for route in routes:
+                for when, pass_ in measure_both(route, case, subject, settings or Settings()).items():
+                    taken.setdefault((route, f"{case}, {when}"), []).append(pass_)
+    table = summarise(taken, images=len(subject.images))
+    target = paths.reports() / "bench" / "explain.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    size = " x ".join(map(str, subject.images.shape[1:3]))
+    print(f"\n{subject.name}: {len(subject.images)} images of {size}, median of {rounds} rounds\n")
+    print(f"{table.round(3).to_string(index=False)}\n")
+    missing = [route for route in MODULES if route not in routes]
+    print("\n".join([*judge(table), *(f"{route} is not installed here: not measured" for route in missing)]))
+    return table
+
+
+def measure_both(route: str, case: str, subject: Subject, settings: Settings) -> dict:
+    """Seconds, images and memory of a first and of a second call; none where a library has no such method."""
+    from lib.explain.passes import forget_graphs
+
+    model, explainers = subject.load(), []
+    if make_explainer(route, case, model, settings) is None:
+        return {}
+
+    def first_call() -> Iterator[int]:
+        fresh = subject.load()
+        forget_graphs()
+        yield 0
+        explainers.append(make_explainer(route, case, fresh, settings))
+        explainers[0](subject.images, subject.classes)
+        yield len(subject.images)
+
+    def second_call() -> Iterator[int]:
+        yield 0
+        explainers[0](subject.images, subject.classes)
+        yield len(subject.images)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the other libraries
+        return {FIRST: measure(first_call()), AGAIN: measure(second_call())}
+
+
+def judge(table: pd.DataFrame) -> list[str]:
+    """One line a case that others have too: how many times as fast ours is, what is asked, met or missed."""
+    lines = []
+    for case, rows in table.groupby("case", sort=False):
+        speed = rows.set_index("route")["images_per_second"]
+        others = speed.drop(OURS)
+        if len(others):
+            ratio, name = speed[OURS] / others.max(), others.idxmax()
+            verdict = "met" if ratio >= AT_LEAST else "missed"
+            asked = f"at least {AT_LEAST} asked: {verdict}"
+            lines.append(f"{case}: {OURS} is {ratio:.2f} times as fast as {name} ({asked})")
+    return lines
+
+
+def find_subject(*, per_class: int = 6, count: int = 64) -> Subject:
+    """The demo's best model, trained where a run of it is at hand, and newly drawn images of its classes.
+
+    Args:
+        per_class: images drawn of each class.
+        count: how many of them are kept.
+    """
+    from lib.models import build_model
+
+    experiment = briefs.load("demo").experiments["best"]
+    model, size, names = experiment.model, experiment.image_size, sorted(OBJECTS)
+    drawn = [draw_image(name, 9000 + number)[0] for number in range(per_class) for name in names][:count]
+    images = np.stack([np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX)) for image in drawn])
+    classes = np.arange(count) % len(names)
+    finished = [Run(folder) for folder in sorted(paths.runs("demo").glob("best-seed*")) if Run(folder).finished]
+    if finished:
+        name, load = f"the demo's best model ({finished[-1].id})", finished[-1].load_model
+    else:
+        name, load = "the demo's best model, untrained", lambda: build_model(model, len(names), image_size=size)
+    return Subject(name, load, images.astype(np.float32), classes)

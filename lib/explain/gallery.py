@@ -1,0 +1,119 @@
+"""Which images the explanations show, and which they are scored on: chosen by rule, never by eye."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib import evaluation
+from lib.image_cache import open_images
+from lib.object_masks import ObjectMasks, object_masks
+from lib.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Images of val as the network sees them, with what it says of them and where their object is."""
+
+    rows: np.ndarray  # (N,) index rows
+    images: np.ndarray  # (N, S, S, 3) uint8 in [0, 255]
+    labels: np.ndarray  # (N,) int true classes
+    probabilities: np.ndarray  # (N, C), of the run: averaged with the mirror image where its settings say so
+    objects: ObjectMasks
+    class_names: tuple[str, ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(N,) int predicted classes."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(N, S, S) bool, True on the object; empty where it is not known."""
+        return self.objects.masks
+
+    def pick(self, places: np.ndarray) -> "Cases":
+        """Some of the cases, in the order given: (K,) numbers or (N,) bool."""
+        places = np.arange(len(self.rows))[places]
+        reasons = tuple(self.objects.reasons[place] for place in places)
+        objects = ObjectMasks(self.rows[places], self.masks[places], reasons)
+        arrays = (self.rows, self.images, self.labels, self.probabilities)
+        return Cases(*(array[places] for array in arrays), objects, self.class_names)
+
+    def captions(self) -> list[str]:
+        """What the model says and how sure it is, and on mistakes what is there: one text an image."""
+        texts = []
+        for label, said, row in zip(self.labels, self.predicted, self.probabilities, strict=True):
+            text = f"{self.class_names[said]} {100 * row[said]:.0f} %"
+            texts.append(text if said == label else f"✗ {text}\nis {self.class_names[label]}")
+        return texts
+
+
+def open_cases(study: Study, run, *, most: int | None = None, seed: int = 0) -> Cases:
+    """The images of val with a run's predictions.
+
+    Args:
+        study: brief, data and split.
+        run: a finished run of the brief.
+        most: largest number of images, drawn one a class in turn; None takes all.
+        seed: of the draw within each class.
+    """
+    settings = run.config()["settings"]
+    rows, labels, probabilities = run.predictions("val")
+    places = in_turn(labels, most=len(labels) if most is None else most, seed=seed)
+    size, resize = settings["image_size"], settings["resize"]
+    images = open_images(study.dataset, size=size, resize=resize).read(rows[places])
+    objects = object_masks(study.dataset, rows[places], size=size, resize=resize)
+    return Cases(rows[places], images, labels[places], probabilities[places], objects, study.dataset.class_names)
+
+
+def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
+    """Places of at most so many images, one a class in turn, so that every class comes before any comes twice.
+
+    Args:
+        labels: (N,) int classes.
+        most: largest number of places.
+        seed: of the order within each class.
+
+    Returns:
+        (K,) places, sorted.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    turn = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        own = labels[order] == label
+        turn[own] = np.arange(own.sum())
+    return np.sort(order[np.lexsort((labels[order], turn))][:most])
+
+
+def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 4, misses: int = 3) -> np.ndarray:
+    """The surest right predictions, one a class, then the surest mistakes; where one kind is short, the other fills up.
+
+    Args:
+        labels: (N,) int true classes.
+        probabilities: (N, C).
+        hits: right predictions wanted.
+        misses: mistakes wanted.
+
+    Returns:
+        Places, right ones first; hits + misses of them where there are as many images.
+    """
+    wanted = min(hits + misses, len(labels))
+    sure = {
+        right: evaluation.most_confident(labels, probabilities, right=right, k=len(labels)) for right in (True, False)
+    }
+    ranked = {right: _classes_first(places, labels) for right, places in sure.items()}
+    right = ranked[True][: max(hits, wanted - len(ranked[False]))]
+    wrong = ranked[False][: wanted - len(right)]
+    return np.concatenate([right, wrong]).astype(int)
+
+
+def _classes_first(places: Sequence[int], labels: np.ndarray) -> np.ndarray:
+    """The same places: the first of each class, then the second of each, and so on, else in the order given."""
+    seen: dict[int, int] = {}
+    turns = []
+    for place in places:
+        label = int(labels[place])
+        turns.append(seen.get(label, 0))
+        seen[label] = turns[-1] + 1
+    return np.asarray(places, int)[np.argsort(turns, kind="stable")]

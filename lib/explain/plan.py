@@ -1,0 +1,54 @@
+"""How much notebook 04 computes at each size, and the attribution methods with the settings it uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lib.explain import METHODS
+from lib.explain.integrated_gradients import IntegratedGradients
+from lib.explain.occlusion import Occlusion
+from lib.explain.rise import Rise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What grows with the profile: numbers of images, masks and steps."""
+
+    scored: int  # images of val that every method explains for the pointing game
+    changed: int  # of these, images that are taken apart and put together
+    shuffled: int  # of these, images explained again at every depth of shuffled weights
+    masks: int  # of RISE
+    steps: int  # of activation maximisation
+
+
+PLANS = {
+    "smoke": Plan(scored=6, changed=2, shuffled=1, masks=20, steps=4),
+    "quick": Plan(scored=48, changed=24, shuffled=4, masks=150, steps=96),
+    "full": Plan(scored=480, changed=120, shuffled=24, masks=1000, steps=256),
+}
+
+
+def methods(plan: Plan, *, image_size: int, grey: float) -> dict[str, Callable[..., np.ndarray]]:
+    """The attribution methods, to be called as (model, images, class_index).
+
+    Where a method replaces pixels, it takes the grey that images have on average: any other one would itself be a sign
+    of something bright or dark.
+
+    Args:
+        plan: how dear they may be.
+        image_size: side of the images in pixels.
+        grey: mean of the images to train on, in [0, 255].
+    """
+    size = max(2, image_size // 6)
+    settings = {
+        "integrated_gradients": IntegratedGradients(baseline=grey),
+        "occlusion": Occlusion(size=size, stride=max(1, size // 2), fill=grey),
+        "rise": Rise(masks=plan.masks, fill=grey),
+    }
+    return {name: partial(method, **_given(settings.get(name))) for name, method in METHODS.items()}
+
+
+def _given(settings) -> dict:
+    return {} if settings is None else {"settings": settings}
