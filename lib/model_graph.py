@@ -79,3 +79,16 @@ def blocks(model: keras.Model) -> list[tuple[str, list[str], tuple, int]]:
         )
         for name, layers in groups.items()
     ]
+
+
+def layers(model: keras.Model) -> list[dict]:
+    """The rows of `model.summary()`, as `tables.model_table` takes them: layer, type, output_shape and parameters."""
+    return [
+        {
+            "layer": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": tuple(layer.output.shape),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paths
-from lib.config import Experiment
+from lib.config import Config
 
 # The rooms whose code decides a trained model's numbers.
 COMPUTING = (
@@ -100,7 +101,9 @@ class Run:
         return file
 
 
-def locate(folder: Path, experiment: Experiment, *, name: str, seed: int, data: str) -> Run:
+def locate(
+    folder: Path, experiment: Config, *, name: str, seed: int, data: str, code: Sequence[str] = COMPUTING
+) -> Run:
     """The run of an experiment, whether it exists yet or not.
 
     Args:
@@ -109,16 +112,17 @@ def locate(folder: Path, experiment: Experiment, *, name: str, seed: int, data: 
         name: the experiment's name.
         seed: of weights, order and augmentation.
         data: checksum of the data set and its split.
+        code: modules of lib that decide the numbers.
     """
     settings = {key: value for key, value in experiment.flat().items() if key != "why"}
-    content = json.dumps([settings, seed, data, code_checksum()], sort_keys=True, default=list)
+    content = json.dumps([settings, seed, data, code_checksum(code)], sort_keys=True, default=list)
     return Run(folder / f"{name}-seed{seed}-{hashlib.sha256(content.encode()).hexdigest()[:10]}")
 
 
-def code_checksum() -> str:
+def code_checksum(modules: Sequence[str] = COMPUTING) -> str:
     """SHA-256 of the code that decides a model's numbers; comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
-    for name in COMPUTING:
+    for name in modules:
         tree = ast.parse((paths.LIB / name).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:

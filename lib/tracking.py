@@ -15,11 +15,9 @@ from IPython import get_ipython
 from tensorboard.plugins.hparams import api as hp
 
 from lib.config import Experiment
+from lib.event_files import SCALARS
 from lib.model_graph import graph_def
 from lib.runs import Run
-
-SCALARS = {"train": {"loss": "loss", "accuracy": "accuracy", "learning_rate": "learning_rate"}}
-SCALARS["validation"] = {"loss": "val_loss", "accuracy": "val_accuracy"}
 
 
 class Tracker:
@@ -59,6 +57,13 @@ class Tracker:
                         tf.summary.scalar(f"epoch_{scalar}", row[column], step=row["epoch"])
             self.writers[name].flush()
 
+    def close(self) -> None:
+        """End the event files and the bar."""
+        for writer in self.writers.values():
+            writer.close()
+        if self.bar is not None:
+            self.bar.close()
+
 
 @contextlib.contextmanager
 def track(run: Run, state, *, epochs: int, save: Callable[[], None]) -> Iterator[Tracker]:
@@ -78,10 +83,7 @@ def track(run: Run, state, *, epochs: int, save: Callable[[], None]) -> Iterator
     try:
         yield tracker
     finally:
-        for writer in tracker.writers.values():
-            writer.close()
-        if tracker.bar is not None:
-            tracker.bar.close()
+        tracker.close()
 
 
 def write_graph(run: Run, model) -> None:

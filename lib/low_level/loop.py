@@ -1,0 +1,71 @@
+"""One step of training, one epoch of steps inside the graph, and evaluation."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lib.low_level.network import Network, cross_entropy, is_right
+
+
+def make_step(network: Network, update) -> Callable:
+    """One step of gradient descent, as plain Python: eager as it is, a graph inside `tf.function`.
+
+    Args:
+        network: its trainable variables are changed.
+        update: `GradientDescent` or `Adam`.
+
+    Returns:
+        Function of images (B, inputs) float32 and targets that returns (2,) float32, before the change: the sum of the
+        losses and the number of right answers.
+    """
+    variables = network.trainable_variables
+
+    def step(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = network(images, training=True)
+            losses = cross_entropy(logits, targets)
+            with tf.name_scope("loss/"):
+                loss = tf.reduce_mean(losses)
+        update.apply(tape.gradient(loss, variables), variables)
+        with tf.name_scope("totals"):
+            return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(is_right(logits, targets))])
+
+    return step
+
+
+def make_epoch(step: Callable, *, batch_size: int | None) -> Callable:
+    """All steps of an epoch in one graph: the loop over batches becomes a `tf.while_loop`, and Python is left once.
+
+    Args:
+        step: from `make_step`, or a graph made of it.
+        batch_size: images a step; the last step takes the remainder. None takes all images at once.
+
+    Returns:
+        Function of images (N, inputs) float32, targets and their order, (N,) int32, that returns the mean loss and the
+        share of right answers over the epoch, each batch before its own step.
+    """
+
+    @tf.function
+    def epoch(images: tf.Tensor, targets: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+        count = tf.shape(order)[0]
+        if batch_size is None:  # the order does not matter
+            sums = step(images, targets)
+        else:
+            sums = tf.zeros(2)
+            for start in tf.range(0, count, batch_size):
+                rows = order[start : start + batch_size]
+                sums += step(tf.gather(images, rows), tf.gather(targets, rows))
+        return sums / tf.cast(count, tf.float32)
+
+    return epoch
+
+
+def make_evaluate(network: Network) -> Callable:
+    """Function of images (N, inputs) float32 and targets that returns mean cross entropy and accuracy, (2,) float32."""
+
+    @tf.function
+    def evaluate(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        logits = network(images)
+        return tf.stack([tf.reduce_mean(cross_entropy(logits, targets)), tf.reduce_mean(is_right(logits, targets))])
+
+    return evaluate
