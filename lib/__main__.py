@@ -95,14 +95,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     def door(run, text: str, example: str = "") -> argparse.ArgumentParser:
         epilog = f"example:\n  python -m lib {example}" if example else ""
-        name = run.__name__
+        name = run.__name__.replace("_", "-")
         new = doors.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog, **layout)
         new.set_defaults(run=run)
         return new
 
-    new = door(commands.report, "make a brief's whole report: notebooks, figures, tables, pages", "report --brief demo")
-    add_brief(new, profile="quick")
-    new.add_argument("--force", action="store_true", help="run every notebook again; finished runs are still read")
+    add_report_commands(door)
     new = door(
         commands.train,
         "train one experiment of a brief, or continue it",
@@ -114,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_brief(door(commands.results, "keep a report's results table in reports/results, to commit"), data=False)
     add_brief(door(commands.data, "get and check a brief's images, and say what was found", "data --brief caltech101"))
     door(commands.bench, "measure the input pipeline beside Keras' own; writes reports/bench")
+    door(commands.bench_explain, "measure the attribution methods beside xplique and tf-keras-vis, where installed")
     door(commands.lab, "open the notebooks in JupyterLab")
     new = door(commands.tensorboard, "show a brief's runs in TensorBoard", "tensorboard --brief demo")
     add_brief(new, data=False)
@@ -128,6 +127,23 @@ def build_parser() -> argparse.ArgumentParser:
     new = door(commands.clean, "delete caches and report pages; trained runs and raw data stay")
     new.add_argument("--runs", action="store_true", help="delete trained runs too: whole report folders")
     return parser
+
+
+def add_report_commands(door) -> None:
+    """The commands about reports: making, checking, packing and verifying one."""
+    new = door(commands.report, "make a brief's whole report: notebooks, figures, tables, pages", "report --brief demo")
+    add_brief(new, profile="quick")
+    new.add_argument("--force", action="store_true", help="run every notebook again; finished runs are still read")
+    text = "check that every number of the written reports comes from a run"
+    add_brief(door(commands.check_report, text, "check-report --brief demo"), data=False)
+    new = door(commands.submission, "pack a finished report with its code, to hand in", "submission --student s1234567")
+    add_brief(new, data=False)
+    student = os.environ.get("STUDENT", "")
+    new.add_argument("--student", default=student, help="name or number, part of file names (default: $STUDENT)")
+    new = door(commands.verify, "check a zip that was handed in", "verify s1234567_demo.zip --rerun")
+    new.add_argument("zip", type=commands.absolute, help="the file made by submission")
+    new.add_argument("--rerun", action="store_true", help="make the report again with the code in the zip, and compare")
+    new.add_argument("--data", type=commands.absolute, default="", help="folder of images, for the brief folder")
 
 
 def add_brief(parser: argparse.ArgumentParser, profile: str = "", data: bool = True) -> None:

@@ -67,12 +67,33 @@ def setup(args: argparse.Namespace) -> None:
     print(f"Ready: {python}")
 
 
-def report(args: argparse.Namespace) -> None:
-    """Execute a brief's notebooks and write its pages."""
+def report(args: argparse.Namespace) -> int:
+    """Execute a brief's notebooks, and write and check its reports and pages."""
     prepare_variables()
     from lib import report
 
-    report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force)
+    try:
+        report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force)
+    except report.written.CheckFailed as failed:
+        return say_faults(args.brief, str(failed).splitlines())
+    return 0
+
+
+def check_report(args: argparse.Namespace) -> int:
+    """Check a brief's written reports as they stand."""
+    from lib import briefs
+    from lib.report import written
+
+    return say_faults(args.brief, written.check_reports(briefs.load(args.brief)))
+
+
+def say_faults(brief: str, faults: list) -> int:
+    """Print what is wrong with a brief's written reports; 1 if anything is, else 0."""
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    verdict = f"{len(faults)} fault{'s' * (len(faults) > 1)}" if faults else "nothing to mend"
+    print(f"== check of the written reports of {brief}: {verdict}", flush=True)
+    return 1 if faults else 0
 
 
 def results(args: argparse.Namespace) -> None:
@@ -80,6 +101,24 @@ def results(args: argparse.Namespace) -> None:
     from lib.report.evidence import write_evidence
 
     print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
+
+
+def submission(args: argparse.Namespace) -> None:
+    """Pack a finished report to hand in."""
+    from lib import hand_in
+
+    file = hand_in.write_submission(args.brief, args.student)
+    print(f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB)")
+    for doubt in hand_in.doubts(args.brief):
+        print(f"note: {doubt}")
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Check a report that was handed in; 1 if something does not hold."""
+    prepare_variables()
+    from lib import hand_in
+
+    return 0 if hand_in.verify_submission(Path(args.zip), rerun=args.rerun, data=args.data) else 1
 
 
 def train(args: argparse.Namespace) -> None:
@@ -96,13 +135,15 @@ def data(args: argparse.Namespace) -> None:
 
     brief = briefs.load(args.brief)
     path = Path(args.data) if args.data else None
-    dataset = datasets.load(brief.dataset, include_clutter=brief.include_clutter, path=path)
-    print(f"{dataset.title} ({dataset.source}): {dataset.root}")
-    print(f"{len(dataset.index):,} images in {len(dataset.class_names)} classes, {len(dataset.left_out):,} left out")
-    for row in dataset.left_out.head(20).itertuples():
-        print(f"  left out: {row.path}: {row.reason}")
-    if len(dataset.left_out) > 20:
-        print(f"  ... and {len(dataset.left_out) - 20:,} more")
+    for name in (brief.dataset, *brief.further_datasets):
+        dataset = datasets.load(name, include_clutter=brief.include_clutter, path=path)
+        print(f"{dataset.title} ({dataset.source}): {dataset.root}")
+        left_out = dataset.left_out
+        print(f"{len(dataset.index):,} images in {len(dataset.class_names)} classes, {len(left_out):,} left out")
+        for row in left_out.head(20).itertuples():
+            print(f"  left out: {row.path}: {row.reason}")
+        if len(left_out) > 20:
+            print(f"  ... and {len(left_out) - 20:,} more")
 
 
 def bench(args: argparse.Namespace) -> None:
@@ -111,6 +152,14 @@ def bench(args: argparse.Namespace) -> None:
     from lib import bench
 
     bench.run()
+
+
+def bench_explain(args: argparse.Namespace) -> None:
+    """Measure the attribution methods."""
+    prepare_variables()
+    from lib.bench import explain
+
+    explain.run()
 
 
 def lab(args: argparse.Namespace) -> None:
@@ -157,7 +206,7 @@ def clean(args: argparse.Namespace) -> None:
         for room in ("lib", "tests", "notebooks"):
             doomed += ROOT.glob(f"{room}/**/{cache}")
     for report_folder in (ROOT / "reports").iterdir():
-        if report_folder.is_dir() and report_folder.name != "results":
+        if report_folder.is_dir() and report_folder.name not in ("results", "templates"):
             pages = [path for path in report_folder.iterdir() if path.name != "runs"]
             doomed += [report_folder] if args.runs else pages
     for path in filter(Path.exists, doomed):

@@ -9,6 +9,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 MOST_LINES, MEAN_LINES, MOST_PARAMETERS = 15, 6, 5
 SMOKE = {"BRIEF": "demo", "PROFILE": "smoke", "DATA": ""}
+DRAWN = {"demo", "low_level"}  # briefs that need no download at smoke
 FOREIGN = {"os", "pathlib", "subprocess", "shutil", "glob"}  # modules for paths and processes
 SAVES = {"save_figure", "save_table", "save_value"}
 FIND_LIB = 'sys.path.insert(0, "..")'  # lets a notebook find lib where nothing else does; the one path allowed
@@ -75,7 +76,8 @@ def _parameters(cells: list) -> list[str]:
             return ["the parameters cell holds more than plain values"]
         values[target.id] = node.value.value
     rules = {
-        f"the parameters do not begin as {SMOKE}": SMOKE.items() <= values.items(),
+        f"the parameters do not begin as {SMOKE}": (SMOKE | {"BRIEF": values.get("BRIEF")}).items() <= values.items(),
+        f"BRIEF is none of {', '.join(sorted(DRAWN))}": values.get("BRIEF") in DRAWN,
         f"there are more than {MOST_PARAMETERS} parameters": len(values) <= MOST_PARAMETERS,
     }
     return [fault for fault, holds in rules.items() if not holds]

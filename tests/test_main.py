@@ -12,8 +12,10 @@ import pytest
 from lib import commands, environment, paths
 from lib.__main__ import build_parser, enter_environment, main, raised_here
 
-COMMANDS = ["report", "train", "results", "data", "bench", "lab", "tensorboard", "test", "lint", "setup", "clean"]
-TARGETS = ["report", "test", "lint", "format", "lab", "tensorboard", "results", "data", "train", "bench", "setup"]
+COMMANDS = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain"]
+COMMANDS += ["lab", "tensorboard", "test", "lint", "setup", "clean"]
+TARGETS = ["report", "check-report", "submission", "verify", "test", "lint", "format", "lab", "tensorboard"]
+TARGETS += ["results", "data", "train", "bench", "bench-explain", "setup"]
 TARGETS += ["lock", "clean"]
 
 
@@ -222,6 +224,7 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
 def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, runs, capsys):
     monkeypatch.setattr(commands, "ROOT", tmp_path)
     kept = ["data/raw/demo/a.jpg", "data/README.md", "reports/README.md", "reports/results/demo.csv", "lib/a.py"]
+    kept += ["reports/templates/note.md", "reports/templates/demo/note.md"]
     trained = ["reports/demo/runs/best-1/model.keras"]
     gone = ["build/x", "data/cache/y", "reports/demo/index.html", "reports/demo/figures/z.png", ".pytest_cache/v"]
     gone += ["lib/__pycache__/a.pyc", "lib/briefs/__pycache__/b.pyc", "notebooks/.ipynb_checkpoints/n.ipynb"]
@@ -280,6 +283,10 @@ def test_make_passes_its_variables_on():
     ]
     assert passed_on("tensorboard", "PORT=7000") == ["tensorboard", "--port", "7000"]
     assert passed_on("clean", "RUNS=1") == ["clean", "--runs"]
+    assert passed_on("submission", "BRIEF=folder", "STUDENT=Zoë 'Z' Doe") == ["submission", "--brief", "folder"]
+    assert passed_on("verify", "ZIP=my file.zip") == ["verify", "--", "my file.zip"]
+    options = ["ZIP=x.zip", "RERUN=1", "DATA=my photos"]
+    assert passed_on("verify", *options) == ["verify", "--data", "my photos", "--rerun", "--", "x.zip"]
 
 
 def test_make_refuses_a_misspelt_variable():

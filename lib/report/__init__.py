@@ -3,11 +3,20 @@
 import time
 from pathlib import Path
 
-from lib import notebooks, paths, results, sweep
-from lib.report import pages, reuse
+from lib import low_level, notebooks, paths, results, sweep
+from lib.report import pages, reuse, screenshots, written
 from lib.study import Study, open_study
 
 # What other tools rely on, by the notebook that saves it: names in values.json, and files.
+BEST = (
+    "best.experiment",
+    "best.parameters",
+    "best.test_accuracy",
+    "best.test_top5_accuracy",
+    "best.test_cross_entropy",
+    "best.test_balanced_accuracy",
+    "best.train_minutes",
+)
 PROMISED_VALUES = {
     "01_explore": (
         "dataset.images",
@@ -17,17 +26,11 @@ PROMISED_VALUES = {
         "split.val",
         "split.test",
     ),
-    "03_best_model": (
-        "best.experiment",
-        "best.parameters",
-        "best.test_accuracy",
-        "best.test_top5_accuracy",
-        "best.test_cross_entropy",
-        "best.test_balanced_accuracy",
-        "best.train_minutes",
-    ),
+    "03_best_model": BEST,
+    "08_regularisation": BEST,
 }
-PROMISED_FILES = {"02_experiments": ("tables/experiments.csv",)}
+EXPERIMENTS = ("tables/experiments.csv",)
+PROMISED_FILES = {"02_experiments": EXPERIMENTS, "08_regularisation": EXPERIMENTS}
 
 
 def make_report(
@@ -52,6 +55,8 @@ def make_report(
         ValueError: if the brief, the profile or the data does not exist (the message lists what does), or a notebook
             does not keep what is promised.
         NotebookError: if a notebook fails.
+        CheckFailed: if a written report holds a number that no run stands behind, or breaks another rule; all pages are
+            there then.
     """
     study = open_study(brief_name, profile, str(data or ""))
     folder = paths.report(brief_name)
@@ -60,9 +65,11 @@ def make_report(
     for name in names:  # found out now, not after an hour of training
         given = {**parameters, "BRIEF": brief_name, "PROFILE": profile}
         notebooks.check_parameters(notebooks.locate(name), given)
-    if "02_experiments" in names:
-        # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
+    # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
+    if {"02_experiments", "08_regularisation"} & set(names):
         sweep.run_experiments(study, retry=True)
+    if "07_low_level_tensorflow" in names:
+        low_level.train_missing(study, retry=True)
     facts, waiting, ran = reuse.shared_facts(study), _waiting(study), []
     for position, name in enumerate(names):
         made_from = facts | reuse.notebook_facts(name, parameters | {"profile": profile})
@@ -79,7 +86,12 @@ def make_report(
             print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
     # A later notebook may add to a run that an earlier one shows, such as the predictions on test.
     reuse.refresh_runs(folder, names)
-    return pages.write_pages(study)
+    screenshots.save_screenshots(study, made_from=facts)
+    faults = written.write_reports(study.brief)
+    page = pages.write_pages(study)
+    if faults:
+        raise written.CheckFailed(faults)
+    return page
 
 
 def _waiting(study: Study) -> list[str]:
@@ -94,6 +106,7 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     existing = notebooks.names()
     results.drop(folder, lambda entry: entry["notebook"] in names or entry["notebook"] not in existing)
     (folder / "index.html").unlink(missing_ok=True)
+    written.drop_reports(folder)
     pages.write_overview()
 
 

@@ -1,8 +1,10 @@
 """The pages that lead to everything in a report: `index.html` of a brief, and the list of all briefs' reports."""
 
 import datetime
+import html
 import importlib.metadata
 import platform
+import re
 from pathlib import Path
 
 import jinja2
@@ -11,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from lib import briefs, device, notebooks, paths, results
-from lib.report import reuse
+from lib.report import reuse, written
 from lib.results.shown import column_texts, short
 from lib.study import Study
 
@@ -22,6 +24,7 @@ SOURCES = {
     "your folder": "your own folder, taken as it is",
 }
 RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
+LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a phone shall show first
 LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 
 
@@ -43,6 +46,8 @@ def write_pages(study: Study) -> Path:
         "index.html.jinja",
         brief=study.brief,
         profile=study.profile_name,
+        notice=study.notice,
+        written=written_reports(folder),
         headlines=headlines(values, study.brief.asked_accuracy),
         experiments=experiments_table(folder / "tables" / "experiments.csv"),
         pages=read,
@@ -64,23 +69,33 @@ def write_pages(study: Study) -> Path:
 
 def write_overview() -> Path:
     """Write `reports/index.html`, which leads to the report of each brief."""
+    paths.reports().mkdir(parents=True, exist_ok=True)
+    page = paths.reports() / "index.html"
+    page.write_text(overview(sorted(paths.reports().glob("*/index.html"))), encoding="utf-8")
+    return page
+
+
+def overview(first_pages: list[Path]) -> str:
+    """The page that leads to some reports.
+
+    Args:
+        first_pages: `index.html` of each report folder.
+    """
     found = []
-    for page in sorted(paths.reports().glob("*/index.html")):
+    for page in first_pages:
         folder = page.parent
         values = results.read_values(folder)
         title = briefs.load(folder.name).title if folder.name in briefs.names() else folder.name
         profiles = sorted({entry["profile"] for entry in values.values()})
         accuracy = values.get("best.test_accuracy", {}).get("value")
-        found.append({"name": folder.name, "title": title, "profile": ", ".join(profiles), "accuracy": accuracy})
-    paths.reports().mkdir(parents=True, exist_ok=True)
-    page = paths.reports() / "index.html"
-    page.write_text(_render("overview.html.jinja", reports=found), encoding="utf-8")
-    return page
+        entry = {"name": folder.name, "title": title, "profile": ", ".join(profiles), "accuracy": accuracy}
+        found.append(entry | {"written": written_reports(folder)})
+    return _render("overview.html.jinja", reports=found)
 
 
 def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
     """The numbers a reader looks for first: label, text, note; those that no notebook saved are left out."""
-    asked = f"asked: at least {_percent(asked_accuracy)}" if asked_accuracy is not None else ""
+    asked = f"asked: at least {100 * asked_accuracy:g} %" if asked_accuracy is not None else ""
     rows = (
         ("best.test_accuracy", "Test accuracy", _percent, asked),
         ("best.test_top5_accuracy", "Test accuracy, best of five guesses", _percent, ""),
@@ -105,10 +120,11 @@ def experiments_table(file: Path) -> dict | None:
     if not file.exists():
         return None
     frame = pd.read_csv(file).drop(columns="why", errors="ignore")
+    frame = frame[sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))]
     numbers = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     texts = [_texts(name, column) for name, column in frame.items()]
     rows = [
-        [{"text": text[row], "key": str(frame[name].iloc[row])} for name, text in zip(frame, texts, strict=True)]
+        [{"text": text[row], "key": _sort_key(frame[name].iloc[row])} for name, text in zip(frame, texts, strict=True)]
         for row in range(len(frame))
     ]
     columns = [
@@ -118,10 +134,29 @@ def experiments_table(file: Path) -> dict | None:
     return {"columns": columns, "rows": rows}
 
 
+def written_reports(folder: Path) -> list[dict]:
+    """The written reports of a report folder: title, and the name and format of each file there is."""
+    reports = []
+    for name, title in written.titles(folder).items():
+        files = [{"name": f"{name}.{suffix}", "format": suffix.upper()} for suffix in written.FORMATS]
+        files = [file for file in files if (folder / file["name"]).exists()]
+        reports += [{"title": title, "files": files}] if files else []
+    return reports
+
+
+def with_code(text: str) -> str:
+    """A caption as HTML, with the names between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
+def _sort_key(cell) -> str:
+    return "" if pd.isna(cell) else str(cell)
+
+
 def _texts(name: str, column: pd.Series) -> list[str]:
     """A column for reading; accuracies, which are shares, in percent."""
-    if "accuracy" in name and column.between(0, 1).all():
-        return [_percent(share) for share in column]
+    if "accuracy" in name and column.dropna().between(0, 1).all():
+        return [short(None) if pd.isna(share) else _percent(share) for share in column]
     return column_texts(column)
 
 
@@ -174,4 +209,5 @@ def _render(template: str, **content) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["with_code"] = with_code
     return environment.get_template(template).render(**content)

@@ -21,14 +21,16 @@ CODE = (".py", ".jinja", ".css")
 STEERING = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # environment variables
 OWN_FILES = ("values.json", "manifest.json")  # their entries are compared one by one
 
-RECORD = {"made_from", "files", "results", "runs", "seconds"}
+EVIDENCE = ("config.json", "history.csv", "metrics.json", "predictions.npz")  # what figures and numbers are made from
+
+RECORD = {"made_from", "files", "results", "entries", "runs", "evidence", "seconds"}
 
 
 def shared_facts(study: Study) -> dict[str, str]:
     """What every notebook of a report is made from: code, data, environment."""
     return {
-        "the code in lib": _code(),
-        "the data": _digest([study.dataset.checksum, study.split.checksum, sorted(study.dataset.left_out["path"])]),
+        "the code in lib": code(),
+        "the data": digest([study.dataset.checksum, study.split.checksum, sorted(study.dataset.left_out["path"])]),
         "the environment": _environment(),
     }
 
@@ -37,7 +39,7 @@ def notebook_facts(name: str, parameters: dict) -> dict[str, str]:
     """What one notebook is made from: its cells and its parameters."""
     notebook = nbformat.read(notebooks.locate(name), as_version=4)
     cells = [[cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in notebook.cells]
-    return {"its cells": _digest(cells), "its parameters": _digest(parameters)}
+    return {"its cells": digest(cells), "its parameters": digest(parameters)}
 
 
 def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting: list[str]) -> str | None:
@@ -49,7 +51,7 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
         made_from: what it would be made from now.
         waiting: ids of runs that are still to be trained.
     """
-    record = _read_record(name, folder)
+    record = read_record(name, folder)
     if not record:
         return "not made yet"
     changed = [fact for fact, checksum in made_from.items() if record["made_from"].get(fact) != checksum]
@@ -58,7 +60,7 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
     for product, checksum in record["files"].items():
         if _file(folder / product) != checksum:
             return f"{product} is missing or was edited"
-    if record["results"] != _digest(_entries(name, folder)):
+    if record["results"] != digest(_entries(name, folder)):
         return "its entries in values.json or manifest.json were edited"
     if record["runs"] and waiting:
         return f"{len(waiting)} planned run{'s' * (len(waiting) > 1)} to be trained"
@@ -88,8 +90,10 @@ def record(name: str, folder: Path, *, made_from: dict[str, str], before: dict, 
     content = {
         "made_from": made_from,
         "files": {file: _file(folder / file) for file in files},
-        "results": _digest(entries),
+        "results": digest(entries),
+        "entries": {key: digest(entry) for key, entry in _by_name(entries).items()},
         "runs": {run: _listing(folder / "runs" / run) for run in _runs(entries)},
+        "evidence": {run: evidence(folder / "runs" / run) for run in _runs(entries)},
         "seconds": round(seconds, 1),
     }
     write_json(_record_file(name, folder), content)
@@ -98,14 +102,34 @@ def record(name: str, folder: Path, *, made_from: dict[str, str], before: dict, 
 def refresh_runs(folder: Path, names: tuple[str, ...]) -> None:
     """Look at the run folders again, for all notebooks, when the last one is through."""
     for name in names:
-        content = _read_record(name, folder)
+        content = read_record(name, folder)
         content["runs"] = {run: _listing(folder / "runs" / run) for run in content["runs"]}
         write_json(_record_file(name, folder), content)
 
 
 def seconds(name: str, folder: Path) -> float:
     """How long a notebook took when it last ran."""
-    return _read_record(name, folder)["seconds"]
+    return read_record(name, folder)["seconds"]
+
+
+def read_record(name: str, folder: Path) -> dict:
+    """The record of a notebook; empty if there is none or it is damaged."""
+    file = _record_file(name, folder)
+    try:
+        content = read_json(file) if file.exists() else {}
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) and RECORD <= set(content) else {}
+
+
+def evidence(run: Path) -> str:
+    """Checksum over what a run found, by content: copying a run folder does not change it."""
+    return digest([_file(run / name) for name in EVIDENCE])
+
+
+def digest(content) -> str:
+    """SHA-256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def forget(name: str, folder: Path) -> None:
@@ -117,16 +141,6 @@ def _record_file(name: str, folder: Path) -> Path:
     return folder / "notebooks" / f"{name}.json"
 
 
-def _read_record(name: str, folder: Path) -> dict:
-    """The record of a notebook; empty if there is none or it is damaged."""
-    file = _record_file(name, folder)
-    try:
-        content = read_json(file) if file.exists() else {}
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) and RECORD <= set(content) else {}
-
-
 def _entries(name: str, folder: Path) -> dict:
     """A notebook's entries in values.json and manifest.json."""
     values, manifest = results.read_values(folder), results.read_manifest(folder)
@@ -136,31 +150,34 @@ def _entries(name: str, folder: Path) -> dict:
     }
 
 
+def _by_name(entries: dict) -> dict[str, dict]:
+    """Each entry under its kind and name, e.g. `value best.epochs`."""
+    values = {f"value {name}": entry for name, entry in entries["values"].items()}
+    return values | {f"{entry['kind']} {entry['name']}": entry for entry in entries["manifest"]}
+
+
 def _runs(entries: dict) -> list[str]:
     return sorted({run for entry in [*entries["values"].values(), *entries["manifest"]] for run in entry["runs"]})
 
 
-def _code() -> str:
+def code() -> str:
+    """Checksum over the code and the templates in `lib`."""
     files = sorted(file for file in paths.LIB.rglob("*") if file.suffix in CODE)
-    return _digest([[file.relative_to(paths.LIB).as_posix(), _file(file)] for file in files])
+    return digest([[file.relative_to(paths.LIB).as_posix(), _file(file)] for file in files])
 
 
 def _environment() -> str:
     installed = sorted({f"{item.name} {item.version}" for item in importlib.metadata.distributions()})
     steering = sorted([name, value] for name, value in os.environ.items() if name.startswith(STEERING))
-    return _digest([platform.python_version(), platform.machine(), installed, steering])
+    return digest([platform.python_version(), platform.machine(), installed, steering])
 
 
 def _listing(folder: Path) -> str:
     """Checksum over the names, sizes and times of the files of a folder; of none if it is gone."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     facts = [(file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return _digest(facts)
+    return digest(facts)
 
 
 def _file(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-
-
-def _digest(content) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
