@@ -168,7 +168,7 @@ def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tupl
     """
     found = findings[findings["other"].notna()]
     found = found.assign(place=found["check"].map(PAIR_CHECKS.get)).sort_values("place", kind="stable")
-    found = found.drop_duplicates(["path", "other"])
+    found = _classes_in_turn(found.drop_duplicates(["path", "other"]))
     found = found.assign(turn=found.groupby("check").cumcount())
     chosen = found.sort_values(["turn", "place"]).head(count).sort_values(["place", "turn"])
     pairs = []
@@ -185,14 +185,14 @@ def odd(dataset: Dataset, findings: pd.DataFrame, *, each: int) -> list[tuple[st
     Args:
         dataset: the data set.
         findings: of its audit.
-        each: images of a check at most, those with the lowest scores.
+        each: images of a check at most: of each class in turn, the one with the lowest score.
 
     Returns:
         The name of each check that flagged any, and its images.
     """
     single = findings[findings["path"].isin(dataset.index["path"]) & findings["other"].isna()]
-    groups = single.groupby("check", sort=False)
-    return [(check, _open(dataset, group.sort_values("value")["path"].head(each))) for check, group in groups]
+    groups = _classes_in_turn(single.sort_values("value", kind="stable")).groupby("check", sort=False)
+    return [(check, _open(dataset, groups.get_group(check)["path"].head(each))) for check in single["check"].unique()]
 
 
 def look_alikes(dataset: Dataset, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, str]]:
@@ -204,6 +204,12 @@ def look_alikes(dataset: Dataset, rows: np.ndarray) -> list[tuple[np.ndarray, np
     """
     names = dataset.index["class_name"].to_numpy()
     return [(*open_images(dataset, pair), " | ".join(names[pair])) for pair in rows]
+
+
+def _classes_in_turn(findings: pd.DataFrame) -> pd.DataFrame:
+    """The findings of each check in an order in which every class comes before any comes twice."""
+    turn = findings.groupby(["check", "class_name"]).cumcount()
+    return findings.loc[turn.sort_values(kind="stable").index]
 
 
 def _open(dataset: Dataset, paths: Iterable[str]) -> list[np.ndarray]:

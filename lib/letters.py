@@ -65,10 +65,12 @@ def draw_glyphs() -> np.ndarray:
     home = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     result = np.zeros((len(CLASSES), len(FONTS), GLYPH, GLYPH), np.float32)
     for column, name in enumerate(FONTS):
-        font = ImageFont.truetype(home / f"{name}.ttf", 56, layout_engine=ImageFont.Layout.BASIC)
+        font = ImageFont.truetype(home / f"{name}.ttf", 54, layout_engine=ImageFont.Layout.BASIC)
         for row, letter in enumerate(CLASSES):
             image = Image.new("L", (GLYPH, GLYPH))
-            ImageDraw.Draw(image).text((GLYPH / 2, GLYPH / 2), letter, fill=255, font=font, anchor="mm")
+            left, top, right, bottom = font.getbbox(letter)
+            corner = ((GLYPH - left - right) // 2, (GLYPH - top - bottom) // 2)
+            ImageDraw.Draw(image).text(corner, letter, fill=255, font=font)
             # Blurred, so that reading every second or third pixel loses no thin stroke.
             result[row, column] = np.asarray(image.filter(ImageFilter.GaussianBlur(1))) / 255
     return result

@@ -1,22 +1,28 @@
-"""Runs the code of a brief's notebooks in this process, one after another: a report without kernels and without pages.
+"""Runs the code of some notebooks in this process, one after another: a small report without kernels and pages.
 
-    python tests/run_notebooks.py BRIEF PROFILE DATA
+python tests/run_notebooks.py BRIEF PROFILE DATA NOTEBOOK...
 """
 
-import os
 import sys
 import warnings
+from pathlib import Path
 
 import nbformat
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import briefs, notebooks  # noqa: E402
 
+EXPERIMENTS = {"baseline", "augment", "best"}  # of the brief; more would only take longer
 
-def main(brief, profile, data):
+
+def main(brief, profile, data, *names):
+    """Run each cell with the given parameters in place of the notebook's own."""
     warnings.simplefilter("ignore")
-    for name in briefs.load(brief).notebooks:
+    experiments = briefs.load(brief).experiments
+    for experiment in set(experiments) - EXPERIMENTS:
+        del experiments[experiment]
+    for name in names:
         space = {"__name__": "__main__"}
         for cell in nbformat.read(notebooks.locate(name), as_version=4).cells:
             if cell.cell_type == "code":

@@ -87,7 +87,7 @@ def test_an_int_passes_for_a_float_and_none_where_it_is_allowed():
         (Profile, {"epochs": 0.0}, "epochs, filters and minutes are positive"),
         (Profile, {"filters": -1.0}, "epochs, filters and minutes are positive"),
         (Profile, {"minutes": 0.0}, "epochs, filters and minutes are positive"),
-        (Profile, {"seeds": 0}, "seeds is positive"),
+        (Profile, {"seeds": 0}, "seeds and perceptron_seeds are positive"),
         (Split, {"test": 0.0}, "test and val lie in"),
         (Split, {"val": 0.51}, "test and val lie in"),
     ],

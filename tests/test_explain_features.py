@@ -8,6 +8,8 @@ from keras import layers
 
 from lib import blocks, models
 from lib.config import Model
+from lib.explain import feature_picks
+from lib.explain.activation_maximisation import Maximised
 from lib.explain.batches import batches
 from lib.explain.feature_maps import block_layers, feature_maps, most_active, summarise_maps
 from lib.explain.feature_picks import climb_ladder, image_rows, map_rows, purest_units, spread_convolutions
@@ -135,7 +137,7 @@ def test_feature_maps_are_what_the_layers_give(network):
     assert feature_maps(network, IMAGES, layers=["Stem__conv"])["Stem__conv"].shape == (10, 16, 16, 4)
 
 
-def test_layers_that_have_no_plain_operation_are_run_by_keras():
+def test_layers_of_any_kind_are_read():
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(2, 3, name="conv", activation="gelu")(image)
     model = keras.Model(image, layers.Flatten()(layers.Lambda(lambda x: 2 * x, name="twice")(x)))
@@ -416,21 +418,34 @@ def test_image_rows_carry_names_classes_and_what_is_seen():
     ((name, parts, texts),), notes = image_rows(top, units, class_names=["a", "b"], blocks={"corner": "corner__conv"})
     assert name == "corner\nchannel 0" and len(parts) == 2 and parts[0].shape == (4, 4, 3)
     assert all(text.startswith("b\n") for text in texts) and notes == ["sees 4 pixels"]
-    ((_, _, texts),), _ = image_rows(top, units, blocks={})
-    assert "\n" not in texts[0]
+    ((name, _, texts),), _ = image_rows(top, units, blocks={})
+    assert name == "corner__conv\nchannel 0" and "\n" not in texts[0]
     with pytest.raises(ValueError, match="must be among the channels of the top images"):
         image_rows(top, [Unit("corner__conv", 7)], blocks={})
 
 
-def test_the_ladder_has_every_recipe_for_every_unit():
+def test_image_rows_say_where_gates_see_more(network):
+    layers_of = block_layers(network)
+    units = [Unit(layer, 0) for layer in layers_of.values()]
+    _, notes = image_rows(max_images(network, IMAGES, k=1), units, blocks=layers_of)
+    assert notes[0] == "sees 3 pixels" and [note.endswith(" beside gates") for note in notes] == [False, True, True]
+
+
+def test_the_ladder_has_every_recipe_for_every_unit(monkeypatch):
+    def made_up(model, units, *, recipe, colours, seed):
+        level = 100 * seed + 10 * (recipe.fourier + recipe.colour + recipe.transforms) + np.arange(len(units))
+        images = np.broadcast_to(level[:, None, None, None], (len(units), 2, 2, 3))
+        return Maximised(images, np.zeros((recipe.steps, len(units))), reached=level, moved=level / 2)
+
+    monkeypatch.setattr(feature_picks, "maximise", made_up)
     units = {"red": Unit("end", 0), "class": Unit(None, 1)}
-    rows, made = climb_ladder(red_model(), units, colours=np.eye(3), steps=3)
-    assert [name for name, *_ in rows] == ["red", "class"]
+    rows, made = climb_ladder(red_model(), units, colours=np.eye(3), steps=3, seed=1)
     assert list(made) == ["pixels", "+ waves", "+ colours", "+ moves"]
-    for i, (_, images, reached, moved) in enumerate(rows):
-        assert len(images) == len(reached) == len(moved) == 4
-        assert np.array_equal(images[3], made["+ moves"].images[i]) and reached[0] == made["pixels"].reached[i]
     assert all(one.activations.shape == (3, 2) for one in made.values())
+    (red, images, reached, moved), (name, *_, last) = rows
+    assert (red, reached, moved) == ("red", [100, 110, 120, 130], [50, 55, 60, 65])
+    assert [image[0, 0, 0] for image in images] == reached
+    assert (name, last) == ("class", [50.5, 55.5, 60.5, 65.5])
 
 
 def test_blocks_of_the_repository_can_all_be_traced():

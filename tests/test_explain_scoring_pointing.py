@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lib.explain.blind import BLIND, blind_maps, centre_maps, contrast_maps
 from lib.explain.intervals import mean_intervals
-from lib.explain.pointing_game import COLUMNS, centre_hits, energy_inside, hits, pointing_game, random_hits
+from lib.explain.pointing_game import COLUMNS, baseline_scores, energy_inside, hits, pointing_game
 
 RNG = np.random.default_rng(0)
 MASK = np.zeros((1, 4, 4), bool)
@@ -44,11 +45,30 @@ def test_scores_do_not_depend_on_the_unit_of_the_map():
 
 
 def test_baselines_counted_by_hand():
-    assert centre_hits(MASK).tolist() == [1 / 4]  # one of the four central pixels
+    scores = baseline_scores(MASK)
+    assert list(scores) == ["centre", "random"]
+    assert scores["centre"][0].tolist() == [1 / 4]  # one of the four central pixels
+    assert scores["centre"][1].tolist() == scores["random"][0].tolist() == scores["random"][1].tolist() == [1 / 4]
     odd = np.zeros((2, 5, 5), bool)
     odd[0, 2, 2], odd[1, 2, 1] = True, True
-    assert centre_hits(odd).tolist() == [1, 0]
-    assert random_hits(odd).tolist() == [1 / 25, 1 / 25]
+    assert baseline_scores(odd)["centre"][0].tolist() == [1, 0]
+    images = np.full((2, 5, 5, 3), 100, np.uint8)
+    images[0, 2, 2], images[1, 0, 0] = 200, 90
+    contrast = baseline_scores(odd, images)["contrast"]
+    assert contrast[0].tolist() == [1, 0]
+    np.testing.assert_allclose(contrast[1], [24 / 48, 1 / 48])  # 96 against 24 times 4, and 24 times 0.4 against 9.6
+
+
+def test_blind_maps_know_the_image_and_nothing_else():
+    images = RNG.integers(0, 256, (3, 6, 8, 3), dtype=np.uint8)
+    maps = blind_maps(images)
+    assert tuple(maps) == BLIND
+    assert all(own.shape == (3, 6, 8) and own.min() >= 0 and own.max() <= 1 for own in maps.values())
+    assert (centre_maps(1, (6, 8))[0] == 1).nonzero()[0].tolist() == [2, 2, 3, 3]
+    assert (contrast_maps(np.full((1, 4, 4, 3), 7)) == 0).all()
+    assert contrast_maps(images).max(axis=(1, 2)).tolist() == [1, 1, 1]
+    np.testing.assert_array_equal(maps["random"], blind_maps(images)["random"])
+    assert (maps["random"] != blind_maps(images, seed=1)["random"]).any()
 
 
 def test_random_maps_score_as_the_random_baseline_says():
@@ -59,11 +79,13 @@ def test_random_maps_score_as_the_random_baseline_says():
 def test_the_table_holds_every_method_and_both_baselines():
     masks = RNG.random((12, 8, 8)) > 0.6
     maps = {"good": masks.astype(float), "poor": 1.0 - masks, "flat": np.zeros(masks.shape)}
-    table = pointing_game(maps, masks)
+    assert "contrast" not in pointing_game(maps, masks)["method"].tolist()
+    images = RNG.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    table = pointing_game(maps, masks, images=images)
     assert tuple(table.columns) == COLUMNS
-    assert table["method"].tolist() == ["good", "poor", "flat", "centre", "random"]
+    assert table["method"].tolist() == ["good", "poor", "flat", "centre", "contrast", "random"]
     assert table["hit"].tolist()[:2] == [1, 0] and table["energy"].tolist()[:2] == [1, 0]
-    assert table["hit"].iloc[2] == pytest.approx(table["hit"].iloc[4])
+    assert table["hit"].iloc[2] == pytest.approx(table["hit"].iloc[5])
     assert (table["images"] == 12).all()
     for measure in ("hit", "energy"):
         assert (table[f"{measure}_low"] <= table[measure]).all() and (table[measure] <= table[f"{measure}_high"]).all()

@@ -21,7 +21,7 @@ PLANTED = {
 
 def areas():
     rows = [(name, 0.2, 0.6, *gain) for name, (_, gain, _) in PLANTED.items()]
-    rows += [("centre", 0.3, 0.5, 0.0, 0.0), ("random", 0.4, 0.4, -0.2, -0.3)]
+    rows += [("centre", 0.3, 0.5, 0.0, 0.0), ("contrast", 0.2, 0.6, 0.1, 0.0), ("random", 0.4, 0.4, -0.2, -0.3)]
     return pd.DataFrame(rows, columns=["method", "deletion", "insertion", "gain", "gain_low"]).assign(images=20)
 
 

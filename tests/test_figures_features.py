@@ -116,9 +116,10 @@ def test_figures_have_a_title_and_fit_a_page(name):
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=[f"{name}-{list(options)[0]}" for name, options in OPTIONS])
 def test_every_option_changes_the_picture(name, options):
-    before, after = usual(name)[1], picture(draw(name, **options))
+    figure = draw(name, **options)
+    before, after = usual(name)[1], picture(figure)
     assert before.shape != after.shape or not np.array_equal(before, after)
-    assert_fits(draw(name, **options))
+    assert_fits(figure)
 
 
 def test_every_option_is_listed_above():
@@ -215,5 +216,8 @@ def test_one_small_filter_and_one_image_fit():
     small.slices, small.inputs, small.shares = small.slices[:, :1], small.inputs[:, :1], small.shares[:, :1]
     small.maps = small.maps[:1, ..., :1]
     assert_fits(figures.filter_rows(small, [IMAGE]))
+
+
+def test_one_map_and_one_block_fit():
     assert_fits(figures.feature_map_rows(IMAGE, [("a", np.ones((2, 2, 1)), [0], 1)], overlay=True))
     assert_fits(figures.max_feature_columns(IMAGE, found()[:1]))

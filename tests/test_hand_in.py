@@ -55,7 +55,7 @@ def test_a_hand_in_holds_code_notebooks_reports_predictions_and_environment(fold
 
 def test_every_file_of_the_project_that_a_report_needs_goes_in():
     packed = set(contents.project_files())
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *contents.FOLDERS]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *contents.FOLDERS, "data"]
     in_git = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     if in_git.returncode:
         pytest.skip("not a git repository, e.g. a downloaded archive")
@@ -88,7 +88,14 @@ def test_what_lies_about_is_left_out(tmp_path, own_folders, monkeypatch, git):
 
 def test_of_a_report_only_what_it_lists_goes_in(folder):
     before = set(contents.report_files("demo"))
-    planted = ["figures/stray.png", "tables/stray.csv", "photo.jpg", "notes.html", "notebooks/01_explore.log"]
+    planted = [
+        "figures/stray.png",
+        "tables/stray.csv",
+        "stray.csv",
+        "photo.jpg",
+        "notes.html",
+        "notebooks/01_explore.log",
+    ]
     planted += [f"runs/{BEST}/graph/events.out.tfevents.1", "runs/old-seed0-1/config.json", "runs/old-seed0-1/x.npz"]
     for name in planted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

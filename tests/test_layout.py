@@ -13,7 +13,7 @@ from lib import paths
 
 FLOORS = [
     {"briefs", "config", "paths"},
-    {"datasets", "demo_data", "integrity", "letters", "splits"},
+    {"datasets", "demo_data", "integrity", "letters", "published", "splits"},
     {"augment", "blocks", "device", "generators", "image_cache", "model_graph", "models", "object_masks", "pretrained"},
     {"event_files", "low_level", "runs", "schedules", "search", "steps", "study", "sweep", "tracking", "training"},
     {"evaluation", "explain", "gap"},

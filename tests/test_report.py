@@ -13,8 +13,9 @@ from page_reader import Tags, fetched
 from PIL import Image
 from tiny_notebooks import tiny_notebook, write
 
-from lib import notebooks, paths
+from lib import briefs, notebooks, paths
 from lib.report import check_promises, make_report, pages, reuse
+from lib.report.written import CheckFailed, check_reports, source
 from lib.results import open_results, read_values
 from lib.study import open_study
 
@@ -44,6 +45,17 @@ results.save_value("best.train_minutes", 2.5)
 figure, axes = pyplot.subplots()
 results.save_figure("curves", figure, caption="It <rises>.", alt="A curve", runs=[run.id])
 """
+NOTE = """\
+---
+title: A note
+words: 3 to 9
+sections: Images
+---
+## Images
+There are {{ value("dataset.images") }} images.
+
+{{ figure("curves") }}
+"""
 SOURCES = {"01_explore": EXPLORE, "02_experiments": EXPERIMENTS, "03_best_model": BEST}
 
 
@@ -67,13 +79,17 @@ def home(tmp_path_factory):
             Image.fromarray(pixels).save(root / "photos" / name / f"{number}.png")
     (root / "photos" / "ant" / "broken & odd.jpg").write_bytes(b"no image")
     (root / "notebooks").mkdir()
-    for name, source in SOURCES.items():
-        write(tiny_notebook(new_code_cell(STUDY), new_code_cell(source), name=name), root / "notebooks", name)
+    (root / "templates").mkdir()
+    (root / "templates" / "note.md").write_text(NOTE)
+    for name, code in SOURCES.items():
+        write(tiny_notebook(new_code_cell(STUDY), new_code_cell(code), name=name), root / "notebooks", name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEWORK_CACHE", str(root / "cache"))
         patch.setenv("COURSEWORK_REPORTS", str(root / "reports"))
         patch.delenv("COURSEWORK_DATA", raising=False)
         patch.setattr(paths, "NOTEBOOKS", root / "notebooks")
+        patch.setattr(source, "TEMPLATES", root / "templates")
+        patch.setattr("lib.briefs.folder.BRIEF", briefs.load("folder").replace(reports=("note",)))
         pretend_to_train(open_study("folder", "smoke", str(root / "photos")))
         yield root
 
@@ -249,6 +265,24 @@ def test_a_notebook_and_the_later_ones_run_and_a_failure_leaves_no_first_page(ma
     assert made.page.exists()
 
 
+# Written reports
+
+
+@pytest.mark.notebook
+def test_a_report_is_written_and_checked_and_a_lie_fails_it(made, home):
+    brief = briefs.load("folder")
+    assert {f"note.{kind}" for kind in ("html", "pdf", "docx")} <= {file.name for file in made.folder.iterdir()}
+    assert check_reports(brief) == []
+    assert "note.html" in [tag["href"] for tag in Tags(made.page.read_text()).all("a")]
+    (home / "templates" / "note.md").write_text(NOTE.replace("There are", "Not 99 but"))
+    with pytest.raises(CheckFailed, match=r"note\.md:7: typed number '99'"):
+        make_report("folder", profile="smoke", data=made.photos)
+    assert made.page.exists()
+    (home / "templates" / "note.md").write_text(NOTE)
+    make_report("folder", profile="smoke", data=made.photos)
+    assert check_reports(brief) == []
+
+
 # What is refused
 
 
@@ -301,7 +335,7 @@ def test_headlines_leave_out_what_was_not_saved():
     values = {"best.test_accuracy": 0.8125, "best.parameters": 2812345, "split.train": 1200, "dataset.images": 1500}
     found = {item["label"]: (item["text"], item["note"]) for item in pages.headlines(values, 0.4)}
     assert found == {
-        "Test accuracy": ("81.2 %", "asked: at least 40.0 %"),
+        "Test accuracy": ("81.2 %", "asked: at least 40 %"),
         "Parameters": ("2,812,345", ""),
         "Images": ("1,500", "1,200 train"),
     }

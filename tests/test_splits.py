@@ -113,6 +113,50 @@ def test_class_of_equal_images_only_trains():
     assert per_class(dataset, make_split(dataset, SplitConfig()).train)[0] == 3
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_groups_stay_on_one_side(seed):
+    together = [(0, 1, 2), (5, 25), (21, 22)]  # the second lies in two classes
+    dataset, groups = make_dataset([20, 20]), np.arange(40)
+    for rows in together:
+        groups[list(rows)] = rows[0]
+    split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3), groups=groups)
+    for rows in together:
+        assert sum(bool(set(rows) & set(side)) for side in (split.train, split.val, split.test)) == 1
+    assert len(split.train) + len(split.val) + len(split.test) == 40
+
+
+def test_groups_of_one_change_nothing_and_numbers_do_not_matter():
+    dataset = make_dataset([30, 30], equal=[(0, 1), (3, 40)])
+    groups = np.arange(60)
+    groups[[1, 40]] = 0, 3  # equal images belong together
+    usual = make_split(dataset, SplitConfig())
+    assert make_split(dataset, SplitConfig(), groups=groups).checksum == usual.checksum
+    assert make_split(dataset, SplitConfig(), groups=1000 - groups).checksum == usual.checksum
+
+
+def test_a_group_counts_as_one_image():
+    groups = np.arange(20)
+    groups[:10] = 0
+    split = make_split(make_dataset([10, 10]), SplitConfig(test=0.3, val=0.3), groups=groups)
+    assert per_class(make_dataset([10, 10]), split.train)[0] == 10  # one picture only trains
+    assert per_class(make_dataset([10, 10]), split.test)[1] == 3
+
+
+def test_groups_do_not_touch_what_the_layout_fixes():
+    roles = (["train"] * 20 + ["test"] * 5) * 2
+    dataset, groups = make_dataset([25, 25], roles=roles), np.arange(50)
+    groups[[0, 20, 1]] = 0  # two of train and one of test
+    for seed in range(10):
+        split = make_split(dataset, SplitConfig(seed=seed, val=0.3), groups=groups)
+        assert split.test.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
+        assert len({0, 1} & set(split.val)) in (0, 2) and len(split.unused) == 0
+
+
+def test_groups_must_be_one_number_an_image():
+    with pytest.raises(ValueError, match=r"one number an image, 10. Received: shape \(9,\)"):
+        make_split(make_dataset([5, 5]), SplitConfig(), groups=np.arange(9))
+
+
 def test_layout_with_train_val_and_test_is_kept():
     roles = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     split = make_split(make_dataset([5, 5], roles=roles), SplitConfig())

@@ -27,6 +27,7 @@ FIGURES = {
         "max_feature",
         "max_images",
         "deep_features",
+        "deep_classes",
         "deep_feature_ingredients",
         "saliency",
         "saliency_mistakes",
@@ -140,9 +141,16 @@ def _best(results, run, classes):
 
 def _explain(results, run, masks):
     ids = [run.id]
-    values = {"masks": masks, "scored_images": 20, "methods": 3}
+    values = {"masks": masks, "scored_images": 20, "methods": 3, "deep_classes": 3, "deep_recognised": 3}
+    values |= {"max_images_k": 9, "max_images_purity_first": 0.3, "max_images_purity_last": 0.6}
+    values |= {"deep_moved_pixels": 0.1, "deep_moved_all": 0.8}
     if masks:
-        values |= {"pointing_game.centre": 0.6, "best_pointing": "integrated gradients", "best_pointing_hit": 0.9}
+        values |= {
+            "pointing_game.centre": 0.6,
+            "pointing_game.contrast": 0.7,
+            "best_pointing": "integrated gradients",
+            "best_pointing_hit": 0.9,
+        }
     for name, value in values.items():
         results.save_value(f"explain.{name}", value, runs=ids)
     trust = {

@@ -42,7 +42,7 @@ def installed() -> list[str]:
     return [OURS, *(route for route, module in MODULES.items() if importlib.util.find_spec(module))]
 
 
-def make_explainer(route: str, case: str, model, settings: Settings) -> Callable | None:
+def make_explainer(route: str, case: str, model, settings: Settings, layer: str | None = None) -> Callable | None:
     """What a user of a library writes before the call that explains.
 
     Args:
@@ -50,6 +50,7 @@ def make_explainer(route: str, case: str, model, settings: Settings) -> Callable
         case: name of a method, a key of `explain.METHODS`.
         model: to explain, at its logits.
         settings: of the methods.
+        layer: where class activation maps are read; None takes the last layer with rows and columns.
 
     Returns:
         Function of images (N, H, W, C) float32 and classes (N,) that gives the maps; None if the library has no such
@@ -58,7 +59,7 @@ def make_explainer(route: str, case: str, model, settings: Settings) -> Callable
     from lib.explain.taps import last_spatial_layer
 
     make = {OURS: _ours, XPLIQUE: _xplique, TF_KERAS_VIS: _tf_keras_vis}[route]
-    return make(case, model, last_spatial_layer(model), settings)
+    return make(case, model, layer or last_spatial_layer(model), settings)
 
 
 def _ours(case: str, model, layer: str, settings: Settings) -> Callable:

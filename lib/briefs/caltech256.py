@@ -44,6 +44,7 @@ BRIEF = Brief(
             mirror_average=True,
         ),
     },
+    reports=("experimentation",),
     # val only chooses between models: every image it holds is one that none of them can learn from.
     split=Split(test=0.1, val=0.06),
     profiles={

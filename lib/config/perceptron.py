@@ -21,10 +21,11 @@ class Perceptron(Config):
     epochs: int = 40
 
     def rules(self) -> dict[str, bool]:
+        counts = (*self.hidden, self.epochs, *([] if self.batch_size is None else [self.batch_size]))
         return {
             "why says what the training asks": bool(self.why.strip()),
             "classes holds two different class numbers, or none": len(self.classes) == len(set(self.classes)) in (0, 2),
-            "hidden, batch_size and epochs are positive": min(*self.hidden, self.batch_size or 1, self.epochs) > 0,
+            "hidden, batch_size and epochs are positive": min(counts) > 0,
             "update is gradient_descent or adam": self.update in ("gradient_descent", "adam"),
             "learning_rate is positive": self.learning_rate > 0,
         }

@@ -49,19 +49,8 @@ def load(
         raise DataError(f"Classes can only be chosen of the data set 'imagenet10'. Received: {name}")
     root, source, masks = _locate(entry, path, progress=progress)
     contents = entry.reader(root, classes) if entry.chooses else entry.reader(root)
-    if isinstance(contents, Arrays):
-        found, arrays = read_arrays(contents, name=name, progress=progress)
-        notes = list(contents.left_out)
-        more = {
-            "arrays": arrays,
-            "superclass_names": superclass_names(found, contents.classes),
-            "unlabelled": unlabelled(found, arrays),
-        }
-    else:
-        contents = contents.without(entry.stray)
-        found, left_out = read_index(root, contents, name=name, progress=progress)
-        notes = list(left_out.itertuples(index=False, name=None))
-        more = {"boxes": _boxes(contents, found), "unlabelled": tuple(contents.unlabelled)}
+    read = _read_arrays if isinstance(contents, Arrays) else _read_files
+    found, notes, more = read(entry, root, contents, progress=progress)
     if entry.images is not None and len(found) != entry.images:
         notes.append((".", f"this copy holds {len(found):,} usable images, the official one {entry.images:,}"))
     clutter = set() if include_clutter else set(contents.class_names).intersection(entry.clutter)
@@ -133,6 +122,24 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
             f"Class folders with {where} in {root}: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}. "
             f"Fill them or take them away. Left out there: {'; '.join(reasons[:3]) or 'nothing'}"
         )
+
+
+def _read_arrays(entry: Entry, root: Path, arrays: Arrays, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
+    """The images of a data set that lies in arrays, what was left out, and further fields of its `Dataset`."""
+    found, pixels = read_arrays(arrays, name=entry.name, progress=progress)
+    more = {
+        "arrays": pixels,
+        "superclass_names": superclass_names(found, arrays.classes),
+        "unlabelled": unlabelled(found, pixels),
+    }
+    return found, list(arrays.left_out), more
+
+
+def _read_files(entry: Entry, root: Path, listing: Listing, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
+    """The same of a data set that consists of image files."""
+    found, left_out = read_index(root, listing.without(entry.stray), name=entry.name, progress=progress)
+    more = {"boxes": _boxes(listing, found), "unlabelled": tuple(listing.unlabelled)}
+    return found, list(left_out.itertuples(index=False, name=None)), more
 
 
 def _boxes(listing: Listing, found: pd.DataFrame) -> pd.DataFrame | None:

@@ -85,7 +85,7 @@ NOTMNIST = Entry(
     citation="Y. Bulatov (2011). notMNIST dataset. http://yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html",
     downloads=(Download("https://commondatastorage.googleapis.com/books1000/notMNIST_small.tar.gz", size=8_458_043),),
     names=("notMNIST", "notmnist-data", "notMNIST_small", "notMNIST_large", "data"),
-    marks=("*.h5", "A", "train"),
+    marks=("*.h5", "A"),
     loose="data.h5",
     reader=list_notmnist,
 )

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lib.explain.blind import BLIND, CENTRE, blind_maps
 from lib.explain.inputs import check_question, in_batches
 from lib.explain.intervals import mean_intervals
 from lib.explain.passes import make_forward
-from lib.explain.pointing_game import CENTRE, RANDOM
 
 TILES = 16  # a side of the image is changed in: single pixels would be noise, which networks answer to by itself
 COLUMNS = ("method", "deletion", "deletion_low", "deletion_high", "insertion", "insertion_low", "insertion_high")
@@ -24,6 +24,10 @@ class Curves:
     fractions: np.ndarray  # (T,) shares of the image changed, from 0 to 1
     deletion: dict[str, np.ndarray]  # by method or baseline (N, T), strongest tiles gone first
     insertion: dict[str, np.ndarray]  # the same, strongest tiles there first
+
+    def means(self, kind: str) -> dict[str, np.ndarray]:
+        """By method or baseline (T,) means over the images, of "deletion" or "insertion"."""
+        return {name: curves.mean(axis=0) for name, curves in getattr(self, kind).items()}
 
     def areas(self, *, seed: int = 0) -> pd.DataFrame:
         """Areas under the curves, with 95 % bootstrap intervals over the images.
@@ -54,11 +58,11 @@ def deletion_insertion(
     steps: int = 16,
     batch_size: int = 64,
 ) -> Curves:
-    """Deletion and insertion curves of every method (Petsiuk et al. 2018), beside two orders that look at nothing.
+    """Deletion and insertion curves of every method (Petsiuk et al. 2018), beside orders made without the model.
 
     Tiles of the image, ranked by their mean in the map, give way to the image's mean colour (deletion) or take its
-    place (insertion); equal tiles come in random order. The baselines are a random order and one from the centre
-    outwards, which a map must beat to have said something about this image.
+    place (insertion); equal tiles come in random order. The baselines are those of `blind`: from the centre outwards,
+    what stands out by its colour first, and at random.
 
     Args:
         model: functional model of images; one that ends in softmax counts by its probabilities, others by softmax of
@@ -78,7 +82,7 @@ def deletion_insertion(
             raise ValueError(f"the maps must have shape {images.shape[:3]}. Received: {np.shape(own)} for {name}")
     if steps < 2 or batch_size < 1:
         raise ValueError(f"steps must be at least 2, batch_size 1. Received: steps={steps}, batch_size={batch_size}")
-    ranks = tile_ranks(dict(maps) | _blind_maps(images.shape[:3]))
+    ranks = tile_ranks(dict(maps) | blind_maps(images))
     forward = make_forward(network)
     shown = np.round(np.linspace(0, 1, steps + 1) * (ranks.max() + 1)).astype(int)  # tiles changed at each step
     curves = [
@@ -86,7 +90,7 @@ def deletion_insertion(
         for place, (image, label) in enumerate(zip(images.astype(np.float32), classes, strict=True))
     ]
     both = np.stack(curves, axis=2)  # (2, M, N, T)
-    names = [*maps, CENTRE, RANDOM]
+    names = [*maps, *BLIND]
     deletion, insertion = (dict(zip(names, kind, strict=True)) for kind in both)
     return Curves(shown / shown[-1], deletion, insertion)
 
@@ -113,15 +117,6 @@ def tile_ranks(maps: Mapping[str, np.ndarray], *, seed: int = 0) -> np.ndarray:
         order = np.lexsort((rng.random(means.shape), -means), axis=1)
         ranks.append(np.argsort(order, axis=1)[:, tiles])
     return np.stack(ranks)
-
-
-def _blind_maps(shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """Orders that do not look at the image: from its centre outwards, and at random."""
-    count, height, width = shape
-    rows, columns = np.mgrid[:height, :width]
-    distance = np.hypot((rows + 0.5) / height - 0.5, (columns + 0.5) / width - 0.5)
-    centre = np.broadcast_to(-distance, shape)
-    return {CENTRE: centre, RANDOM: np.random.default_rng(0).random((count, height, width))}
 
 
 def _curves_of_image(forward, image, label, *, ranks: np.ndarray, shown: np.ndarray, batch_size: int) -> np.ndarray:

@@ -83,7 +83,8 @@ def image_rows(
         blocks: block name -> layer, as `feature_maps.block_layers` gives it; other layers go by their own name.
 
     Returns:
-        Rows (name, parts, texts), and a note for each: how much of the image a position sees.
+        Rows (name, parts, texts), and a note for each: how many pixels a position sees from side to side, and whether
+        that leaves out gates that see the whole image.
 
     Raises:
         ValueError: if a unit is not among the channels of `top`.
@@ -100,7 +101,7 @@ def image_rows(
             texts = [f"{class_names[label]}\n{text}" for label, text in zip(own.labels[i], texts, strict=True)]
         rows.append((f"{names.get(unit.layer, unit.layer)}\nchannel {unit.channel}", own.crops(i), texts))
         sides = [max(own.patch(i, place)[2:]) for place in range(own.rows.shape[1])]
-        notes.append(f"sees {max(sides)} pixels")
+        notes.append(f"sees {max(sides)} pixels{own.fields.gated * ' beside gates'}")
     return rows, notes
 
 

@@ -16,17 +16,16 @@ from keras import layers
 from lib.explain.operations import FOLDABLE, Operation
 from lib.explain.taps import Network, Step
 
-SAME = ("same", (), ())  # a layer without effect outside training
 ACTIVATIONS = {"linear": [], "relu": [("relu", (), ())], "relu6": [("relu6", (), ())], "sigmoid": [("sigmoid", (), ())]}
 
 
 @dataclass(frozen=True, eq=False)
 class Fused:
-    """Part of a network as operations."""
+    """Part of a network as operations on numbered tensors."""
 
     operations: tuple[Operation, ...]
     weights: list[tuple[tf.Tensor, ...]]  # of each operation
-    names: dict[str, str]  # of the tensor that holds the output of each step
+    numbers: dict[str, int]  # of the tensor that holds the output of each step
 
 
 def fuse(network: Network, *, start: str, wanted: Sequence[str]) -> Fused | None:
@@ -34,7 +33,7 @@ def fuse(network: Network, *, start: str, wanted: Sequence[str]) -> Fused | None
 
     Args:
         network: of `inputs.read_logits`.
-        start: name of the step whose output is known, or `IMAGE`.
+        start: name of the step whose output is known, or `IMAGE`: tensor 0.
         wanted: names of steps whose outputs will be read.
 
     Returns:
@@ -42,30 +41,28 @@ def fuse(network: Network, *, start: str, wanted: Sequence[str]) -> Fused | None
     """
     steps = network.needed([start], wanted)
     uses = Counter(name for step in steps for name in step.inputs)
-    names = {start: start}
-    operations: dict[str, Operation] = {}
-    weights: dict[str, tuple[tf.Tensor, ...]] = {}
+    numbers, computing = {start: 0}, set()
+    operations: list[Operation] = []
+    weights: list[tuple[tf.Tensor, ...]] = []
     for step in steps:
         readings = _read(step, network)
         if readings is None:
             return None
-        source = step.inputs[0]
-        folds = source in operations and operations[source].kind in FOLDABLE and uses[source] == 1
-        if isinstance(step.layer, layers.BatchNormalization) and folds and source not in wanted:
-            ((_, options, own),) = readings
-            operations[source] = replace(operations[source], options=operations[source].options + options)
-            weights[source] += own
-            readings = [SAME]
-        inputs = tuple(names[name] for name in step.inputs)
-        for number, (kind, options, own) in enumerate(readings, start=1):
-            if kind == "same":
-                (output,) = inputs
-            else:
-                output = step.name if number == len(readings) else f"{step.name}#{number}"
-                operations[output], weights[output] = Operation(kind, output, inputs, options), own
-            inputs = (output,)
-        names[step.name] = output
-    return Fused(tuple(operations.values()), list(weights.values()), names)
+        inputs = tuple(numbers[name] for name in step.inputs)
+        source, place = step.inputs[0], inputs[0] - 1
+        lone = source in computing and uses[source] == 1 and source not in wanted
+        if isinstance(step.layer, layers.BatchNormalization) and lone and operations[place].kind in FOLDABLE:
+            operations[place] = replace(operations[place], epsilon=step.layer.epsilon)
+            weights[place] += readings[0][2]
+            readings = []
+        for kind, options, own in readings:
+            epsilon = step.layer.epsilon if kind == "affine" and len(own) == 4 else None
+            operations.append(Operation(kind, inputs, options, epsilon))
+            weights.append(own)
+            inputs = (len(operations),)
+            computing.add(step.name)
+        numbers[step.name] = inputs[0]
+    return Fused(tuple(operations), weights, numbers)
 
 
 def _read(step: Step, network: Network) -> list[tuple[str, tuple, tuple]] | None:
@@ -113,7 +110,7 @@ def _batch_norm(layer, shapes):
     mean, variance = _value(layer.moving_mean), _value(layer.moving_variance)
     scale = _value(layer.gamma) if layer.scale else tf.ones_like(mean)
     shift = _value(layer.beta) if layer.center else tf.zeros_like(mean)
-    return [("norm", (layer.epsilon,), (mean, variance, scale, shift))]
+    return [("affine", (), (mean, variance, scale, shift))]
 
 
 def _rescale(layer, shapes):
@@ -144,8 +141,8 @@ def _flatten(layer, shapes):
     return [("flatten", (), ())]
 
 
-def _same(layer, shapes):
-    return [SAME]
+def _nothing(layer, shapes):
+    return []  # it has an effect in training only
 
 
 def _value(variable) -> tf.Tensor:
@@ -165,6 +162,6 @@ READERS = {
     layers.AveragePooling2D: _pool("average_pool"),
     layers.GlobalAveragePooling2D: _global_pool,
     layers.Flatten: _flatten,
-    layers.Dropout: _same,
-    layers.SpatialDropout2D: _same,
+    layers.Dropout: _nothing,
+    layers.SpatialDropout2D: _nothing,
 }

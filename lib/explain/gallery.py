@@ -40,6 +40,20 @@ class Cases:
         arrays = (self.rows, self.images, self.labels, self.probabilities)
         return Cases(*(array[places] for array in arrays), objects, self.class_names)
 
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) bool: whether the prediction is right."""
+        return self.predicted == self.labels
+
+    def predictions(self) -> dict:
+        """The cases as `figures.predictions_grid` takes them."""
+        return {
+            "images": list(self.images),
+            "true_names": [self.class_names[label] for label in self.labels],
+            "predicted_names": [self.class_names[label] for label in self.predicted],
+            "confidences": list(self.probabilities.max(axis=1)),
+        }
+
     def captions(self) -> list[str]:
         """What the model says and how sure it is, and on mistakes what is there: one text an image."""
         texts = []
@@ -65,6 +79,23 @@ def open_cases(study: Study, run, *, most: int | None = None, seed: int = 0) -> 
     images = open_images(study.dataset, size=size, resize=resize).read(rows[places])
     objects = object_masks(study.dataset, rows[places], size=size, resize=resize)
     return Cases(rows[places], images, labels[places], probabilities[places], objects, study.dataset.class_names)
+
+
+def train_batches(study: Study, run):
+    """The images to train on as the network sees them, in index order.
+
+    Args:
+        study: brief, data and split.
+        run: a finished run of the brief.
+
+    Returns:
+        `tf.data.Dataset` of images (B, S, S, 3) uint8 and labels (B,).
+    """
+    from lib.generators import make_eval_dataset
+
+    settings = run.config()["settings"]
+    images = open_images(study.dataset, size=settings["image_size"], resize=settings["resize"])
+    return make_eval_dataset(images, study.split.train, labels=study.dataset.index["label"].to_numpy())
 
 
 def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
@@ -106,6 +137,33 @@ def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 
     right = ranked[True][: max(hits, wanted - len(ranked[False]))]
     wrong = ranked[False][: wanted - len(right)]
     return np.concatenate([right, wrong]).astype(int)
+
+
+def both_ways(cases: Cases, model, method) -> dict[str, np.ndarray]:
+    """Two maps of each mistake: for the class that the model names, and for the true one.
+
+    Args:
+        cases: mistakes of the model.
+        model: the model.
+        method: called as (model, images, class_index) -> (N, S, S).
+    """
+    return {
+        "for what it says": method(model, cases.images, cases.predicted),
+        "for the truth": method(model, cases.images, cases.labels),
+    }
+
+
+def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) -> np.ndarray:
+    """The classes that the model knows best: (K,) numbers, highest mean probability of their own images first.
+
+    Args:
+        labels: (N,) int true classes.
+        probabilities: (N, C).
+        most: largest number of classes.
+    """
+    classes = np.unique(labels)
+    sure = [probabilities[labels == label, label].mean() for label in classes]
+    return classes[np.argsort(-np.asarray(sure), kind="stable")][:most]
 
 
 def _classes_first(places: Sequence[int], labels: np.ndarray) -> np.ndarray:

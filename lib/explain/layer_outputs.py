@@ -1,4 +1,4 @@
-"""The outputs of several layers at once, computed as quickly as the network allows."""
+"""The outputs of several layers at once, for one compiled pass over many images."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,8 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from lib.explain import taps
-from lib.explain.fused import fuse
-from lib.explain.operations import run_forward
 
 
 def compile_tap(model: keras.Model, layers: Sequence[str], *, measure: Callable):
@@ -50,18 +48,13 @@ def make_reader(network: taps.Network, layers: Sequence[str]) -> Callable:
         layers: names of its steps.
 
     Returns:
-        Function: float32 (N, H, W, C) images in [0, 255] -> dict from name to float32 tensor. It runs `fused`
-        operations where these are known, which is quicker, and the model's own layers else.
+        Function: float32 (N, H, W, C) images in [0, 255] -> dict from name to float32 tensor.
     """
     layers = list(dict.fromkeys(layers))
-    fused = fuse(network, start=taps.IMAGE, wanted=layers)
 
     def read(images):
-        if fused is None:
-            outputs = network.run({taps.IMAGE: tf.cast(images, network.input_dtype)}, layers)
-            return {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
-        values = run_forward(fused.operations, fused.weights, {taps.IMAGE: images})
-        return {name: values[fused.names[name]] for name in layers}
+        outputs = network.run({taps.IMAGE: tf.cast(images, network.input_dtype)}, layers)
+        return {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
 
     return read
 

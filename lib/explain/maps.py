@@ -33,9 +33,7 @@ def to_maps(attributions: np.ndarray, *, size: tuple[int, int], scale: np.ndarra
     """
     attributions = np.asarray(attributions, np.float32)
     if not np.isfinite(attributions).all():
-        raise ValueError(
-            "the model's logits or gradients are not finite for these images: its training may have diverged"
-        )
+        raise ValueError("the model's answers to these images are not finite numbers; its training may have diverged")
     if attributions.shape[1:] != tuple(size):
         attributions = tf.image.resize(attributions[..., None], size).numpy()[..., 0]
     low, high = (end(attributions, axis=(1, 2), keepdims=True) for end in (np.min, np.max))

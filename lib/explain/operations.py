@@ -15,105 +15,101 @@ class Operation:
     """One operation of a network; equal ones compute the same from the same weights."""
 
     kind: str  # a key of `KINDS`
-    output: str
-    inputs: tuple[str, ...]
+    inputs: tuple[int, ...]  # numbers of tensors: 0 is what the network is given, k what its k-th operation gives
     options: tuple = ()  # of the kind
+    epsilon: float | None = None  # of a batch norm whose four weights come last, to be folded into those before them
 
 
-def run_forward(operations: Sequence[Operation], weights: Sequence[tuple], known: dict[str, tf.Tensor]) -> dict:
+def fold_norms(operations: Sequence[Operation], weights: Sequence[tuple]) -> list[tuple]:
+    """The weights of each operation once batch norms are part of them, which then cost nothing.
+
+    Args:
+        operations: in any order.
+        weights: of each; those with an `epsilon` end in the norm's mean, variance, scale and shift.
+
+    Returns:
+        A kernel and bias for "conv" and "dense", a factor and an offset for "affine", nothing for the others.
+    """
+    folded = []
+    for operation, own in zip(operations, weights, strict=True):
+        if operation.epsilon is not None:
+            *own, mean, variance, scale, shift = own
+            scale = scale * tf.math.rsqrt(variance + operation.epsilon)
+            shift = shift - mean * scale
+            own = (own[0] * scale, own[1] * scale + shift) if own else (scale, shift)
+        folded.append(own)
+    return folded
+
+
+def run_forward(operations: Sequence[Operation], weights: Sequence[tuple], start: tf.Tensor) -> list[tf.Tensor]:
     """Compute every operation.
 
     Args:
         operations: in an order in which they can be computed.
-        weights: of each operation.
-        known: tensors to begin with, by name.
+        weights: of each operation, of `fold_norms`.
+        start: tensor 0.
 
     Returns:
-        `known` and all outputs by name.
+        All tensors by their numbers.
     """
-    values = dict(known)
+    values = [start]
     for operation, own in zip(operations, weights, strict=True):
         forward, _ = KINDS[operation.kind]
-        values[operation.output] = forward([values[name] for name in operation.inputs], own, operation.options)
+        values.append(forward([values[number] for number in operation.inputs], own, operation.options))
     return values
 
 
 def run_backward(
-    operations: Sequence[Operation], weights: Sequence[tuple], values: dict, *, ends: dict, at: str, guided: bool
+    operations: Sequence[Operation], weights: Sequence[tuple], values: list, *, end: tf.Tensor, at: int, guided: bool
 ) -> tf.Tensor:
-    """Gradient of the outputs `ends`, each weighted by its tensor, with respect to the tensor named `at`.
+    """Gradient of the last tensor, weighted by `end`, with respect to the tensor numbered `at`.
 
     Args:
         operations: as they were computed.
-        weights: of each operation.
+        weights: of each operation, of `fold_norms`.
         values: of `run_forward`.
-        ends: gradients to begin with, by name.
-        at: name of the tensor to arrive at.
+        end: gradient to begin with, of the shape of the last tensor.
+        at: number of the tensor to arrive at.
         guided: let no negative gradient through a ReLU.
 
     Returns:
-        Gradient of the shape of the tensor; zeros where nothing leads there.
+        Gradient of the shape of that tensor; zeros where nothing leads there.
     """
     behind = {at}  # what the tensor has an effect on
-    for operation in operations:
-        if behind.intersection(operation.inputs) and operation.output != at:
-            behind.add(operation.output)
-    gradients = dict(ends)
-    for operation, own in reversed(list(zip(operations, weights, strict=True))):
-        if operation.output not in gradients or operation.output == at or operation.output not in behind:
+    for number, operation in enumerate(operations, start=1):
+        if number != at and behind.intersection(operation.inputs):
+            behind.add(number)
+    gradients = {len(operations): end}
+    for number in range(len(operations), at, -1):
+        if number not in gradients or number not in behind:
             continue
-        gradient = gradients.pop(operation.output)
+        operation, gradient = operations[number - 1], gradients.pop(number)
         if guided and operation.kind in RELUS:
             gradient = tf.nn.relu(gradient)
-        inputs = [values[name] for name in operation.inputs]
         _, backward = KINDS[operation.kind]
-        parts = backward(gradient, inputs, values[operation.output], own, operation.options)
-        for name, part in zip(operation.inputs, parts, strict=True):
-            gradients[name] = gradients[name] + part if name in gradients else part
+        inputs = [values[source] for source in operation.inputs]
+        parts = backward(gradient, inputs, values[number], weights[number - 1], operation.options)
+        for source, part in zip(operation.inputs, parts, strict=True):
+            gradients[source] = gradients[source] + part if source in gradients else part
     return gradients[at] if at in gradients else tf.zeros_like(values[at])
 
 
 def _conv(inputs, weights, options):
-    kernel, bias = _kernel_and_bias(weights, options[2:])
-    return tf.nn.bias_add(tf.nn.conv2d(inputs[0], kernel, options[0], options[1]), bias)
+    strides, padding = options
+    return tf.nn.bias_add(tf.nn.conv2d(inputs[0], weights[0], strides, padding), weights[1])
 
 
 def _conv_back(gradient, inputs, output, weights, options):
-    kernel, _ = _kernel_and_bias(weights, options[2:])
-    return [tf.nn.conv2d_transpose(gradient, kernel, tf.shape(inputs[0]), options[0], options[1])]
+    strides, padding = options
+    return [tf.nn.conv2d_transpose(gradient, weights[0], tf.shape(inputs[0]), strides, padding)]
 
 
 def _dense(inputs, weights, options):
-    kernel, bias = _kernel_and_bias(weights, options)
-    return tf.nn.bias_add(tf.matmul(inputs[0], kernel), bias)
+    return tf.nn.bias_add(tf.matmul(inputs[0], weights[0]), weights[1])
 
 
 def _dense_back(gradient, inputs, output, weights, options):
-    kernel, _ = _kernel_and_bias(weights, options)
-    return [tf.matmul(gradient, kernel, transpose_b=True)]
-
-
-def _kernel_and_bias(weights, folded):
-    """The kernel and bias of a layer, with those of a batch norm behind it where there are options of one."""
-    kernel, bias, *norm = weights
-    if not folded:
-        return kernel, bias
-    scale, shift = _scale_and_shift(norm, folded)
-    return kernel * scale, bias * scale + shift
-
-
-def _scale_and_shift(weights, options):
-    (mean, variance, scale, shift), (epsilon,) = weights, options
-    scale = scale * tf.math.rsqrt(variance + epsilon)
-    return scale, shift - mean * scale
-
-
-def _norm(inputs, weights, options):
-    return _affine(inputs, _scale_and_shift(weights, options), ())
-
-
-def _norm_back(gradient, inputs, output, weights, options):
-    return _affine_back(gradient, inputs, output, _scale_and_shift(weights, options), ())
+    return [tf.matmul(gradient, weights[0], transpose_b=True)]
 
 
 def _affine(inputs, weights, options):
@@ -210,7 +206,6 @@ def _flatten_back(gradient, inputs, output, weights, options):
 KINDS = {
     "conv": (_conv, _conv_back),
     "dense": (_dense, _dense_back),
-    "norm": (_norm, _norm_back),
     "affine": (_affine, _affine_back),
     "relu": (_relu, _relu_back),
     "relu6": (_relu6, _relu6_back),

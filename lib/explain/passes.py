@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from lib.explain.fused import Fused, fuse
 from lib.explain.inputs import in_batches
-from lib.explain.operations import RELUS, run_backward, run_forward
+from lib.explain.operations import RELUS, fold_norms, run_backward, run_forward
 from lib.explain.taps import IMAGE, Network, Step
 
 Shapes = tuple[tuple[tuple[int, ...], ...], ...]  # of the weights of each operation
@@ -37,7 +37,7 @@ def make_forward(network: Network, *, end: str | None = None) -> Callable:
         return lambda x: tf.cast(run(_floats(x)), tf.float32)
 
     def forward(x):
-        run = _compile_forward(fused.operations, fused.names[end], _shapes(fused), tuple(x.shape[1:]))
+        run = _compile_forward(fused.operations, fused.numbers[end], _shapes(fused), tuple(x.shape[1:]))
         return run(fused.weights, _floats(x))
 
     return forward
@@ -63,10 +63,10 @@ def make_backward(network: Network, *, start: str = IMAGE, at: str = IMAGE, guid
     fused = fuse(network, start=start, wanted=[at, end])
     if fused is None:
         return _through_layers(network, start=start, at=at, guided=guided)
-    names = (start, fused.names.get(at, at), fused.names[end])
+    numbers = (fused.numbers[at], fused.numbers[end])
 
     def backward(x, classes):
-        run = _compile_backward(fused.operations, names, guided, _shapes(fused), tuple(x.shape[1:]))
+        run = _compile_backward(fused.operations, numbers, guided, _shapes(fused), tuple(x.shape[1:]))
         return run(fused.weights, _floats(x), tf.cast(classes, tf.int32))
 
     return backward
@@ -108,24 +108,25 @@ def forget_graphs() -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _compile_forward(operations: tuple, end: str, weights: Shapes, shape: tuple):
+def _compile_forward(operations: tuple, end: int, weights: Shapes, shape: tuple):
     @tf.function(input_signature=[_specs(weights), tf.TensorSpec((None, *shape))], autograph=False)
     def forward(weights, x):
-        return run_forward(operations, weights, {IMAGE: x})[end]
+        return run_forward(operations, fold_norms(operations, weights), x)[end]
 
     return forward
 
 
 @functools.lru_cache(maxsize=32)
-def _compile_backward(operations: tuple, names: tuple[str, str, str], guided: bool, weights: Shapes, shape: tuple):
-    start, at, end = names
+def _compile_backward(operations: tuple, numbers: tuple[int, int], guided: bool, weights: Shapes, shape: tuple):
+    at, end = numbers
     batch = [tf.TensorSpec((None, *shape)), tf.TensorSpec((None,), tf.int32)]
 
     @tf.function(input_signature=[_specs(weights), *batch], autograph=False)
     def backward(weights, x, classes):
-        values = run_forward(operations, weights, {start: x})
+        weights = fold_norms(operations, weights)
+        values = run_forward(operations, weights, x)
         chosen = tf.one_hot(classes, tf.shape(values[end])[-1])
-        gradients = run_backward(operations, weights, values, ends={end: chosen}, at=at, guided=guided)
+        gradients = run_backward(operations, weights, values, end=chosen, at=at, guided=guided)
         return values[at], gradients, tf.reduce_sum(values[end] * chosen, axis=-1)
 
     return backward

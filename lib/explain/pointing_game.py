@@ -1,13 +1,13 @@
-"""Does a map point at the object? Scored against masks, beside the image's centre and a random pixel."""
+"""Does a map point at the object? Scored against masks, beside pointers that know nothing of the model."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from lib.explain.blind import CENTRE, CONTRAST, RANDOM, centre_maps, contrast_maps
 from lib.explain.intervals import mean_intervals
 
-CENTRE, RANDOM = "centre", "random"
 COLUMNS = ("method", "hit", "hit_low", "hit_high", "energy", "energy_low", "energy_high", "gain", "gain_low", "images")
 
 
@@ -53,46 +53,54 @@ def energy_inside(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return (maps * masks).sum(axis=(1, 2)) / total[:, 0, 0]
 
 
-def centre_hits(masks: np.ndarray) -> np.ndarray:
-    """What always pointing at the centre scores: (N,) in [0, 1]; an even side has four central pixels, which share."""
-    masks = np.asarray(masks, dtype=bool)
-    side = masks.shape[1]
-    middle = slice((side - 1) // 2, side // 2 + 1)
-    return masks[:, middle, middle].mean(axis=(1, 2))
+def baseline_scores(masks: np.ndarray, images: np.ndarray | None = None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What pointing without the model scores.
+
+    Args:
+        masks: (N, S, S) bool.
+        images: (N, S, S, 3) in [0, 255]; None leaves contrast out.
+
+    Returns:
+        By name (N,) hits and (N,) energy: "centre" always points at the centre of the image, "contrast" at the pixel
+        whose colour is farthest from the image's mean, "random" anywhere. The energy of centre and random is the
+        object's share of the image, that of a flat map.
+    """
+    share = masks.mean(axis=(1, 2))
+    scores = {CENTRE: (hits(centre_maps(len(masks), masks.shape[1:]), masks), share)}
+    if images is not None:
+        contrast = contrast_maps(images)
+        scores[CONTRAST] = (hits(contrast, masks), energy_inside(contrast, masks))
+    return scores | {RANDOM: (share, share)}
 
 
-def random_hits(masks: np.ndarray) -> np.ndarray:
-    """What pointing at a random pixel scores on average: (N,) the object's share of each image."""
-    return np.asarray(masks, dtype=bool).mean(axis=(1, 2))
-
-
-def pointing_game(maps: Mapping[str, np.ndarray], masks: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+def pointing_game(
+    maps: Mapping[str, np.ndarray], masks: np.ndarray, *, images: np.ndarray | None = None, seed: int = 0
+) -> pd.DataFrame:
     """Every method's hits and energy, with 95 % bootstrap intervals over the images.
 
     Args:
         maps: per method (N, S, S) in [0, 1].
         masks: (N, S, S) bool, True on the object.
+        images: (N, S, S, 3) in [0, 255], for the baseline "contrast"; None leaves it out.
         seed: of the bootstrap.
 
     Returns:
-        One row a method in the given order, then the baselines "centre" and "random": `COLUMNS`. hit and energy are
+        One row a method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
         means over the images in [0, 1]; gain is hit minus that of the centre, image by image, and gain_low the lower
-        end of its interval. The energy of both baselines is the object's share of the image, that of a flat map.
+        end of its interval.
 
     Raises:
         ValueError: if there are no methods or a map or mask breaks a rule.
     """
     if not maps:
         raise ValueError("the pointing game needs the maps of at least one method. Received: none")
-    hit = {name: hits(own, masks) for name, own in maps.items()}
-    energy = {name: energy_inside(own, masks) for name, own in maps.items()}
-    hit |= {CENTRE: centre_hits(masks), RANDOM: random_hits(masks)}
-    energy |= {CENTRE: random_hits(masks), RANDOM: random_hits(masks)}
-    hit_values, energy_values = np.stack(list(hit.values())), np.stack(list(energy.values()))
-    gains = hit_values - hit[CENTRE]
+    scores = {name: (hits(own, masks), energy_inside(own, masks)) for name, own in maps.items()}
+    scores |= baseline_scores(masks, images)
+    hit_values, energy_values = np.stack(list(scores.values()), axis=1)
+    gains = hit_values - scores[CENTRE][0]
     hit_ends, energy_ends, gain_ends = mean_intervals(np.stack([hit_values, energy_values, gains]), seed=seed)
     columns = (
-        list(hit),
+        list(scores),
         hit_values.mean(axis=1),
         *hit_ends.T,
         energy_values.mean(axis=1),

@@ -32,6 +32,20 @@ class Cascade:
         """
         return {method: float(values[1:].mean()) for method, values in self.similarity.items()}
 
+    @property
+    def means(self) -> dict[str, np.ndarray]:
+        """By method (D,) rank correlations, as means over the images."""
+        return {method: values.mean(axis=1) for method, values in self.similarity.items()}
+
+    def maps_of(self, place: int) -> dict[str, np.ndarray]:
+        """By method (D, H, W): the maps of one image."""
+        return {method: own[:, place] for method, own in self.maps.items()}
+
+    def verdicts(self, limit: float) -> dict[str, tuple[bool, str]]:
+        """By method whether more of it is left than the limit allows, and a few words that say so."""
+        words = {True: "hardly changes, fails", False: "changes"}
+        return {method: (left > limit, f"{words[left > limit]} ({left:.2f})") for method, left in self.left.items()}
+
     def table(self, *, seed: int = 0) -> pd.DataFrame:
         """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
         rows = []

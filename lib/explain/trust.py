@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.explain.pointing_game import CENTRE, RANDOM
+from lib.explain.blind import BLIND
 from lib.explain.randomisation import Cascade
 
 YES, CARE, NO = "yes", "with care", "no"
@@ -44,11 +44,11 @@ def rank_methods(
 ) -> pd.DataFrame:
     """One table of all scores, the most trustworthy method first.
 
-    Three questions are asked. Does the map depend on what the model has learnt (rank correlation with the map of shuffled
-    weights)? Does what it marks matter to the model more than the image's centre (insertion minus deletion)? Does its
-    strongest pixel lie on the object more often than the centre does? A method that fails one of the first two cannot
-    be trusted; one that fails only the last explains the model, but cannot say where the object is. Methods of equal
-    trust are ordered by their mean rank in the gains over the centre.
+    Three questions are asked. Does the map depend on what the model has learnt (rank correlation with the maps of
+    shuffled weights)? Does what it marks matter to the model more than the image's centre (insertion minus deletion)?
+    Does its strongest pixel lie on the object more often than the centre does? A method that fails one of the first
+    two cannot be trusted; one that fails only the last explains the model, but cannot say where the object is. Methods
+    of equal trust are ordered by their mean rank in the gains over the centre.
 
     Args:
         areas: as `deletion.Curves.areas` gives.
@@ -58,13 +58,13 @@ def rank_methods(
         limits: where a score counts as good enough.
 
     Returns:
-        One row a method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy are
-        NaN without masks.
+        One row a method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy
+        are NaN without masks.
 
     Raises:
         ValueError: if the scores are not of the same methods.
     """
-    areas = areas[~areas["method"].isin((CENTRE, RANDOM))].set_index("method")
+    areas = areas[~areas["method"].isin(BLIND)].set_index("method")
     scores = areas.assign(similarity=shuffled.left)
     columns = {"gain": "matters", "gain_low": "matters_low"}
     scores = scores.rename(columns=columns)
@@ -85,7 +85,7 @@ def rank_methods(
 def _check_methods(scores: pd.DataFrame, areas: pd.DataFrame, shuffled: Cascade, pointing: pd.DataFrame | None) -> None:
     named = [set(areas.index), set(shuffled.similarity)]
     if pointing is not None:
-        named.append(set(pointing["method"]) - {CENTRE, RANDOM})
+        named.append(set(pointing["method"]) - set(BLIND))
     if scores.empty or any(methods != named[0] for methods in named):
         received = "; ".join(", ".join(sorted(methods)) or "none" for methods in named)
         raise ValueError(f"all scores must be of the same methods, at least one. Received: {received}")

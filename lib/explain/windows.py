@@ -9,7 +9,7 @@ POINTWISE = {
     *("Activation", "ReLU", "LeakyReLU", "ELU", "Relu", "Relu6", "Silu", "Gelu", "Elu", "Selu", "Sigmoid", "Tanh"),
     *("HardSigmoid", "HardSilu", "Softplus", "Softsign", "Mish", "Identity", "Rescaling", "Normalization"),
     *("BatchNormalization", "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout"),
-    *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Average", "Negative", "Abs"),
+    *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Average", "Negative", "Absolute"),
     *("Clip", "Power", "Sqrt", "Square", "Exp", "Log", "ActivityRegularization", "Cast", "LayerScale"),
 }
 CHANNEL_AXIS = {"Softmax", "LayerNormalization", "Concatenate", "PReLU", "Dense"}  # pointwise under a condition

@@ -35,6 +35,7 @@ TITLES = {
     "occlusion": "occlusion",
     "rise": "RISE",
     "centre": "always the centre",
+    "contrast": "the odd colour",
     "random": "at random",
 }
 LEFT = 1.0  # inches for the names of the rows

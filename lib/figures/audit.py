@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from lib.figures.style import characters, image_grid, shorten, show_image, styled
 
-INWARDS = 0.06  # of an image's side: by so much the two of a pair move towards each other
+INWARDS = 0.4  # of the gap between two images: by so much each of a pair moves towards the other
 
 
 @styled
@@ -36,11 +36,12 @@ def pair_grid(
     places = [axes for row in grid for axes in row]
     for number, (left, right, text) in enumerate(pairs):
         both = places[2 * number : 2 * number + 2]
-        for axes, image, direction in zip(both, (left, right), (1, -1), strict=True):
+        gap = both[1].get_position().x0 - both[0].get_position().x1
+        for axes, image, move in zip(both, (left, right), (INWARDS * gap, -INWARDS * gap), strict=True):
             show_image(axes, image)
-            x, y, width, height = axes.get_position().bounds
-            axes.set_position((x + direction * INWARDS * width, y, width, height))
-        both[0].set_title(shorten(text, 2 * characters(both[0], size=7.5)), fontsize=7.5, pad=2.5, loc="left")
+            x, *rest = axes.get_position().bounds
+            axes.set_position((x + move, *rest))
+        both[0].set_title(shorten(text, 2 * characters(both[0], size=7.5) + 3), fontsize=7.5, pad=2.5, loc="left")
     for axes in places[2 * len(pairs) :]:
         axes.remove()
     return figure

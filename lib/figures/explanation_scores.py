@@ -23,7 +23,11 @@ from lib.figures.style import (
     styled,
 )
 
-BASELINES = {"centre": "--", "random": ":"}  # rows of the tables that no method made -> how their lines are drawn
+BASELINES = {
+    "centre": "--",
+    "contrast": "-.",
+    "random": ":",
+}  # rows of the tables that no method made -> how their lines are drawn
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
 MARKERS = "osD^vPX*h"
 
@@ -34,7 +38,8 @@ def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point 
 
     Args:
         scores: one row a method or baseline: method, hit, hit_low, hit_high, energy, energy_low, energy_high, images,
-            as `explain.pointing_game` gives; the rows "centre" and "random" become lines.
+            as `explain.pointing_game` gives; the rows "centre", "contrast" and "random"
+            become lines.
         title: of the figure.
 
     Raises:
@@ -53,11 +58,11 @@ def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point 
     for name, line in BASELINES.items():
         for axes, measure in ((left, "hit"), (right, "energy")):
             for value in scores.loc[scores["method"] == name, measure]:
-                if measure == "hit" or name == "random":
+                if measure == "hit" or name != "centre":
                     label = method_title(name) if axes is left else None
                     axes.axvline(value, color=BLACK, linestyle=line, linewidth=1, label=label)
     if left.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower right", ncols=2, title="Lines: pointing without looking")
+        figure.legend(loc="outside lower right", ncols=3, title="Lines: pointing without the model")
     return figure
 
 
@@ -135,7 +140,7 @@ def randomisation_curves(
     axes.axhline(0, color=BLACK, linewidth=0.8)
     for number, (name, values) in enumerate(similarity.items()):
         left = float(np.mean(values[1:]))
-        text = f"{method_title(name)}: mean {left:.2f}{', fails' if left > limit else ''}"
+        text = f"{method_title(name)} {left:.2f}{', fails' if left > limit else ''}"
         width = 3 if left > limit else 1.4
         axes.plot(places, values, **_look(number), label=text, markersize=4, linewidth=width)
     lowest = min(min(values) for values in similarity.values())
@@ -143,7 +148,7 @@ def randomisation_curves(
     axes.set_xticks(places, depths)
     axes.set_xlabel("Weights shuffled, from the head down")
     axes.grid(True, axis="y")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=3, title="Mean over the shuffled depths")
     return figure
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lib import briefs, device, paths, results, splits
-from lib.report import pages, written
+from lib.report import pages, reuse, written
 from lib.runs import Run
 
 # Of the project, whether or not git has them yet; what git ignores never.
 FILES = ("Makefile", "README.md", "environment.yml", "pyproject.toml", "requirements*.in", "requirements*.txt")
 FOLDERS = ("lib", "notebooks", "reports/templates")
-FURTHER = ("LICENSE", "data/README.md", "reports/README.md")
+FURTHER = ("LICENSE", "data/*.md", "data/*.csv", "reports/README.md")
 # Kinds of text. Anything else in those folders, such as images or weights, is left out.
 KINDS = {
     ".py",
@@ -33,7 +33,7 @@ KINDS = {
     ".xml",
 }
 RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
-REPORT_FILES = ("index.html", "values.json", "manifest.json", "split.csv", "left_out.csv", "written.json")
+REPORT_FILES = ("index.html", "values.json", "manifest.json", "written.json")
 # What decides whether numbers repeat exactly.
 MACHINE = ("cpu", "cores", "threads", "onednn", "device", "precision", "python", *device.PACKAGES)
 PREDICTIONS = "tables/test_predictions.csv"  # a notebook's own, where labels of test are not given
@@ -56,6 +56,8 @@ def report_files(brief: str) -> dict[str, Path]:
     names = [*REPORT_FILES, *(entry["file"] for entry in manifest)]
     for notebook in spec.notebooks:
         names += [f"{notebook}.html", f"notebooks/{notebook}.ipynb", f"notebooks/{notebook}.json"]
+        left = reuse.read_record(notebook, folder).get("files", {})  # such as split.csv
+        names += [name for name in left if "/" not in name and name.endswith(".csv")]
     for report in written.titles(folder):
         names += [f"{report}.{suffix}" for suffix in written.FORMATS]
     runs = {run for entry in [*values.values(), *manifest] for run in entry["runs"]}

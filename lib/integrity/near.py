@@ -7,15 +7,17 @@ from scipy.sparse.csgraph import connected_components
 
 from lib.integrity.hashes import close_pairs
 from lib.integrity.measures import Measures
-from lib.integrity.similarity import LEAST, Details, thresholds
+from lib.integrity.similarity import LEAST, Details, usual_threshold
 
+MOST_BITS = 10  # in which the hashes of two copies differ
+SAMPLE = 500  # random pairs of a class
 NEAREST = 16  # candidates of an image that are looked at: those with the nearest hashes
 
 
 def near_pairs(measures: Measures, labels: np.ndarray, sums: pd.Series) -> pd.DataFrame:
     """Pairs of near duplicates among the images whose bytes differ.
 
-    Candidates are pairs whose perceptual hashes (pHash, 64 bits) differ in at most 10 bits. Each is then verified on
+    Candidates are pairs whose perceptual hashes (pHash, 64 bits) differ in at most `MOST_BITS`. Each is then verified on
     small grey copies: only detail counts, and the more the images of a class are alike anyway, the more is asked for.
     Mirrored, turned and strongly cropped copies are not found.
 
@@ -28,19 +30,27 @@ def near_pairs(measures: Measures, labels: np.ndarray, sums: pd.Series) -> pd.Da
         Columns row, other (row numbers, the smaller first) and similarity, sorted.
     """
     rows = np.flatnonzero(~sums.duplicated().to_numpy())
-    labels, keys = np.asarray(labels)[rows], sums.to_numpy()[rows]
-    pairs, bits = close_pairs(measures.hashes[rows])
+    labels, keys, hashes = np.asarray(labels)[rows], sums.to_numpy()[rows], measures.hashes[rows]
+    pairs, bits = close_pairs(hashes, most_bits=MOST_BITS)
     pairs = pairs[_nearest(pairs, bits)]
     details = Details(measures.thumbnails[rows])
     pairs = pairs[details.promising(pairs)]
     similarity = details.similarity(pairs)
     likely = similarity >= LEAST
     pairs, similarity = pairs[likely], similarity[likely]
-    needed = thresholds(details, labels, keys, classes=np.unique(labels[pairs]))
-    asked = np.array([max(needed[first], needed[second]) for first, second in labels[pairs]])
-    chosen = similarity >= asked
+    asked = np.zeros(labels.max() + 1)
+    for label in np.unique(labels[pairs]):
+        asked[label] = usual_threshold(details, _ordinary_pairs(np.flatnonzero(labels == label), keys, hashes))
+    chosen = similarity >= asked[labels[pairs]].max(axis=1)
     pairs = rows[pairs[chosen]]
     return pd.DataFrame({"row": pairs[:, 0], "other": pairs[:, 1], "similarity": similarity[chosen].round(3)})
+
+
+def _ordinary_pairs(members: np.ndarray, keys: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Random pairs of some images without those that may be copies; they depend on the images, not on their order."""
+    members = members[np.argsort(keys[members], kind="stable")]
+    pairs = members[np.random.Generator(np.random.PCG64(0)).integers(len(members), size=(SAMPLE, 2))]
+    return pairs[np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]) > MOST_BITS]
 
 
 def groups(count: int, pairs: np.ndarray, sums: pd.Series) -> np.ndarray:

@@ -8,8 +8,7 @@ NOISE = 2.0  # grey levels: detail weaker than this counts for nothing, so that 
 COARSE, SHIFT = 1, 2  # pixels that two copies may be shifted, at half and at full size
 PROMISING = 0.5  # similarity at half size below which the full size is not looked at
 LEAST, MOST = 0.6, 0.97  # range of the threshold
-MARGIN = 3.0  # see `thresholds`
-SAMPLE = 500  # random pairs of a class
+MARGIN = 8.0  # see `usual_threshold`
 CHUNK = 128  # pairs compared in one go: they fit the processor's cache
 
 
@@ -42,35 +41,25 @@ class Details:
         return _best_correlation(self.half, pairs, reach=COARSE) >= PROMISING
 
 
-def thresholds(details: Details, labels: np.ndarray, sums: np.ndarray, *, classes: np.ndarray) -> dict[int, float]:
-    """Above which similarity two images of a class count as near duplicates.
+def usual_threshold(details: Details, pairs: np.ndarray) -> float:
+    """Above which similarity two images of a class count as near duplicates, given pairs of it that are none.
 
     Letters, clothes on black or motorbikes on white are alike without being copies. So the threshold lies above what
-    random pairs of the class reach: their median and three times the way from there to their 99th percentile (of
-    Fisher's transform, in which correlations spread evenly), and never below `LEAST`.
+    ordinary pairs of the class reach: their median, and eight times the way from there to their 90th percentile (of
+    Fisher's transform, in which correlations spread evenly).
 
     Args:
         details: of the images.
-        labels: (N,) class of each image.
-        sums: (N,) something that identifies each image; the sample depends on it and not on the order of the rows.
-        classes: (C,) the classes that are asked for.
+        pairs: (M, 2) positions of pairs of one class, drawn at random.
 
     Returns:
-        Threshold by class, in [LEAST, MOST].
+        The threshold, in [LEAST, MOST]; the least where there are fewer than ten pairs to say what is usual.
     """
-    found = {}
-    for label in classes:
-        members = np.flatnonzero(labels == label)
-        members = members[np.argsort(sums[members], kind="stable")]
-        sample = np.random.Generator(np.random.PCG64(0)).integers(len(members), size=(SAMPLE, 2))
-        sample = sample[sample[:, 0] != sample[:, 1]]
-        if len(members) < 4:  # too few pairs to say what is usual
-            found[label] = LEAST
-            continue
-        usual = np.arctanh(np.clip(details.similarity(members[sample]), -0.999, 0.999))
-        median, high = np.median(usual), np.quantile(usual, 0.99)
-        found[label] = float(np.clip(np.tanh(median + MARGIN * (high - median)), LEAST, MOST))
-    return found
+    if len(pairs) < 10:
+        return LEAST
+    usual = np.arctanh(np.clip(details.similarity(pairs).astype(np.float64), -0.999, 0.999))
+    median, high = np.median(usual), np.quantile(usual, 0.9)
+    return float(np.clip(np.tanh(median + MARGIN * (high - median)), LEAST, MOST))
 
 
 def _details(thumbnails: np.ndarray, *, size: int) -> np.ndarray:

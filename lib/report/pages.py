@@ -59,7 +59,7 @@ def write_pages(study: Study) -> Path:
         source=SOURCES.get(study.dataset.source, study.dataset.source),
         left_out=study.dataset.left_out.head(LEFT_OUT_ROWS).to_dict("records"),
         runs=_runs(folder),
-        files=[name for name in ("split.csv", "left_out.csv") if (folder / name).exists()],
+        files=sorted(file.name for file in folder.glob("*.csv")),
         environment=_environment(),
     )
     page.write_text(content, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zipfile
 from pathlib import Path
 
 from lib.report import reuse
@@ -10,7 +11,7 @@ from lib.report.written.findings import Findings
 from lib.report.written.prose import count_words
 from lib.report.written.render import Report, prose_of
 from lib.report.written.source import HEADING, shown
-from lib.runs import Run, RunError
+from lib.runs import Run
 
 SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
 
@@ -91,17 +92,18 @@ def _runs(findings: Findings, records: dict) -> list[str]:
 def _recomputed(findings: Findings) -> list[str]:
     """Numbers that the run folders do not bear out; runs that are gone are reported elsewhere."""
     found = []
+    values = {name: entry for (kind, name), entry in findings.used.items() if kind == "value"}
     try:
-        for name, score in recompute.differing_values(findings.folder, findings.values).items():
+        for name, score in recompute.differing_values(findings.folder, values).items():
             place, said = _place(findings.folder, "value", name), findings.values[name]["value"]
             found.append(f"{place}: {name} is {said!r}, but its run gives {score!r}")
-        if ("table", "experiments") in findings.manifest:
+        if ("table", "experiments") in findings.used:
             cells = recompute.differing_cells(findings.folder, findings.frame("experiments"))
             file = shown(findings.folder / findings.entry("table", "experiments")["file"])
             for row, column, said, value in cells:
                 found.append(f"{file}:{row + 2}: {column} is {said!r}, but its run gives {value!r}")
-    except (RunError, KeyError, ValueError) as error:
-        found.append(f"{shown(findings.folder)}: {error}")
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # RunError too
+        found.append(f"{shown(findings.folder)}: a run cannot be read: {error}")
     return found
 
 

@@ -17,7 +17,8 @@ def differing_values(folder: Path, values: dict) -> dict[str, float]:
 
     Args:
         folder: report folder.
-        values: `values.json`.
+        values: those of the entries of `values.json` that are to be borne out; without `best.test_accuracy`, which
+            names the run, there is nothing to compare with.
 
     Returns:
         Name -> what the run says.

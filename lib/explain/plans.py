@@ -1,13 +1,13 @@
 """How much notebook 04 computes at each size, and the attribution methods with the settings it uses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from lib.explain import METHODS
-from lib.explain.integrated_gradients import IntegratedGradients
+from lib.explain.activation_maximisation import LADDER, Recipe
 from lib.explain.occlusion import Occlusion
 from lib.explain.rise import Rise
 
@@ -30,24 +30,21 @@ PLANS = {
 }
 
 
-def methods(plan: Plan, *, image_size: int, grey: float) -> dict[str, Callable[..., np.ndarray]]:
-    """The attribution methods, to be called as (model, images, class_index).
-
-    Where a method replaces pixels, it takes the grey that images have on average: any other one would itself be a sign
-    of something bright or dark.
+def methods(plan: Plan, *, image_size: int) -> dict[str, Callable[..., np.ndarray]]:
+    """The attribution methods, to be called as (model, images, class_index); those that ask often ask less often.
 
     Args:
         plan: how dear they may be.
         image_size: side of the images in pixels.
-        grey: mean of the images to train on, in [0, 255].
     """
     size = max(2, image_size // 6)
-    settings = {
-        "integrated_gradients": IntegratedGradients(baseline=grey),
-        "occlusion": Occlusion(size=size, stride=max(1, size // 2), fill=grey),
-        "rise": Rise(masks=plan.masks, fill=grey),
-    }
+    settings = {"occlusion": Occlusion(size=size, stride=max(1, size // 2)), "rise": Rise(masks=plan.masks)}
     return {name: partial(method, **_given(settings.get(name))) for name, method in METHODS.items()}
+
+
+def recipe(plan: Plan) -> Recipe:
+    """Activation maximisation with all ingredients, in the plan's number of steps."""
+    return replace(LADDER["+ moves"], steps=plan.steps)
 
 
 def _given(settings) -> dict:

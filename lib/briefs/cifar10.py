@@ -1,0 +1,34 @@
+"""CIFAR-10: the ladder of experiments on ten classes of 32 pixels a side."""
+
+from lib.briefs.caltech256 import BRIEF as CALTECH_256
+from lib.config import Augment, Experiment, Model, Profile, Split, Training
+
+STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
+AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
+
+BRIEF = CALTECH_256.replace(
+    name="cifar10",
+    title="CIFAR-10 from scratch",
+    question="Which choices of model and training buy accuracy when the images have only 32 pixels a side?",
+    dataset="cifar10",
+    asked_accuracy=None,
+    baseline="baseline",
+    best="best",
+    experiments={name: CALTECH_256.experiments[name] for name in STEPS}
+    | {
+        "augment": CALTECH_256.experiments["baseline"].vary("Do flips and small shifts help?", augment=AUGMENT),
+        "best": Experiment(
+            why="How far do all lessons together go?",
+            model=Model("residual", filters=(48, 96, 192), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
+            augment=AUGMENT,
+            mirror_average=True,
+        ),
+    },
+    split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
+    profiles={
+        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "quick": Profile(images_per_class=2000, seeds=2, minutes=80),
+        "full": Profile(epochs=3.0, seeds=5, minutes=1440),
+    },
+)

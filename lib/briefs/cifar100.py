@@ -1,0 +1,53 @@
+"""CIFAR-100: from a basic to an improved to an augmented network."""
+
+from lib.briefs.cifar10 import AUGMENT
+from lib.config import Brief, Experiment, Model, Profile, Split, Training
+
+BASIC = Experiment(
+    why="How far do three convolutions with pooling and one hidden layer get on a hundred classes?",
+    model=Model("simple_cnn", filters=(32, 64, 128), blocks=(1, 1, 1)),
+    training=Training(epochs=10, learning_rate=0.02),
+    image_size=32,
+)
+NORMED = BASIC.vary("What does batch normalisation give?", model={"batch_norm": True})
+IMPROVED = NORMED.vary(
+    "What do two convolutions a stage, pooled globally, and dropout between the stages give together?",
+    model={"name": "conv_blocks", "blocks": (2, 2, 2), "dropout": 0.2},
+)
+
+BRIEF = Brief(
+    name="cifar100",
+    title="CIFAR-100 from scratch",
+    question="Which of a hundred classes are easy, which are hard, and what does each improvement do for them?",
+    dataset="cifar100",
+    baseline="basic",
+    best="best",
+    experiments={
+        "softmax": BASIC.vary(
+            "What do the pixels give without any hidden layer?",
+            model={"name": "softmax"},
+            training={"learning_rate": 0.002},
+        ),
+        "basic": BASIC,
+        "batch_norm": NORMED,
+        "dropout": NORMED.vary("Does dropout before the classifier close the gap?", model={"dropout": 0.5}),
+        "deep": NORMED.vary("Do two convolutions a stage help?", model={"blocks": (2, 2, 2)}),
+        "improved": IMPROVED,
+        "augmented": IMPROVED.vary("What do flips and shifts add to the improved network?", augment=AUGMENT),
+        "smoothed": IMPROVED.vary("Do soft labels help with many classes?", training={"label_smoothing": 0.1}),
+        "residual": IMPROVED.vary("Do shortcuts beat the flat stack?", model={"name": "residual"}),
+        "best": Experiment(
+            why="How far do all lessons together go?",
+            model=Model("residual", filters=(64, 128, 256), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
+            augment=AUGMENT,
+            mirror_average=True,
+        ),
+    },
+    split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
+    profiles={
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "quick": Profile(images_per_class=200, seeds=2, minutes=80),
+        "full": Profile(epochs=3.0, seeds=3, minutes=1440),
+    },
+)

@@ -1,0 +1,38 @@
+"""Tiny-ImageNet: an own network at 32 and at 64 pixels."""
+
+from lib.briefs.caltech256 import AUGMENT
+from lib.briefs.caltech256 import BRIEF as CALTECH_256
+from lib.config import Experiment, Model, Profile, Split, Training
+
+# The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
+STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
+RESIDUAL = CALTECH_256.experiments["residual"]
+
+BRIEF = CALTECH_256.replace(
+    name="tiny_imagenet",
+    title="Tiny-ImageNet from scratch",
+    question="What do half the pixels cost, and how far does an own network go with 200 classes of small photographs?",
+    dataset="tiny_imagenet",
+    asked_accuracy=None,
+    baseline="baseline",
+    best="best",
+    experiments={name: CALTECH_256.experiments[name] for name in STEPS}
+    | {
+        "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
+        "best": Experiment(
+            why="How far do all lessons together go?",
+            model=Model("residual", filters=(64, 128, 256), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
+            augment=AUGMENT,
+            image_size=64,
+            mirror_average=True,
+        ),
+    },
+    # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
+    split=Split(val=0.1),
+    profiles={
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "quick": Profile(images_per_class=100, seeds=2, minutes=80),
+        "full": Profile(epochs=4.0, seeds=3, minutes=1440),
+    },
+)
