@@ -130,8 +130,8 @@ def train(args: argparse.Namespace) -> None:
 
 
 def data(args: argparse.Namespace) -> None:
-    """Load a brief's images, getting them where need be, and print what was found."""
-    from lib import briefs, datasets
+    """Load a brief's images, getting them where need be, look at each of them, and print what was found."""
+    from lib import briefs, datasets, integrity, splits
 
     brief = briefs.load(args.brief)
     path = Path(args.data) if args.data else None
@@ -144,6 +144,10 @@ def data(args: argparse.Namespace) -> None:
             print(f"  left out: {row.path}: {row.reason}")
         if len(left_out) > 20:
             print(f"  ... and {len(left_out) - 20:,} more")
+        split = splits.make_split(dataset, brief.split, groups=integrity.duplicate_groups(dataset))
+        summary = integrity.audit(dataset, split).summary
+        for row in summary[(summary["images"] > 0) & (summary["check"] != "left out")].itertuples():
+            print(f"  {row.check}: {row.images:,} {row.meaning}")
 
 
 def bench(args: argparse.Namespace) -> None:

@@ -77,7 +77,7 @@ def read_graph(run: Run) -> dict[str, list[str]]:
         run: a trained run.
 
     Returns:
-        Name of each box, in the order of the graph's nodes -> names of what is directly inside; empty for a single node.
+        Name of each box, in the order of the graph's nodes -> names of what is directly inside; none in a single node.
 
     Raises:
         EventFileError: if the run has no graph, or the file is damaged.

@@ -168,7 +168,8 @@ def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tupl
     """
     found = findings[findings["other"].notna()]
     found = found.assign(place=found["check"].map(PAIR_CHECKS.get)).sort_values("place", kind="stable")
-    found = _classes_in_turn(found.drop_duplicates(["path", "other"]))
+    both = pd.Series(map(frozenset, zip(found["path"], found["other"], strict=True)), index=found.index, dtype=object)
+    found = _classes_in_turn(found[~both.duplicated()])
     found = found.assign(turn=found.groupby("check").cumcount())
     chosen = found.sort_values(["turn", "place"]).head(count).sort_values(["place", "turn"])
     pairs = []

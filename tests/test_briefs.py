@@ -13,6 +13,7 @@ ALL = briefs.names()
 def test_names_are_sorted_and_hold_the_briefs_of_the_coursework():
     assert sorted(ALL) == ALL
     assert {"caltech101", "caltech256", "demo", "folder"} <= set(ALL)
+    assert {"cifar10", "cifar100", "imagenet10", "low_level", "tiny_imagenet"} <= set(ALL)
 
 
 def test_an_unknown_brief_is_refused_with_the_known_ones():
@@ -40,7 +41,7 @@ def test_profiles_only_scale(name):
             assert changed <= {"training.epochs", "model.filters"}
 
 
-@pytest.mark.parametrize("name", ["caltech256", "demo"])
+@pytest.mark.parametrize("name", ["caltech256", "cifar100", "demo", "imagenet10"])
 def test_every_model_can_be_built_at_every_size_it_trains_at(name):
     brief, built = briefs.load(name), set()
     for experiment in brief.at("smoke")[1].values():

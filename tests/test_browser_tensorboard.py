@@ -11,7 +11,7 @@ from test_event_files import graph_of, record, scalar, write
 
 from lib.report import tensorboard_pages
 from lib.report.chromium import BrowserError, find_chromium, open_page
-from lib.report.tensorboard_pages import SCALE, gather, serve
+from lib.report.tensorboard_pages import gather, serve
 from lib.runs import Run
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
@@ -47,22 +47,23 @@ def runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_three_pages_show_the_runs(runs, tmp_path):
+def test_the_three_pages_show_the_runs(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorboard_pages, "SCALE", 1.0)
     gather(runs, tmp_path / "gathered" / "runs", best="plain")
     with contextlib.ExitStack() as stack:
         try:
-            page = stack.enter_context(open_page(width=1000, height=1150, scale=SCALE))
+            page = stack.enter_context(open_page(width=1000, height=1150, scale=1.0))
         except BrowserError as error:
             pytest.skip(f"Chromium does not start here: {error}")
         address = stack.enter_context(serve(tmp_path / "gathered" / "runs"))
         tensorboard_pages._wait_until_read(address, runs)
-        assert size(tensorboard_pages._photograph_scalars(page, address)) == (2000, 2300)
+        assert size(tensorboard_pages._photograph_scalars(page, address)) == (1000, 1150)
         assert seen(page, CURVES) == ["epoch_accuracy", "epoch_loss"]
         tensorboard_pages._photograph_hparams(page, address, ["model.dropout"], rows=2)
         texts = seen(page, TEXTS)
         assert {"model.dropout", "val_accuracy", "0.25000", "0.50000"} <= set(texts)
         assert sum(text in {run.id for run in runs.values()} for text in texts) == 2
-        assert size(tensorboard_pages._photograph_graph(page, address, "Block_4")) == (2000, 2400)
+        assert size(tensorboard_pages._photograph_graph(page, address, "Block_4")) == (1000, 1200)
         nodes = seen(page, NODES)
         assert {"image", "Block_4", "Block_4/block_1", "Block_4/block_1/conv", "logits"} <= set(nodes)
         assert page.errors == []

@@ -42,35 +42,36 @@ def maps_of(route: str, case: str, model, images, layer: str | None = None) -> n
     return np.asarray(explain(images, CLASS_OF)).reshape(len(images), SIZE, SIZE)
 
 
-def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The least rank correlation (Spearman) of the two maps of an image."""
-    return min(stats.spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(ours, theirs, strict=True))
+def correlation(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Rank correlation (Spearman) of two maps of an image; 1 if both are flat."""
+    return 1.0 if ours.std() == theirs.std() == 0 else stats.spearmanr(ours.ravel(), theirs.ravel()).statistic
 
 
+def correlations(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return np.array([correlation(*pair) for pair in zip(ours, theirs, strict=True)])
+
+
+# Grad-CAM++ is missing: xplique takes means of maps where the paper has sums, tf-keras-vis normalises its weights.
 @pytest.mark.parametrize("peer", [XPLIQUE, TF_KERAS_VIS])
-@pytest.mark.parametrize(
-    "case, layer", [("gradient", None), ("grad_cam", "Stem__relu"), ("grad_cam_plus_plus", "Stem__relu")]
-)
+@pytest.mark.parametrize("case, layer", [("gradient", None), ("grad_cam", "Stem__relu")])
 def test_gradients_and_class_activation_maps_are_theirs(case, layer, peer, model, images):
     # At a layer of the image's own size, so that nothing is enlarged: each library has its own way to do that.
     theirs = maps_of(peer, case, model, images, layer)
-    assert agreement(maps_of(OURS, case, model, images, layer), theirs) > 0.99
+    assert correlations(maps_of(OURS, case, model, images, layer), theirs).min() > 0.99
 
 
 @pytest.mark.parametrize("case", ["gradient_x_input", "integrated_gradients", "occlusion"])
 def test_signed_attributions_are_theirs_where_they_speak_for_the_class(case, model, images):
     theirs = np.maximum(maps_of(XPLIQUE, case, model, images), 0)
-    assert agreement(maps_of(OURS, case, model, images), theirs) > 0.99
+    assert correlations(maps_of(OURS, case, model, images), theirs).min() > 0.99
 
 
 def test_guided_gradients_are_theirs(model, images):
     theirs = maps_of(XPLIQUE, "guided_backprop", model, images)  # the mean over the channels, signed
     _, gradients, _ = make_backward(read_logits(model), guided=True)(images, CLASS_OF)
-    assert agreement(gradients.numpy().mean(axis=-1), theirs) > 0.99
+    assert correlations(gradients.numpy().mean(axis=-1), theirs).min() > 0.99
 
 
 def test_enlarged_class_activation_maps_are_alike(model, images):
     theirs = maps_of(XPLIQUE, "grad_cam", model, images)  # bicubic from 8 x 8, ours bilinear
-    ours = maps_of(OURS, "grad_cam", model, images)
-    kept = ours.max(axis=(1, 2)) > 0
-    assert kept.sum() > 12 and agreement(ours[kept], theirs[kept]) > 0.9
+    assert correlations(maps_of(OURS, "grad_cam", model, images), theirs).mean() > 0.95

@@ -203,6 +203,11 @@ def test_only_maps_that_depend_on_the_weights_change_and_the_model_is_left_alone
     np.testing.assert_allclose(done.similarity["weights"][:-1], 1)  # the stem is shuffled last
     assert (done.similarity["weights"][-1] < 0.999).all()
     assert done.left["image"] == pytest.approx(1) and 0.7 < done.left["weights"] < 0.999
+    assert done.verdicts(0.99) == {
+        "weights": (False, f"{done.left['weights']:.2f} left: changes"),
+        "image": (True, "1.00 left: fails, hardly changes"),
+    }
+    assert done.maps_of(2)["image"].shape == (5, 8, 8) and done.means["image"].tolist() == pytest.approx([1] * 5)
     table = done.table()
     assert table["method"].tolist() == ["weights"] * 5 + ["image"] * 5 and table["depth"].tolist() == [*range(5)] * 2
     assert table["shuffled"].tolist()[:5] == list(done.depths) and (table["images"] == 4).all()
@@ -215,7 +220,7 @@ def test_depths_and_seed_decide_what_is_shuffled():
     model = blocks_model()
     usual = cascade(model, images, 0, methods=methods, depths=2)
     assert usual.depths == (TRAINED, "logits", "all")
-    again, other = (cascade(model, images, 0, methods=methods, depths=2, seed=seed) for seed in (0, 1))
+    again, other = (cascade(model, images, 0, methods=methods, depths=2, seeds=[seed]) for seed in (0, 1))
     np.testing.assert_array_equal(usual.maps["weights"], again.maps["weights"])
     assert not np.array_equal(usual.maps["weights"][-1], other.maps["weights"][-1])
 
@@ -227,10 +232,19 @@ def test_a_copy_answers_as_the_model_does_and_has_weights_of_its_own():
     assert not {id(weight) for weight in copy.weights} & {id(weight) for weight in model.weights}
 
 
-@pytest.mark.parametrize("options", [{"methods": {}}, {"methods": {"image": image_only}, "depths": 0}])
+@pytest.mark.parametrize("options", [{"methods": {}}, {"depths": 0}, {"seeds": ()}])
 def test_wrong_options_of_the_cascade_are_refused(options):
-    with pytest.raises(ValueError, match="at least one method and one depth"):
-        cascade(blocks_model(), np.zeros((1, 8, 8, 3)), 0, **options)
+    with pytest.raises(ValueError, match="at least one method, one depth and one seed"):
+        cascade(blocks_model(), np.zeros((1, 8, 8, 3)), 0, **{"methods": {"image": image_only}, **options})
+
+
+def test_images_are_dealt_to_the_shuffles_in_turn():
+    images, methods = RNG.integers(0, 256, (5, 8, 8, 3)), {"weights": kernel_sum}
+    model = blocks_model()
+    dealt = cascade(model, images, np.arange(5) % 3, methods=methods, seeds=(4, 7)).maps["weights"]
+    for seed, places in ((4, [0, 2, 4]), (7, [1, 3])):
+        alone = cascade(model, images[places], 0, methods=methods, seeds=[seed]).maps["weights"]
+        np.testing.assert_array_equal(dealt[:, places], alone)
 
 
 def test_rank_correlation_counted_by_hand():

@@ -141,7 +141,7 @@ def test_cases_are_picked_with_everything_that_belongs_to_them():
 
 
 def test_captions_say_what_the_model_says_and_what_is_there():
-    assert cases().pick(np.array([0, 5])).captions() == ["a 90 %", "✗ c 90 %\nis b"]
+    assert cases().pick(np.array([0, 5])).captions() == ["a\n90 %", "✗ c\n90 %\nis b"]
 
 
 class PretendRun:

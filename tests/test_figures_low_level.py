@@ -20,7 +20,7 @@ def history(epochs=5, start=0.2):
     return pd.DataFrame(columns | {"val_accuracy": start + 0.1 * np.log(epoch)})
 
 
-def tested():
+def accuracies():
     columns = {"name": ["small batches", "full batch", "best on val"], "accuracy": [0.884, 0.61, 0.891]}
     return pd.DataFrame(columns | {"low": [0.878, 0.6, 0.885], "high": [0.89, 0.62, 0.897]})
 
@@ -60,7 +60,7 @@ def steps():
 
 CALLS = {
     "progress_curves": (({"32 at 0.01": history(), LONG: history(2), "all at 0.01": history(1)},), {}),
-    "reference_dots": ((tested(),), {"references": {"MLP 256-128-100": 0.8833}}),
+    "reference_dots": ((accuracies(),), {"references": {"MLP 256-128-100": 0.8833}}),
     "twin_losses": ((twin(),), {"limit": 1e-5}),
     "speed_bars": ((speed(),), {}),
     "gap_dots": ((gap(),), {}),

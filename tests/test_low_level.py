@@ -221,15 +221,27 @@ def run_epoch(batch_size, order):
     return sums, network.hidden[0].kernel.numpy()
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 64, None])
-def test_an_epoch_takes_every_image_once_the_remainder_too(batch_size):
+@pytest.mark.parametrize(
+    ("batch_size", "bounds"),
+    [
+        (1, range(11)),
+        (4, [0, 3, 6, 10]),
+        (5, [0, 5, 10]),
+        (6, [0, 5, 10]),
+        (9, [0, 5, 10]),
+        (64, [0, 10]),
+        (None, [0, 10]),
+    ],
+    ids=str,
+)
+def test_an_epoch_takes_every_image_once_in_even_batches(batch_size, bounds):
     order = np.random.default_rng(1).permutation(10)
     sums, kernel = run_epoch(batch_size, order)
     images, targets = batch(10, 6, 3)
     network = Network(6, (5,), num_classes=3)
-    step, total, size = loop.make_step(network, GradientDescent(0.5)), np.zeros(2), batch_size or 10
-    for start in range(0, 10, size):
-        rows = order[start : start + size] if batch_size else np.arange(10)
+    step, total = loop.make_step(network, GradientDescent(0.5)), np.zeros(2)
+    for start, stop in itertools.pairwise(bounds):
+        rows = order[start:stop] if batch_size else np.arange(10)
         total += step(tf.constant(images[rows]), tf.constant(targets[rows])).numpy()
     assert sums == pytest.approx(total / 10, abs=1e-6)
     assert kernel == pytest.approx(network.hidden[0].kernel.numpy(), abs=1e-6)

@@ -49,7 +49,7 @@ def test_a_finished_run_holds_what_reports_read(run):
     assert {file.name for file in run.folder.iterdir()} == FILES
     history, metrics = run.history(), run.metrics()
     assert history["epoch"].tolist() == [1, 2, 3]
-    assert history["updates"].tolist() == [6, 12, 18]  # 44 images in batches of 8: five and a remainder
+    assert history["updates"].tolist() == [6, 12, 18]  # 44 images in six batches of at most 8
     assert (history["seconds"] > 0).all() and history["learning_rate"].eq(0.5).all()
     assert metrics["val_accuracy"] == history["val_accuracy"].iloc[-1] and metrics["updates"] == 18
     assert metrics["best_val_accuracy"] == history["val_accuracy"].max()

@@ -193,7 +193,7 @@ def test_data_says_what_was_found(photo_folder, own_folders, capsys):
     assert main(["data", "--brief", "folder", "--data", str(photo_folder)]) == 0
     printed = capsys.readouterr().out
     assert "18 images in 3 classes, 1 left out" in printed
-    assert "  left out: apple/cut.jpg: " in printed
+    assert "  left out: apple/cut.jpg: " in printed and "  class balance: 6 images of the smallest class" in printed
 
 
 def test_every_check_runs_and_the_failed_ones_are_named(capfd):

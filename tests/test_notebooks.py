@@ -94,7 +94,7 @@ def test_hidden_inputs_and_warnings_are_not_on_the_page(tmp_path):
         tagged("hidden = 2", "remove-input"),
         new_code_cell("visible = 3", outputs=[new_output("stream", name="stderr", text="a warning")]),
     )
-    text = re.sub(r"<[^>]+>", "", html)
+    text = re.sub(r"<style.*?</style>|<[^>]+>", "", html, flags=re.DOTALL)
     assert "visible = 3" in text
     for hidden in ("PROFILE", "secret", "hidden", "a warning"):
         assert hidden not in text

@@ -89,7 +89,9 @@ def home(tmp_path_factory):
         patch.delenv("COURSEWORK_DATA", raising=False)
         patch.setattr(paths, "NOTEBOOKS", root / "notebooks")
         patch.setattr(source, "TEMPLATES", root / "templates")
-        patch.setattr("lib.briefs.folder.BRIEF", briefs.load("folder").replace(reports=("note",)))
+        patch.setattr(
+            "lib.briefs.folder.BRIEF", briefs.load("folder").replace(notebooks=tuple(SOURCES), reports=("note",))
+        )
         pretend_to_train(open_study("folder", "smoke", str(root / "photos")))
         yield root
 

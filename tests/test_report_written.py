@@ -99,7 +99,9 @@ def test_sentences_choose_their_words_from_the_numbers(finished, folder):
     assert "a larger input image (pixels_64) (−3.5 to +5.5 points) made no difference" in text
     assert "each was trained three times" in text
     assert "From one seed" not in text
-    assert "Integrated gradients passes. Grad-CAM marks what matters" in prose("explainability")
+    text = prose("explainability")
+    assert "Integrated gradients passes every one of these tests. Grad-CAM marks what matters" in text
+    assert "guided backpropagation still draws nearly the same map" in text
 
 
 def test_with_one_seed_nothing_is_claimed(tmp_path, monkeypatch):

@@ -124,6 +124,11 @@ def test_what_typst_sets_shows_every_sign(folder):
     assert [word for word in NASTY if straight(f"So {word} and ") not in text] == []
 
 
+def test_no_figure_floats_above_the_title():
+    body = "= One\n#figure(image(a))\n= Two\n#figure(image(b))"
+    assert export._below_title(body) == "= One\n#figure(placement: bottom, image(a))\n= Two\n#figure(image(b))"
+
+
 def test_equal_input_gives_equal_bytes(files, folder):
     before = {name: file.read_bytes() for name, file in files.items()}
     again = export.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)

@@ -232,6 +232,16 @@ def test_a_picture_put_in_by_hand_is_listed(fill):
 # As Markdown for Pandoc
 
 
+def test_captions_may_hold_references_and_values(fill, folder):
+    text = (
+        '## One\n{% set words %}As {{ ref("trust") }}, in {{ value("best.epochs") }}{% endset %}\n'
+        '{{ figure("samples", caption=words) }}{{ table("trust", caption="See " ~ ref("samples")) }}\n## Two\n'
+    )
+    found = markdown(fill(text), folder).replace("\u00a0", " ")
+    assert "**Figure 1.** As [Table 1](#table-trust), in [12]{.value" in found
+    assert ": **Table 1.** See [Figure 1](#figure-samples) {#table-trust}" in found
+
+
 def markdown(report, folder):
     findings = Findings(folder, BRIEF)
     return to_markdown(report, folder, findings.used)

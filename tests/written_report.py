@@ -143,7 +143,7 @@ def _explain(results, run, masks):
     ids = [run.id]
     values = {"masks": masks, "scored_images": 20, "methods": 3, "deep_classes": 3, "deep_recognised": 3}
     values |= {"max_images_k": 9, "max_images_purity_first": 0.3, "max_images_purity_last": 0.6}
-    values |= {"deep_moved_pixels": 0.1, "deep_moved_all": 0.8}
+    values |= {"deep_moved_pixels": 0.1, "deep_moved_all": 0.8, "similarity_limit": 0.5}
     if masks:
         values |= {
             "pointing_game.centre": 0.6,

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib import briefs, paths
 from lib.bench import measure, summarise
-from lib.bench.peers import MODULES, OURS, Settings, installed, make_explainer
+from lib.bench.peers import MODULES, OURS, Settings, installed, make_explainer, offers
 from lib.demo_data import OBJECTS, draw_image
 from lib.device import import_tensorflow
 from lib.runs import Run
@@ -53,7 +53,7 @@ def run(subject: Subject | None = None, *, rounds: int = 5, settings: Settings |
     for number in range(1, rounds + 1):
         for case in METHODS:
             print(f"round {number} of {rounds}: {case}", flush=True)
-            for route in routes:
+            for route in (route for route in routes if offers(route, case)):
                 for when, pass_ in measure_both(route, case, subject, settings or Settings()).items():
                     taken.setdefault((route, f"{case}, {when}"), []).append(pass_)
     table = summarise(taken, images=len(subject.images))
@@ -69,12 +69,10 @@ def run(subject: Subject | None = None, *, rounds: int = 5, settings: Settings |
 
 
 def measure_both(route: str, case: str, subject: Subject, settings: Settings) -> dict:
-    """Seconds, images and memory of a first and of a second call; none where a library has no such method."""
+    """Seconds, images and memory of a first and of a second call."""
     from lib.explain.passes import forget_graphs
 
-    model, explainers = subject.load(), []
-    if make_explainer(route, case, model, settings) is None:
-        return {}
+    explainers = []
 
     def first_call() -> Iterator[int]:
         fresh = subject.load()

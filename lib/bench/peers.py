@@ -16,6 +16,8 @@ from lib.config import Config
 OURS, XPLIQUE, TF_KERAS_VIS = "ours", "xplique", "tf-keras-vis"
 MODULES = {XPLIQUE: "xplique", TF_KERAS_VIS: "tf_keras_vis"}
 BATCH_SIZE = 64
+# tf-keras-vis: its guided backpropagation leaves ReLU layers as they are, and the others it does not have.
+OFFERED = {TF_KERAS_VIS: ("gradient", "smooth_gradient", "grad_cam", "grad_cam_plus_plus")}
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,23 @@ def installed() -> list[str]:
     return [OURS, *(route for route, module in MODULES.items() if importlib.util.find_spec(module))]
 
 
-def make_explainer(route: str, case: str, model, settings: Settings, layer: str | None = None) -> Callable | None:
+def offers(route: str, case: str) -> bool:
+    """Whether a library has a method."""
+    return case in OFFERED.get(route, (case,))
+
+
+def make_explainer(route: str, case: str, model, settings: Settings, layer: str | None = None) -> Callable:
     """What a user of a library writes before the call that explains.
 
     Args:
         route: one of `installed()`.
-        case: name of a method, a key of `explain.METHODS`.
+        case: name of a method, a key of `explain.METHODS`, that the library `offers`.
         model: to explain, at its logits.
         settings: of the methods.
         layer: where class activation maps are read; None takes the last layer with rows and columns.
 
     Returns:
-        Function of images (N, H, W, C) float32 and classes (N,) that gives the maps; None if the library has no such
-        method.
+        Function of images (N, H, W, C) float32 and classes (N,) that gives the maps.
     """
     from lib.explain.taps import last_spatial_layer
 
@@ -103,8 +109,8 @@ def _xplique(case: str, model, layer: str, settings: Settings) -> Callable:
     return lambda images, classes: np.asarray(method(images, rows[classes]))
 
 
-def _tf_keras_vis(case: str, model, layer: str, settings: Settings) -> Callable | None:
-    # Its guided backpropagation leaves ReLU layers as they are, and it has no such methods as the others left out here.
+def _tf_keras_vis(case: str, model, layer: str, settings: Settings) -> Callable:
+    at_layer = {"penultimate_layer": layer, "seek_penultimate_conv_layer": False}
     module, name, options = {
         "gradient": ("saliency", "Saliency", {}),
         "smooth_gradient": (
@@ -112,15 +118,9 @@ def _tf_keras_vis(case: str, model, layer: str, settings: Settings) -> Callable 
             "Saliency",
             {"smooth_samples": settings.samples, "smooth_noise": settings.noise},
         ),
-        "grad_cam": ("gradcam", "Gradcam", {"penultimate_layer": layer, "seek_penultimate_conv_layer": False}),
-        "grad_cam_plus_plus": (
-            "gradcam_plus_plus",
-            "GradcamPlusPlus",
-            {"penultimate_layer": layer, "seek_penultimate_conv_layer": False},
-        ),
-    }.get(case, (None, None, None))
-    if name is None:
-        return None
+        "grad_cam": ("gradcam", "Gradcam", at_layer),
+        "grad_cam_plus_plus": ("gradcam_plus_plus", "GradcamPlusPlus", at_layer),
+    }[case]
     method = getattr(importlib.import_module(f"tf_keras_vis.{module}"), name)(model)
     scores = importlib.import_module("tf_keras_vis.utils.scores")
     return lambda images, classes: method(scores.CategoricalScore(classes.tolist()), images, **options)

@@ -44,7 +44,8 @@ BRIEF = Brief(
             mirror_average=True,
         ),
     },
-    reports=("experimentation",),
+    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
+    reports=("experimentation", "explainability"),
     # val only chooses between models: every image it holds is one that none of them can learn from.
     split=Split(test=0.1, val=0.06),
     profiles={

@@ -12,6 +12,7 @@ BRIEF = CALTECH_256.replace(
     question="Which choices of model and training buy accuracy when the images have only 32 pixels a side?",
     dataset="cifar10",
     asked_accuracy=None,
+    reports=(),
     baseline="baseline",
     best="best",
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}

@@ -44,6 +44,7 @@ BRIEF = Brief(
             mirror_average=True,
         ),
     },
+    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
         "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),

@@ -41,6 +41,7 @@ BRIEF = Brief(
         ),
         **dict(v1=V1, v2=V2, v3=V3, v4=V4, v5=V5, v6=V6, v7=V7),
     },
+    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     split=Split(test=0.1, val=0.1),
     profiles={
         "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5),

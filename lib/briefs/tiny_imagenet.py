@@ -14,6 +14,7 @@ BRIEF = CALTECH_256.replace(
     question="What do half the pixels cost, and how far does an own network go with 200 classes of small photographs?",
     dataset="tiny_imagenet",
     asked_accuracy=None,
+    reports=(),
     baseline="baseline",
     best="best",
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}

@@ -56,7 +56,7 @@ def fuse(network: Network, *, start: str, wanted: Sequence[str]) -> Fused | None
             weights[place] += readings[0][2]
             readings = []
         for kind, options, own in readings:
-            epsilon = step.layer.epsilon if kind == "affine" and len(own) == 4 else None
+            epsilon = step.layer.epsilon if kind == "affine" and len(own) == 1 else None
             operations.append(Operation(kind, inputs, options, epsilon))
             weights.append(own)
             inputs = (len(operations),)
@@ -78,17 +78,17 @@ def _read(step: Step, network: Network) -> list[tuple[str, tuple, tuple]] | None
 def _conv(layer, shapes):
     if layer.groups != 1 or any(rate != 1 for rate in layer.dilation_rate):
         return None
-    return _with_bias(layer, "conv", (tuple(layer.strides), layer.padding.upper()), layer.filters)
+    return _with_bias(layer, "conv", (tuple(layer.strides), layer.padding.upper()))
 
 
 def _dense(layer, shapes):
-    return _with_bias(layer, "dense", (), layer.units) if len(shapes[0]) == 2 else None
+    return _with_bias(layer, "dense", ()) if len(shapes[0]) == 2 else None
 
 
-def _with_bias(layer, kind: str, options: tuple, width: int):
-    bias = _value(layer.bias) if layer.use_bias else tf.zeros(width)
+def _with_bias(layer, kind: str, options: tuple):
+    bias = (_value(layer.bias),) if layer.use_bias else ()
     activation = _activation(layer, shapes=None)
-    return None if activation is None else [(kind, options, (_value(layer.kernel), bias)), *activation]
+    return None if activation is None else [(kind, options, (_value(layer.kernel), *bias)), *activation]
 
 
 def _activation(layer, shapes):
@@ -110,7 +110,7 @@ def _batch_norm(layer, shapes):
     mean, variance = _value(layer.moving_mean), _value(layer.moving_variance)
     scale = _value(layer.gamma) if layer.scale else tf.ones_like(mean)
     shift = _value(layer.beta) if layer.center else tf.zeros_like(mean)
-    return [("affine", (), (mean, variance, scale, shift))]
+    return [("affine", (), (tf.stack([mean, variance, scale, shift]),))]
 
 
 def _rescale(layer, shapes):

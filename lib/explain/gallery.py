@@ -55,10 +55,10 @@ class Cases:
         }
 
     def captions(self) -> list[str]:
-        """What the model says and how sure it is, and on mistakes what is there: one text an image."""
+        """What the model says, how sure it is, and on mistakes what is there: two or three lines an image."""
         texts = []
         for label, said, row in zip(self.labels, self.predicted, self.probabilities, strict=True):
-            text = f"{self.class_names[said]} {100 * row[said]:.0f} %"
+            text = f"{self.class_names[said]}\n{100 * row[said]:.0f} %"
             texts.append(text if said == label else f"✗ {text}\nis {self.class_names[label]}")
         return texts
 

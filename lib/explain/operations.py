@@ -17,7 +17,7 @@ class Operation:
     kind: str  # a key of `KINDS`
     inputs: tuple[int, ...]  # numbers of tensors: 0 is what the network is given, k what its k-th operation gives
     options: tuple = ()  # of the kind
-    epsilon: float | None = None  # of a batch norm whose four weights come last, to be folded into those before them
+    epsilon: float | None = None  # of a batch norm whose weights come last, to be folded into those before them
 
 
 def fold_norms(operations: Sequence[Operation], weights: Sequence[tuple]) -> list[tuple]:
@@ -25,18 +25,25 @@ def fold_norms(operations: Sequence[Operation], weights: Sequence[tuple]) -> lis
 
     Args:
         operations: in any order.
-        weights: of each; those with an `epsilon` end in the norm's mean, variance, scale and shift.
+        weights: of each: a kernel, and a bias where it has one, for "conv" and "dense"; a factor and an offset for
+            "affine"; last, where there is an epsilon, a norm's mean, variance, scale and shift as (4, C).
 
     Returns:
-        A kernel and bias for "conv" and "dense", a factor and an offset for "affine", nothing for the others.
+        A kernel and a bias for "conv" and "dense", a factor and an offset for "affine", nothing for the others.
     """
     folded = []
     for operation, own in zip(operations, weights, strict=True):
+        own, factor, offset = list(own), 1.0, 0.0
         if operation.epsilon is not None:
-            *own, mean, variance, scale, shift = own
-            scale = scale * tf.math.rsqrt(variance + operation.epsilon)
-            shift = shift - mean * scale
-            own = (own[0] * scale, own[1] * scale + shift) if own else (scale, shift)
+            mean, variance, scale, shift = tf.unstack(own.pop())
+            factor = scale * tf.math.rsqrt(variance + operation.epsilon)
+            offset = shift - mean * factor
+        if operation.kind in FOLDABLE:
+            kernel, *bias = own
+            bias = bias[0] if bias else tf.zeros(kernel.shape[-1])
+            own = [kernel * factor, bias * factor + offset]
+        elif operation.epsilon is not None:
+            own = [factor, offset]
         folded.append(own)
     return folded
 

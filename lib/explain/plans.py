@@ -25,7 +25,7 @@ class Plan:
 
 PLANS = {
     "smoke": Plan(scored=6, changed=2, shuffled=1, masks=20, steps=4),
-    "quick": Plan(scored=48, changed=24, shuffled=4, masks=150, steps=96),
+    "quick": Plan(scored=36, changed=18, shuffled=3, masks=100, steps=64),
     "full": Plan(scored=480, changed=120, shuffled=24, masks=1000, steps=256),
 }
 
@@ -37,7 +37,7 @@ def methods(plan: Plan, *, image_size: int) -> dict[str, Callable[..., np.ndarra
         plan: how dear they may be.
         image_size: side of the images in pixels.
     """
-    size = max(2, image_size // 6)
+    size = max(2, image_size // 5)
     settings = {"occlusion": Occlusion(size=size, stride=max(1, size // 2)), "rise": Rise(masks=plan.masks)}
     return {name: partial(method, **_given(settings.get(name))) for name, method in METHODS.items()}
 

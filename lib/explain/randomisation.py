@@ -1,6 +1,6 @@
 """Does a map depend on what the model has learnt? Weights are shuffled from the head down, and maps compared."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -43,8 +43,8 @@ class Cascade:
 
     def verdicts(self, limit: float) -> dict[str, tuple[bool, str]]:
         """By method whether more of it is left than the limit allows, and a few words that say so."""
-        words = {True: "hardly changes, fails", False: "changes"}
-        return {method: (left > limit, f"{words[left > limit]} ({left:.2f})") for method, left in self.left.items()}
+        words = {True: "left: fails, hardly changes", False: "left: changes"}
+        return {method: (left > limit, f"{left:.2f} {words[left > limit]}") for method, left in self.left.items()}
 
     def table(self, *, seed: int = 0) -> pd.DataFrame:
         """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
@@ -58,43 +58,46 @@ class Cascade:
 def cascade(
     model: keras.Model,
     images: np.ndarray,
-    class_index: np.ndarray,
+    class_index,
     *,
     methods: Mapping[str, Callable[..., np.ndarray]],
     depths: int = 4,
-    seed: int = 0,
+    seeds: Sequence[int] = (0, 1, 2),
 ) -> Cascade:
     """Explain the same images while the weights are shuffled, from the head down (Adebayo et al. 2018).
 
     All entries of each weight array are shuffled within it: the model keeps the numbers it has learnt, and so their
     spread, but none stays in its place. A map that survives this shows the image, not the model. The model itself is
-    not touched; a copy is shuffled.
+    not touched; a copy is shuffled. The images are dealt to several shuffles in turn, so that no verdict hangs on one.
 
     Args:
         model: functional model of images.
         images: (N, H, W, 3) in [0, 255].
-        class_index: (N,) class of each image, or one for all.
+        class_index: class to explain, one for all images or (N,) one for each.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
         depths: most depths to shuffle; layers beyond the head are grouped evenly.
-        seed: of the shuffling.
+        seeds: one a shuffle; image i meets the shuffle of seed i modulo their number.
 
     Raises:
-        ValueError: if there are no methods, `depths` is below 1 or the model has no weights.
+        ValueError: if there are no methods or seeds, `depths` is below 1 or the model has no weights.
     """
-    if not methods or depths < 1:
-        raise ValueError(f"at least one method and one depth are needed. Received: {len(methods)} and {depths}")
-    copy = copy_model(model)
-    groups = weight_groups(copy, most=depths)
-    rng = np.random.default_rng(seed)
-    maps = {name: [method(copy, images, class_index)] for name, method in methods.items()}
-    for layers in groups.values():
-        for layer in layers:
-            shuffle_weights(layer, rng)
-        for name, method in methods.items():
-            maps[name].append(method(copy, images, class_index))
-    stacked = {name: np.stack(own) for name, own in maps.items()}
-    similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in stacked.items()}
-    return Cascade((TRAINED, *groups), stacked, similarity)
+    if not methods or depths < 1 or not len(seeds):
+        received = f"{len(methods)} methods, depths={depths}, {len(seeds)} seeds"
+        raise ValueError(f"at least one method, one depth and one seed are needed. Received: {received}")
+    classes = np.broadcast_to(class_index, len(images))
+    groups = weight_groups(model, most=depths)
+    trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
+    maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    for number, seed in enumerate(seeds[: len(images)]):
+        places = np.arange(number, len(images), len(seeds))
+        shuffled, rng = copy_model(model), np.random.default_rng(seed)
+        for depth, layers in enumerate(weight_groups(shuffled, most=depths).values(), start=1):
+            for layer in layers:
+                shuffle_weights(layer, rng)
+            for name, method in methods.items():
+                maps[name][depth, places] = method(shuffled, images[places], classes[places])
+    similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in maps.items()}
+    return Cascade((TRAINED, *groups), maps, similarity)
 
 
 def copy_model(model: keras.Model) -> keras.Model:

@@ -38,6 +38,7 @@ TITLES = {
     "contrast": "the odd colour",
     "random": "at random",
 }
+WEAK = "no weight"
 LEFT = 1.0  # inches for the names of the rows
 
 
@@ -93,7 +94,9 @@ def attribution_grid(
         for row, places in enumerate(grid):
             for axes, mask in zip(places, masks, strict=True):
                 _outline(axes, mask, strong=row == 0)
-    _colour_scale(figure, grid[0][0], space=_name_space(lines))
+    _colour_scale(
+        figure, grid[0][0], space=_name_space(lines), weak="no weight: the image in grey" if overlay else WEAK
+    )
     return figure
 
 
@@ -111,7 +114,7 @@ def randomisation_maps(
     Args:
         image: numbers in [0, 255], (S, S, 3).
         maps: by method (D, S, S) in [0, 1], the trained model's first.
-        depths: D texts above the columns.
+        depths: D names: "as trained", then the last layers shuffled.
         verdicts: by method whether it failed, and a few words; failed ones are marked in words and colour.
         title: of the figure.
 
@@ -124,9 +127,7 @@ def randomisation_maps(
             "randomisation_maps needs at least one method, with a map a depth and a verdict each. "
             f"Received: {len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}"
         )
-    columns = len(depths) + 2
-    lines = max(name.count("\n") for name in depths) + 1
-    figure, grid = _grid((len(maps), columns), title=title, lines=lines)
+    figure, grid = _grid((len(maps), len(depths) + 2), title=title, lines=2)
     for row, (method, own) in enumerate(maps.items()):
         failed, words = verdicts[method]
         _name_row(grid[row][0], method_title(method))
@@ -135,10 +136,10 @@ def randomisation_maps(
             draw_map(axes, heat)
             axes.spines[:].set(visible=failed, color=VERMILLION, linewidth=1.6)
         _verdict(grid[row][-1], words, failed=failed)
-    heads = ["image", *depths]
+    heads = ["image", depths[0], *(f"down to\n{name}" for name in depths[1:])]
     for axes, name in zip(grid[0], heads, strict=False):
         axes.set_title(name, fontsize=7.5, pad=2.5, loc="center", linespacing=1.0)
-    _colour_scale(figure, grid[0][0], space=_name_space(lines))
+    _colour_scale(figure, grid[0][0], space=_name_space(2))
     return figure
 
 
@@ -160,7 +161,8 @@ def draw_map(axes: Axes, heat: np.ndarray, *, image: np.ndarray | None = None, m
     colours = HEAT(heat)[..., :3]
     if image is not None:
         grey = np.asarray(image, dtype=float).mean(axis=2, keepdims=True) / 255
-        colours = 0.35 * grey + 0.65 * colours
+        cover = np.sqrt(heat)[..., None]  # weak places show the image, strong ones the colour of the scale
+        colours = cover * colours + (1 - cover) * grey
     show_image(axes, 255 * colours)
     if heat.max() == 0:
         axes.text(0.5, 0.5, "empty", transform=axes.transAxes, ha="center", va="center", color="white", fontsize=7)
@@ -212,12 +214,13 @@ def _name_space(lines: int) -> float:
     return 0.05 + 0.12 * lines
 
 
-def _colour_scale(figure: Figure, first: Axes, *, space: float) -> None:
-    """A bar under the title that says what the colours mean."""
+def _colour_scale(figure: Figure, first: Axes, *, space: float, weak: str = WEAK) -> None:
+    """A bar under the title that says what the colours mean, from `weak` to the strongest."""
     height = figure.get_figheight()
     bottom = first.get_position().y1 + (space + 0.08) / height
-    bar = figure.add_axes((0.06 + 1.25 / WIDTH, bottom, 1.6 / WIDTH, 0.1 / height))
+    left = 0.02 + 0.068 * len(weak) / WIDTH  # behind the words
+    bar = figure.add_axes((left, bottom, 1.4 / WIDTH, 0.1 / height))
     figure.colorbar(ScalarMappable(SCALE, HEAT), cax=bar, orientation="horizontal").set_ticks([])
-    bar.text(-0.03, 0.5, "no weight", transform=bar.transAxes, ha="right", va="center", fontsize=7.5)
+    bar.text(-0.03, 0.5, weak, transform=bar.transAxes, ha="right", va="center", fontsize=7.5)
     text = "strongest weight in the image; + marks its place"
     bar.text(1.03, 0.5, text, transform=bar.transAxes, ha="left", va="center", fontsize=7.5)

@@ -44,7 +44,7 @@ def model_graph(
     axes.set(xlim=(0, WIDTH), ylim=(height, -0.02))
     axes.set_axis_off()
     for place, (name, _, shape, parameters) in enumerate(blocks):
-        text = f"{_shape_text(shape)}   {_count_text(parameters)}"
+        text = f"{_shape_text(shape)}   {_count_text(parameters)}".strip()
         _draw_closed(axes, name, text=text, top=place * (BOX_HEIGHT + GAP), is_open=name == opened)
     middle = names.index(opened) * (BOX_HEIGHT + GAP) + BOX_HEIGHT / 2
     _draw_opened(

@@ -80,8 +80,10 @@ def reference_dots(
     axes.errorbar(frame["accuracy"], places, xerr=spread, fmt="o", color=BLUE, capsize=3, label="95 % interval")
     for (name, value), colour in zip(references.items(), (VERMILLION, ORANGE), strict=False):
         axes.axvline(value, color=colour, linestyle="--", label=f"{name}: {100 * value:.1f}")
-    for place, accuracy in zip(places, frame["accuracy"], strict=True):
-        axes.annotate(f"{100 * accuracy:.1f}", (accuracy, place), (0, 5), textcoords="offset points", ha="center")
+    for place, row in zip(places, frame.itertuples(), strict=True):
+        where = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(f"{100 * row.accuracy:.1f}", (max(row.high, *references.values()), place), **where)
+    axes.margins(x=0.09)
     axes.set_yticks(places, frame["name"])
     axes.set_ylim(len(frame) - 0.5, -0.7)
     axes.set(xlabel="Test accuracy (%)", ylabel="Network")

@@ -41,7 +41,7 @@ def gap_dots(frame: pd.DataFrame, *, title: str = "The gap between train and val
     need_columns(frame, ["group", "experiment", "train_mean", "train_spread", "val_mean", "val_spread"])
     groups = list(dict.fromkeys(frame["group"]))
     most = max(int((frame["group"] == group).sum()) for group in groups)
-    figure = new_figure(1.2 + 0.24 * most, title=title)
+    figure = new_figure(1.3 + 0.25 * most, title=title)
     panels = figure.subplots(1, len(groups), sharex=True, squeeze=False)[0]
     for axes, group in zip(panels, groups, strict=True):
         rows = frame[frame["group"] == group].reset_index(drop=True)
@@ -53,10 +53,10 @@ def gap_dots(frame: pd.DataFrame, *, title: str = "The gap between train and val
         middle = (rows["val_mean"] + rows["train_mean"]) / 2
         for place, gap in zip(places, 100 * (rows["train_mean"] - rows["val_mean"]), strict=True):
             axes.annotate(f"{gap:.1f}", (middle[place], place), (0, 2), textcoords="offset points", ha="center", size=7)
-        axes.set_yticks(places, [shorten(name, 22) for name in rows["experiment"]])
+        axes.set_yticks(places, [shorten(name, 18) for name in rows["experiment"]])
         axes.set_ylim(len(rows) - 0.4, -0.7)
         axes.set_title(group)
-        axes.set_xlabel("Accuracy (%); the number is the gap")
+        axes.set_xlabel("Accuracy (%); number: the gap")
         axes.grid(True, axis="x")
         percent_axis(axes.xaxis)
     panels[0].set_ylabel("Experiment")

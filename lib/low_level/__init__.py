@@ -35,6 +35,7 @@ MEASUREMENTS = {
     "rates_of_norm": ("plain", "batch_norm"),
     "rates_of_adam": ("plain", "adam", "uncorrected"),
 }
+LATE = 5  # epochs at the end whose mean says where a training settled: single epochs go up and down
 # Test accuracy on Fashion-MNIST of fully connected networks, from the list of submitted results in the data set's
 # README (https://github.com/zalandoresearch/fashion-mnist); its authors have not verified them.
 PUBLISHED = {"MLP 256-128-100": 0.8833, "MLP 256-128-64": 0.900}
@@ -116,6 +117,7 @@ class Perceptrons:
             "gap": record["train_accuracy"] - record["val_accuracy"],
             "train_minutes": record["minutes"],
             "train_seconds": 60 * record["minutes"],
+            "late_val_accuracy": self.run(name).history()["val_accuracy"].tail(LATE).mean(),
             **{key: value for key, value in self.run(name).metrics().items() if key not in ("val_loss", "train_loss")},
         }
 
@@ -124,8 +126,9 @@ class Perceptrons:
 
         Returns:
             Columns training, batch_size, learning_rate, updates, train_accuracy, val_accuracy (after the last epoch),
-            best_val_accuracy, best_epoch, seconds, and as_good_after_epochs, _updates and _seconds: what it took to
-            reach the last val accuracy of the training that ended lowest.
+            late_val_accuracy (mean of the last five epochs), best_val_accuracy, best_epoch, seconds, and
+            as_good_after_epochs, _updates and _seconds: what it took to reach the last val accuracy of the training
+            that ended lowest.
         """
         finished = [name for name in names if self.run(name).finished]
         lowest = min(self.run(name).metrics()["val_accuracy"] for name in finished)
@@ -134,8 +137,8 @@ class Perceptrons:
             history = self.run(name).history()
             until = history[: int((history["val_accuracy"] >= lowest).to_numpy().argmax()) + 1]
             facts = self.facts(name)
-            columns = ("batch_size", "learning_rate", "updates", "train_accuracy", "val_accuracy", "best_val_accuracy")
-            row = {"training": name} | {column: facts[column] for column in (*columns, "best_epoch")}
+            columns = ("batch_size", "learning_rate", "updates", "train_accuracy", "val_accuracy", "late_val_accuracy")
+            row = {"training": name} | {name: facts[name] for name in (*columns, "best_val_accuracy", "best_epoch")}
             row |= {"seconds": facts["train_seconds"], "as_good_after_epochs": len(until)}
             row["as_good_after_updates"] = until["updates"].iloc[-1]
             rows.append(row | {"as_good_after_seconds": until["seconds"].sum()})

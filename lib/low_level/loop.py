@@ -38,7 +38,8 @@ def make_epoch(step: Callable, *, batch_size: int | None) -> Callable:
 
     Args:
         step: from `make_step`, or a graph made of it.
-        batch_size: images a step; the last step takes the remainder. None takes all images at once.
+        batch_size: images a step at most. The images are dealt out evenly: a last batch of the few that are left would
+            make a step of its own, as long as the others and far noisier. None takes all images at once.
 
     Returns:
         Function of images (N, inputs) float32, targets and their order, (N,) int32, that returns the mean loss and the
@@ -47,13 +48,13 @@ def make_epoch(step: Callable, *, batch_size: int | None) -> Callable:
 
     @tf.function
     def epoch(images: tf.Tensor, targets: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
-        count = tf.shape(order)[0]
+        count = tf.size(order, out_type=tf.int64)
         if batch_size is None:  # the order does not matter
             sums = step(images, targets)
         else:
-            sums = tf.zeros(2)
-            for start in tf.range(0, count, batch_size):
-                rows = order[start : start + batch_size]
+            sums, steps = tf.zeros(2), -(-count // batch_size)
+            for number in tf.range(steps):
+                rows = order[number * count // steps : (number + 1) * count // steps]
                 sums += step(tf.gather(images, rows), tf.gather(targets, rows))
         return sums / tf.cast(count, tf.float32)
 

@@ -40,6 +40,8 @@ MIDDLE = """const node = deep("g.node").find((node) => node.__data__ && node.__d
 if (!node) return null;
 const box = node.getBoundingClientRect();
 return [box.x + box.width / 2, box.y + box.height / 2];"""
+INSIDE = "return deep('g.node').some((node) => node.__data__ && node.__data__.node.name.startsWith(%s));"
+CELLS = 'deep("vaadin-grid-cell-content").map((cell) => cell.textContent.trim())'
 # Ticks what shall be a column of the HParams table and nothing else, and makes the columns narrow enough for all.
 CHOOSE = """const wanted = %s;
 deep("paper-checkbox").forEach((box) => {
@@ -173,10 +175,10 @@ def _photograph_hparams(page: Page, address: str, settings: list[str], *, rows: 
     page.resize(1200, max(640, 210 + 37 * rows), SCALE)
     page.open("about:blank")
     page.open(address + "?darkMode=false#hparams")
-    page.wait_for(_script('return deep("vaadin-grid-cell-content").length > 8'), "TensorBoard's table of settings")
-    wanted = json.dumps([*settings, *STATES, "val_accuracy", "val_loss"])
-    page.run(_script(CHOOSE % wanted))
-    _settled(page)
+    page.wait_for(_script(f"return {CELLS}.length > 8"), "TensorBoard's table of settings")
+    page.run(_script(CHOOSE % json.dumps([*settings, *STATES, "val_accuracy", "val_loss"])))
+    shown = f"return {json.dumps(settings)}.every((name) => {CELLS}.includes(name))"
+    page.wait_for(_script(shown), "a column of TensorBoard's table of settings")
     page.run(_script(NARROW))
     return _settled(page)
 
@@ -190,6 +192,7 @@ def _photograph_graph(page: Page, address: str, opened: str) -> bytes:
         _settled(page)
         if place := page.run(_script(MIDDLE % json.dumps(name))):
             page.click(*place, times=2)
+            page.wait_for(_script(INSIDE % json.dumps(f"{name}/")), f"what is inside {name}")
     _settled(page)
     page.click(990, 1190)  # beside the graph: what was clicked is no longer marked
     page.run(_script("deep('paper-button[alt=\"Fit to screen\"]')[0].click()"))
@@ -204,7 +207,7 @@ def _settled(page: Page) -> bytes:
     """A picture of the page once it has stopped moving."""
     end, last = time.monotonic() + 10, b""
     while True:
-        time.sleep(0.4)
+        time.sleep(0.2)
         picture = page.picture()
         if picture == last or time.monotonic() > end:
             return picture

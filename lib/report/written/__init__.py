@@ -16,7 +16,7 @@ from lib.report.written.render import Report, prose_of, render
 from lib.report.written.source import TemplateError
 from lib.runs import read_json, write_json
 
-__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
+__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "words", "write_reports"]
 
 FORMATS = export.FORMATS
 RECORD = "written.json"

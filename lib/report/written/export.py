@@ -83,7 +83,7 @@ def _pdf(markdown: str, folder: Path, about: About) -> bytes:
     texts = json.dumps(_texts(about), ensure_ascii=False)
     try:
         return typst.compile(
-            f"{page}\n{_with_alt_texts(body, markdown)}".encode(),
+            f"{page}\n{_below_title(_with_alt_texts(body, markdown))}".encode(),
             root=str(folder),
             # The fonts that come with Typst give the same pages on every machine; the system's only help out with
             # scripts that those lack.
@@ -106,6 +106,12 @@ def _with_alt_texts(body: str, markdown: str) -> str:
         return f'image("/{match[1]}"{alt}'
 
     return re.sub(r'image\("([^"]+)"', image, body)
+
+
+def _below_title(body: str) -> str:
+    """Figures of the first section go to the foot of a page, and not above the title."""
+    first, heading, rest = body.partition("\n= ") if body.startswith("= ") else ("", "", body)
+    return first.replace("#figure(image(", "#figure(placement: bottom, image(") + heading + rest
 
 
 def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: int = 0) -> bytes:

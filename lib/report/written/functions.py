@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lib.report.written import bound
@@ -46,7 +46,7 @@ class Written:
     sources: list[tuple[str, int]] = field(default_factory=list)  # sources named by cited(), each with its line
     references: list[tuple[str, str, int]] = field(default_factory=list)  # name, kind, line of each ref()
     typed: list[tuple[int, str]] = field(default_factory=list)  # line and number of what expressions typed
-    line: callable = lambda: 1  # where in the template the call stands
+    line: Callable[[], int] = lambda: 1  # where in the template the call stands
 
     def mark(self, value: Number | Text, form: str = "") -> str:
         """A bound value as text between marks."""
@@ -75,12 +75,20 @@ class Written:
         }
 
     def value(self, name: str, form: str = ""):
-        """A value; with a format its text."""
+        """A value, which can be compared and printed; with a format its text.
+
+        Raises:
+            ValueError: if no notebook has saved it, or the format does not fit.
+        """
         value = self.findings.value(name)
         return self.show(value, form) if form else value
 
     def show(self, value, form: str = "") -> str:
-        """A bound number or word in a format."""
+        """A bound number or word in a format, see `bound.write_number`.
+
+        Raises:
+            ValueError: if it is not bound, or the format does not fit.
+        """
         if not isinstance(value, (Number, Text)):
             raise ValueError(f"show() takes what value(), rows(), experiment() or compare() gave. Received: {value!r}")
         if form and isinstance(value, Text):
@@ -88,7 +96,16 @@ class Written:
         return self.mark(value, form)
 
     def count(self, number, one: str, many: str = "") -> str:
-        """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length."""
+        """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length.
+
+        Args:
+            number: name of a value, a bound number or a list.
+            one: the thing in the singular.
+            many: in the plural, where that is not the singular with an s.
+
+        Raises:
+            ValueError: if it is none of these.
+        """
         if isinstance(number, list):
             number = Number(len(number), Origin("counted in the results"))
         number = self.findings.value(number) if isinstance(number, str) else number
@@ -109,14 +126,27 @@ class Written:
         return self.mark(Number(float(first) - float(second), origin), form)
 
     def share(self, name: str, other: str, form: str = "%") -> str:
-        """One value divided by another."""
+        """One value divided by another.
+
+        Raises:
+            ValueError: if one is not a number, or the second is 0.
+        """
         first, second, origin = self._two(name, other)
         if not second:
             raise ValueError(f"A share needs a whole that is not 0. Received: {other} = {second}")
         return self.mark(Number(float(first) / float(second), origin), form)
 
     def figure(self, name: str, caption: str = "", width: str = "") -> str:
-        """A figure in its place."""
+        """A figure in its place.
+
+        Args:
+            name: of a saved figure.
+            caption: Markdown; "" takes the notebook's.
+            width: share of the text's width, e.g. "80%"; "" takes the figure's own size, as far as it fits.
+
+        Raises:
+            ValueError: if there is none, it is shown already, or the width is not a share.
+        """
         if width and not re.fullmatch(r"[1-9]\d?%|100%", width):
             raise ValueError(f"A width must be a share of the text's, like 80%. Received: {width!r}")
         entry = self.findings.entry("figure", name)
@@ -125,7 +155,17 @@ class Written:
         return self._place("figure", name, entry=entry, caption=caption, width=width)
 
     def table(self, name: str, columns=None, formats: Mapping[str, str] | None = None, **options) -> str:
-        """A table in its place; options: rows (most shown), sort (a column), descending, caption."""
+        """A table, or a part of it, in its place.
+
+        Args:
+            name: of a saved table.
+            columns: names, or names and headings, of those to show; None shows all.
+            formats: column -> format, see `bound.write_number`.
+            **options: rows (most to show), sort (a column), descending, caption.
+
+        Raises:
+            ValueError: if there is no such table, column or option, or it is shown already.
+        """
         unknown = set(options) - {"rows", "sort", "descending", "caption"}
         if unknown:
             raise ValueError(f"table() has no option {', '.join(unknown)}. Options: rows, sort, descending, caption")

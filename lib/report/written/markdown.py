@@ -36,8 +36,8 @@ def to_markdown(report: Report, folder: Path, used: dict) -> str:
     text = "".join([*parts, _spans(report.text[end:], report)])
 
     def place(match: re.Match) -> str:
-        if match[1] == bound.BLOCK:
-            return block_markdown(report.blocks[int(match[2])], folder)
+        if match[1] == bound.BLOCK:  # its caption may hold references and values of its own
+            return bound.PLACED.sub(place, _spans(block_markdown(report.blocks[int(match[2])], folder), report))
         block = report.links[int(match[2])]
         return f"[{block.label}](#{block.anchor})"
 
