@@ -205,7 +205,7 @@ def test_only_maps_that_depend_on_the_weights_change_and_the_model_is_left_alone
     assert done.left["image"] == pytest.approx(1) and 0.7 < done.left["weights"] < 0.999
     assert done.verdicts(0.99) == {
         "weights": (False, f"{done.left['weights']:.2f} left: changes"),
-        "image": (True, "1.00 left: fails, hardly changes"),
+        "image": (True, "1.00 left: fails, changes too little"),
     }
     assert done.maps_of(2)["image"].shape == (5, 8, 8) and done.means["image"].tolist() == pytest.approx([1] * 5)
     table = done.table()

@@ -111,6 +111,11 @@ def test_pointing_areas_and_layers_are_quoted_by_method():
     assert values["explain.pointing_game.rise"] == 1 and values["explain.energy.gradient"] == 0
     assert {"explain.pointing_game.centre", "explain.pointing_game.contrast", "explain.energy.random"} <= set(values)
     assert values["explain.best_pointing"] == "RISE" and values["explain.best_pointing_hit"] == 1
+    assert values["explain.pointing_lesson"] == quoted.LESSONS[False]
+    everywhere = np.ones_like(MASKS)  # then the odd colour hits as surely as any map
+    fooled = pointing_game({"rise": MASKS * 1.0}, everywhere, images=IMAGES)
+    assert quoted.of_pointing(fooled, title=title)["explain.pointing_lesson"] == quoted.LESSONS[True]
+    assert "explain.pointing_lesson" not in quoted.of_pointing(pointing_game({"rise": MASKS * 1.0}, MASKS), title=title)
     areas = pd.DataFrame({"method": ["rise", "centre"], "deletion": [0.1, 0.3], "insertion": [0.8, 0.6]})
     assert quoted.of_areas(areas)["explain.deletion.rise"] == 0.1
     assert quoted.of_areas(areas)["explain.insertion.centre"] == 0.6

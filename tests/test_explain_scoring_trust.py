@@ -45,7 +45,7 @@ def test_each_rule_decides_as_it_says():
     why = dict(zip(table["method"], table["why"], strict=True))
     assert why["better"] == "finds the object, marks what matters to the model and changes with its weights"
     assert "finds the object no better than the centre" in why["coarse"]
-    assert why["edges"] == "its map hardly changes when weights are shuffled"
+    assert why["edges"] == "its map changes too little when weights are shuffled"
     assert why["noise"] == "what it marks matters to the model no more than the image's centre"
     assert table["similarity"].tolist() == pytest.approx([0.2, 0.1, 0.1, 0.8, 0.0])
     assert table["hit"].tolist() == pytest.approx([1.0, 0.9, 0.6, 1.0, 0.5])

@@ -70,6 +70,10 @@ def test_tags_are_blanked_line_by_line():
     blank = blank_tags(source)
     assert len(blank) == len(source) and blank.count("\n") == 2
     assert numbers(blank) == ["9"]
+    assert numbers(blank_tags("$\\beta_2 = {{ cited(0.9) }}$ of {{ x }}5 and three {{ y }} seeds")) == [
+        "5",
+        "three xxxxxxx seeds",
+    ]
 
 
 @pytest.mark.parametrize(

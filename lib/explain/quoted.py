@@ -6,13 +6,18 @@ import numpy as np
 import pandas as pd
 
 from lib.explain.activation_maximisation import Maximised
-from lib.explain.blind import BLIND
+from lib.explain.blind import BLIND, CONTRAST
 from lib.explain.max_images import TopImages
 from lib.explain.randomisation import Cascade
 from lib.explain.trust import CARE, LIMITS, NO, YES
 
 Values = dict[str, object]
 PREFIX = "explain"
+CLOSE = 0.1  # of hits: a blind pointer this near to the best method leaves little to be proud of
+LESSONS = {
+    True: "objects stand out so much here that hits show little by themselves, and the next two questions decide",
+    False: "the best maps know more than that",
+}
 
 
 def of_depth(summary: pd.DataFrame) -> Values:
@@ -42,7 +47,7 @@ def of_ladder(made: Mapping[str, Maximised]) -> Values:
 
 
 def of_pointing(pointing: pd.DataFrame, *, title: Callable[[str], str]) -> Values:
-    """Hits and energy of every method and baseline, and which method hits most.
+    """Hits and energy of every method and baseline, which method hits most, and what that is worth.
 
     Args:
         pointing: of `pointing_game.pointing_game`.
@@ -53,7 +58,10 @@ def of_pointing(pointing: pd.DataFrame, *, title: Callable[[str], str]) -> Value
         values[f"pointing_game.{row.method}"] = row.hit
         values[f"energy.{row.method}"] = row.energy
     best = pointing[~pointing["method"].isin(BLIND)].sort_values("hit", kind="stable").iloc[-1]
-    return _prefixed(values | {"best_pointing": title(best["method"]), "best_pointing_hit": best["hit"]})
+    values |= {"best_pointing": title(best["method"]), "best_pointing_hit": best["hit"]}
+    if f"pointing_game.{CONTRAST}" in values:
+        values["pointing_lesson"] = LESSONS[values[f"pointing_game.{CONTRAST}"] > best["hit"] - CLOSE]
+    return _prefixed(values)
 
 
 def of_layers(layers: pd.DataFrame, *, title: Callable[[str], str]) -> Values:

@@ -43,8 +43,10 @@ class Cascade:
 
     def verdicts(self, limit: float) -> dict[str, tuple[bool, str]]:
         """By method whether more of it is left than the limit allows, and a few words that say so."""
-        words = {True: "left: fails, hardly changes", False: "left: changes"}
-        return {method: (left > limit, f"{left:.2f} {words[left > limit]}") for method, left in self.left.items()}
+        words = {True: "left: fails, changes too little", False: "left: changes"}
+        # U+2212 is the minus sign; a hyphen would look like a dash before the number.
+        texts = {method: f"{left:.2f}".replace("-", "\u2212") for method, left in self.left.items()}
+        return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
 
     def table(self, *, seed: int = 0) -> pd.DataFrame:
         """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""

@@ -95,7 +95,7 @@ def _judge(row: dict, limits: Limits) -> tuple[str, str]:
     """Trust, and why, of one method."""
     reasons = []
     if row["similarity"] > limits.similarity:
-        reasons.append("its map hardly changes when weights are shuffled")
+        reasons.append("its map changes too little when weights are shuffled")
     if not row["matters_low"] > limits.gain:
         reasons.append("what it marks matters to the model no more than the image's centre")
     if reasons:

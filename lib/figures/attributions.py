@@ -114,7 +114,7 @@ def randomisation_maps(
     Args:
         image: numbers in [0, 255], (S, S, 3).
         maps: by method (D, S, S) in [0, 1], the trained model's first.
-        depths: D names: "as trained", then the last layers shuffled.
+        depths: D names, at least two: "as trained", then the last layers shuffled; the last depth is all weights.
         verdicts: by method whether it failed, and a few words; failed ones are marked in words and colour.
         title: of the figure.
 
@@ -136,7 +136,7 @@ def randomisation_maps(
             draw_map(axes, heat)
             axes.spines[:].set(visible=failed, color=VERMILLION, linewidth=1.6)
         _verdict(grid[row][-1], words, failed=failed)
-    heads = ["image", depths[0], *(f"down to\n{name}" for name in depths[1:])]
+    heads = ["image", depths[0], *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
     for axes, name in zip(grid[0], heads, strict=False):
         axes.set_title(name, fontsize=7.5, pad=2.5, loc="center", linespacing=1.0)
     _colour_scale(figure, grid[0][0], space=_name_space(2))

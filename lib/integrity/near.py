@@ -17,7 +17,7 @@ NEAREST = 16  # candidates of an image that are looked at: those with the neares
 def near_pairs(measures: Measures, labels: np.ndarray, sums: pd.Series) -> pd.DataFrame:
     """Pairs of near duplicates among the images whose bytes differ.
 
-    Candidates are pairs whose perceptual hashes (pHash, 64 bits) differ in at most `MOST_BITS`. Each is then verified on
+    Candidates are pairs whose perceptual hashes (pHash, 64 bits) differ in at most `MOST_BITS`. Each is then checked on
     small grey copies: only detail counts, and the more the images of a class are alike anyway, the more is asked for.
     Mirrored, turned and strongly cropped copies are not found.
 

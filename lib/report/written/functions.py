@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lib.report.written import bound
 from lib.report.written.bound import Number, Origin, Text
-from lib.report.written.findings import Findings, check_columns
+from lib.report.written.findings import Findings, Reached, Row, check_columns
 from lib.report.written.prose import typed_numbers
 from lib.results.shown import column_texts
 
@@ -106,11 +106,13 @@ class Written:
         Raises:
             ValueError: if it is none of these.
         """
-        if isinstance(number, list):
+        if isinstance(number, list) and all(isinstance(item, (Number, Reached, Row, Text)) for item in number):
             number = Number(len(number), Origin("counted in the results"))
         number = self.findings.value(number) if isinstance(number, str) else number
         if not isinstance(number, Number):
-            raise ValueError(f"count() takes the name of a value, a bound number or a list. Received: {number!r}")
+            raise ValueError(
+                f"count() takes the name of a value, a bound number or a list of what runs gave. Received: {number!r}"
+            )
         things = one if number == 1 else many or f"{one}s"
         return f"no {things}" if number == 0 else f"{self.mark(number, 'word')} {things}"
 

@@ -73,8 +73,9 @@ def count_words(text: str) -> int:
 
 
 def blank_tags(source: str) -> str:
-    """A template without its Jinja tags: same length, same lines."""
-    return re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", _blank, source, flags=re.DOTALL)
+    """A template without its Jinja tags: same length, same lines, a word where something is printed."""
+    source = re.sub(r"\{%.*?%\}|\{#.*?#\}", _blank, source, flags=re.DOTALL)
+    return re.sub(r"\{\{.*?\}\}", lambda tag: re.sub(r"[^\n]", "x", tag[0]), source, flags=re.DOTALL)
 
 
 def _in_verbatim(part: re.Match) -> list[tuple[int, str]]:

@@ -128,7 +128,8 @@ def _fields(lines: list[Line], file: Path) -> tuple[dict[str, Line], list[Line]]
         if line.text.strip() and (not colon or name.strip() not in FIELDS):
             raise TemplateError(f"{line.place}: only {', '.join(FIELDS)} stand between ---. Received: {line.text!r}")
         if colon:
-            fields[name.strip()] = Line(text.strip(), line.file, line.number)
+            bare = re.fullmatch(r"""(["'])(.*)\1""", text.strip())
+            fields[name.strip()] = Line(bare[2] if bare else text.strip(), line.file, line.number)
     return fields, lines[ends[0] + 1 :]
 
 
