@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent  # as paths.ROOT; an old Python ca
 CHECKS = {
     "style": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    "tests": ["pytest", "tests"],
+    "tests": ["pytest", "--numprocesses=2", "tests"],  # more would want more memory than a laptop has
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
 }
 CACHES = ("__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints")
