@@ -1,5 +1,6 @@
 """Pieces that several test files share."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,16 @@ def pytest_configure(config):
     # Keras 3.15 turns its variables into arrays in a way that NumPy 2 warns of; warnings are errors here.
     text = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     config.addinivalue_line("filterwarnings", text)
+
+
+@pytest.fixture(autouse=True)
+def no_determinism_left_behind():
+    """Trainings switch TensorFlow's determinism on for the whole process, where Keras then refuses XLA."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config  # TensorFlow has no public call to switch it off
+
+        config.disable_op_determinism()
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from lib.model_graph import graph_def
 from lib.models import build_model
 
 TINY = {"filters": (4, 8), "blocks": (1, 2), "batch_norm": True, "dropout": 0.5}
+MODELS = [Model("softmax"), *(Model(name, **TINY) for name in ("simple_cnn", "conv_blocks", "residual"))]
 
 
-@pytest.fixture(scope="module", params=["softmax", "simple_cnn", "conv_blocks", "residual"])
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: model.name)
 def graph(request):
-    return graph_def(build_model(Model(request.param, **TINY), 3, image_size=16))
+    return graph_def(build_model(request.param, 3, image_size=16))
 
 
 def test_names_are_unique_and_inputs_exist(graph):

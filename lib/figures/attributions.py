@@ -122,9 +122,9 @@ def randomisation_maps(
         ValueError: if there are no methods, or a method's maps do not match the depths, or one has no verdict.
     """
     wrong = [name for name, own in maps.items() if len(own) != len(depths) or name not in verdicts]
-    if not maps or wrong:
+    if not maps or wrong or len(depths) < 2:
         raise ValueError(
-            "randomisation_maps needs at least one method, with a map a depth and a verdict each. "
+            "randomisation_maps needs at least one method and two depths, with a map a depth and a verdict each. "
             f"Received: {len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}"
         )
     figure, grid = _grid((len(maps), len(depths) + 2), title=title, lines=2)

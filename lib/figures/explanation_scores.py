@@ -140,7 +140,8 @@ def randomisation_curves(
     axes.axhline(0, color=BLACK, linewidth=0.8)
     for number, (name, values) in enumerate(similarity.items()):
         left = float(np.mean(values[1:]))
-        text = f"{method_title(name)} {left:.2f}{', fails' if left > limit else ''}"
+        number_text = f"{left:.2f}".replace("-", "\u2212")  # the minus sign, as on the axis
+        text = f"{method_title(name)} {number_text}{', fails' if left > limit else ''}"
         width = 3 if left > limit else 1.4
         axes.plot(places, values, **_look(number), label=text, markersize=4, linewidth=width)
     lowest = min(min(values) for values in similarity.values())
