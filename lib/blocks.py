@@ -7,6 +7,8 @@ Further `__` nest: `Block_64__unit_2__conv_1`.
 import keras
 from keras import layers
 
+from lib.batch_norm import BatchNormalization
+
 
 def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool = True, relu: bool = True):
     """Convolution 3 x 3, then batch norm and ReLU where asked.
@@ -24,7 +26,7 @@ def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool 
     """
     x = _conv(x, filters, name=f"{name}conv", strides=strides, use_bias=not batch_norm)
     if batch_norm:
-        x = _batch_norm(x, f"{name}batchnorm")
+        x = normalise(x, f"{name}batchnorm")
     return layers.ReLU(name=f"{name}relu")(x) if relu else x
 
 
@@ -73,10 +75,10 @@ def residual_block(x, filters: int, *, name: str, strides: int = 1, squeeze: boo
 
 def preactivation_block(x, filters: int, *, name: str, strides: int = 1, squeeze: bool = False, drop_path: float = 0.0):
     """As `residual_block`, with batch norm and ReLU before each convolution and a clean sum (He et al. 2016b)."""
-    active = layers.ReLU(name=f"{name}__unit_1__relu")(_batch_norm(x, f"{name}__unit_1__batchnorm"))
+    active = layers.ReLU(name=f"{name}__unit_1__relu")(normalise(x, f"{name}__unit_1__batchnorm"))
     shortcut = _shortcut(active, filters, name=name, strides=strides) if strides > 1 or x.shape[-1] != filters else x
     branch = _conv(active, filters, name=f"{name}__unit_1__conv", strides=strides)
-    branch = layers.ReLU(name=f"{name}__unit_2__relu")(_batch_norm(branch, f"{name}__unit_2__batchnorm"))
+    branch = layers.ReLU(name=f"{name}__unit_2__relu")(normalise(branch, f"{name}__unit_2__batchnorm"))
     branch = _conv(branch, filters, name=f"{name}__unit_2__conv")
     branch = _finish_branch(branch, name=name, squeeze=squeeze, drop_path=drop_path)
     return layers.Add(name=f"{name}__add")([shortcut, branch])
@@ -104,7 +106,7 @@ def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: f
         name=f"{name}dense",
     )(x)
     if batch_norm:
-        x = _batch_norm(x, f"{name}batchnorm")
+        x = normalise(x, f"{name}batchnorm")
     x = layers.ReLU(name=f"{name}relu")(x)
     return layers.Dropout(dropout, name=f"{name}dropout")(x) if dropout else x
 
@@ -124,12 +126,23 @@ def squeeze_excite(x, *, name: str, reduction: int = 8):
     return layers.Multiply(name=f"{name}__scale")([x, gate])
 
 
+def normalise(x, name: str):
+    """Batch normalisation whose running statistics follow short trainings.
+
+    Args:
+        x: (B, ..., C) tensor, normalised over all but its last axis.
+        name: name of the layer.
+    """
+    # Momentum 0.9 needs dozens of steps; Keras' 0.99 needs thousands.
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
+
+
 def _shortcut(x, filters: int, *, name: str, strides: int):
     if strides > 1:
         x = layers.AveragePooling2D(strides, padding="same", name=f"{name}__shortcut_pool")(x)
     if x.shape[-1] != filters:
         x = _conv(x, filters, name=f"{name}__shortcut_conv", kernel_size=1)
-        x = _batch_norm(x, f"{name}__shortcut_batchnorm")
+        x = normalise(x, f"{name}__shortcut_batchnorm")
     return x
 
 
@@ -152,8 +165,3 @@ def _conv(x, filters: int, *, name: str, strides: int = 1, kernel_size: int = 3,
         kernel_initializer=keras.initializers.HeNormal(),
         name=name,
     )(x)
-
-
-def _batch_norm(x, name: str):
-    # Momentum 0.9 lets the running statistics follow short trainings; Keras' 0.99 needs thousands of steps.
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)

@@ -104,7 +104,7 @@ def residual(x, config: Model):
                 drop_path=config.stochastic_depth * done / total,
             )
     if config.preactivation:
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="final__batchnorm")(x)
+        x = blocks.normalise(x, "final__batchnorm")
         x = layers.ReLU(name="final__relu")(x)
     return _dropout(layers.GlobalAveragePooling2D(name="pool")(x), config)
 
@@ -152,7 +152,7 @@ def _stem(x, config: Model):
         kernel_initializer=keras.initializers.HeNormal(),
         name="Stem__conv",
     )(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="Stem__batchnorm")(x)
+    x = blocks.normalise(x, "Stem__batchnorm")
     return layers.ReLU(name="Stem__relu")(x)
 
 

@@ -17,6 +17,7 @@ from lib.config import Config
 # The rooms whose code decides a trained model's numbers.
 COMPUTING = (
     "augment.py",
+    "batch_norm.py",
     "blocks.py",
     "datasets/images.py",
     "generators.py",
@@ -91,6 +92,8 @@ class Run:
     def load_model(self):
         """The trained Keras model: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
         import keras
+
+        import lib.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
 
         return keras.saving.load_model(self._file("model.keras"), compile=False, safe_mode=True)
 

@@ -14,7 +14,8 @@ from lib import paths
 FLOORS = [
     {"briefs", "config", "paths"},
     {"datasets", "demo_data", "integrity", "letters", "published", "splits"},
-    {"augment", "blocks", "device", "generators", "image_cache", "model_graph", "models", "object_masks", "pretrained"},
+    {"augment", "batch_norm", "blocks", "device", "generators", "image_cache", "model_graph", "models"}
+    | {"object_masks", "pretrained"},
     {"event_files", "low_level", "runs", "schedules", "search", "steps", "study", "sweep", "tracking", "training"},
     {"evaluation", "explain", "gap"},
     {"examples", "figures", "results", "tables"},

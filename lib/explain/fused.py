@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from lib.batch_norm import BatchNormalization
 from lib.explain.operations import FOLDABLE, Operation
 from lib.explain.taps import Network, Step
 
@@ -153,6 +154,7 @@ READERS = {
     layers.Conv2D: _conv,
     layers.Dense: _dense,
     layers.BatchNormalization: _batch_norm,
+    BatchNormalization: _batch_norm,
     layers.Rescaling: _rescale,
     layers.ReLU: _relu,
     layers.Activation: _activation,
