@@ -25,7 +25,7 @@ class Plan:
 
 PLANS = {
     "smoke": Plan(scored=6, changed=2, shuffled=1, masks=20, steps=4),
-    "quick": Plan(scored=36, changed=18, shuffled=3, masks=100, steps=64),
+    "quick": Plan(scored=36, changed=18, shuffled=3, masks=100, steps=48),
     "full": Plan(scored=480, changed=120, shuffled=24, masks=1000, steps=256),
 }
 
