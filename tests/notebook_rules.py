@@ -31,6 +31,21 @@ def faults(file: Path) -> list[str]:
     return found
 
 
+def saved_names(file: Path) -> set[tuple[str, str]]:
+    """What a notebook saves under a name that stands in its code, e.g. ("save_table", "experiments")."""
+    notebook = nbformat.read(file, as_version=4)
+    trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    return set(_saved([node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]))
+
+
+def _saved(calls: list[ast.Call]) -> list[tuple[str, str]]:
+    return [
+        (call.func.attr, call.args[0].value)
+        for call in calls
+        if getattr(call.func, "attr", "") in SAVES and call.args and isinstance(call.args[0], ast.Constant)
+    ]
+
+
 def _parse(source: str) -> ast.Module | None:
     """Python of a cell; magics and `!` commands become calls of get_ipython()."""
     try:
@@ -116,11 +131,7 @@ def _paths(nodes: list[ast.AST], cells: list) -> list[str]:
 
 def _results(nodes: list[ast.AST], name: str) -> list[str]:
     calls = [node for node in nodes if isinstance(node, ast.Call)]
-    saved = [
-        (call.func.attr, call.args[0].value)
-        for call in calls
-        if getattr(call.func, "attr", "") in SAVES and call.args and isinstance(call.args[0], ast.Constant)
-    ]
+    saved = _saved(calls)
     found = [f"{kind} is called twice with {title!r}" for kind, title in set(saved) if saved.count((kind, title)) > 1]
     opened = [
         word.value.value

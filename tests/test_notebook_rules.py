@@ -1,11 +1,13 @@
 """The notebooks keep to their shape; the rules find what breaks it."""
 
+from itertools import combinations
+
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-from notebook_rules import faults
+from notebook_rules import faults, saved_names
 from tiny_notebooks import PARAMETERS, tagged, tiny_notebook, write
 
-from lib import notebooks, paths
+from lib import briefs, notebooks, paths
 
 # The notebooks of this repository
 
@@ -19,6 +21,15 @@ def test_every_notebook_has_a_number_of_its_own():
     numbers = [name[:2] for name in notebooks.names()]
     assert len(set(numbers)) == len(numbers)
     assert len(numbers) == len(list(paths.NOTEBOOKS.glob("*.ipynb")))
+
+
+@pytest.mark.parametrize("brief", briefs.names())
+def test_no_two_notebooks_of_a_brief_save_under_one_name(brief):
+    """Some names are saved only with real data or at a larger profile, where no quick test would meet the clash."""
+    names = [name for name in briefs.load(brief).notebooks if (paths.NOTEBOOKS / f"{name}.ipynb").exists()]
+    saved = {name: saved_names(paths.NOTEBOOKS / f"{name}.ipynb") for name in names}
+    assert all(saved.values())
+    assert not [(one, other, both) for one, other in combinations(names, 2) if (both := saved[one] & saved[other])]
 
 
 # The rules find what is planted

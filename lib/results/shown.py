@@ -39,9 +39,10 @@ def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
         html: for pages.
         markdown: for pages, instead of HTML.
     """
-    if get_ipython() is not None:
-        data = {"text/plain": text, "text/html": html, "text/markdown": markdown}
-        display({kind: content for kind, content in data.items() if content}, raw=True)
+    data = {"text/plain": text, "text/html": html, "text/markdown": markdown}
+    data = {kind: content for kind, content in data.items() if content}
+    if data and get_ipython() is not None:
+        display(data, raw=True)
     return Shown(text, html=html, markdown=markdown)
 
 
