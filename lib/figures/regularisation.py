@@ -120,7 +120,7 @@ def first_steps(frame: pd.DataFrame, *, title: str = "Adam's first steps") -> Fi
         left.plot(frame["step"], frame[name], color=colour, label=name)
         right.plot(frame["step"], frame[f"{name}_loss"], color=colour)
     middle.plot(frame["step"], frame["ratio"], color=GREY, label="too large by, with equal gradients")
-    _label(left, "Mean change of a weight (learning rates)")
+    _label(left, "Mean step (learning rates)")
     _label(middle, "Uncorrected over corrected step")
     _label(right, "Loss (nats)")
     handles, labels = left.get_legend_handles_labels()
