@@ -35,6 +35,10 @@ class Study:
             raise ValueError(f"{self.brief.name} does not read {name!r}. Data sets: {', '.join(known)}")
         return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
 
+    def further(self) -> list["Study"]:
+        """The same study on each of the brief's further data sets."""
+        return [self.on(name) for name in self.brief.further_datasets]
+
     def run(self, name: str, *, seed: int = 0) -> Run:
         """The run of one experiment, trained or not.
 

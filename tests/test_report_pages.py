@@ -103,6 +103,15 @@ def test_a_stand_in_is_said_and_captions_show_code(site):
     assert "Drawn letters" not in pages.write_pages(small_study("demo", "smoke")).read_text(encoding="utf-8")
 
 
+def test_every_data_set_of_a_brief_is_told_of(site):
+    further = small_study("demo", "smoke", notice="Drawn letters in place of others.")
+    further.dataset.title, further.dataset.source = "Other photos", "unverified copy"
+    html = pages.write_pages(small_study("demo", "smoke"), further).read_text(encoding="utf-8")
+    for expected in ("Small photos", "Other photos", "drawn by this project", "unverified copy: its checksum"):
+        assert f"<dd>{expected}" in html
+    assert "Drawn letters in place of others." in html and html.count("Left out: 1") == 2
+
+
 def test_figures_that_no_notebook_made_stand_under_their_own_heading(site):
     from matplotlib.figure import Figure
 

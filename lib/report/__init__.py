@@ -85,7 +85,8 @@ def make_report(
         sweep.run_experiments(study, retry=True)
     if "07_low_level_tensorflow" in names:
         low_level.train_missing(study, retry=True)
-    facts, waiting, ran = reuse.shared_facts(study), _waiting(study), []
+    further = study.further()
+    facts, waiting, ran = reuse.shared_facts(study, *further), _waiting(study), []
     for position, name in enumerate(names):
         made_from = facts | reuse.notebook_facts(name, parameters | {"profile": profile})
         if force or ran:
@@ -103,7 +104,7 @@ def make_report(
     reuse.refresh_runs(folder, names)
     screenshots.save_screenshots(study, made_from=facts)
     faults = written.write_reports(study.brief)
-    page = pages.write_pages(study)
+    page = pages.write_pages(study, *further)
     if faults:
         raise written.CheckFailed(faults)
     return page

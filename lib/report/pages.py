@@ -28,11 +28,12 @@ LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a p
 LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 
 
-def write_pages(study: Study) -> Path:
+def write_pages(study: Study, *further: Study) -> Path:
     """Write `index.html` of a brief's report, and the list of reports one folder up.
 
     Args:
         study: the brief, its data and its split; everything else is read from the report folder.
+        further: the brief on its further data sets.
 
     Returns:
         The first page.
@@ -46,7 +47,7 @@ def write_pages(study: Study) -> Path:
         "index.html.jinja",
         brief=study.brief,
         profile=study.profile_name,
-        notice=study.notice,
+        notices=[part.notice for part in (study, *further) if part.notice],
         written=written_reports(folder),
         headlines=headlines(values, study.brief.asked_accuracy),
         experiments=experiments_table(folder / "tables" / "experiments.csv"),
@@ -55,9 +56,9 @@ def write_pages(study: Study) -> Path:
         figures=[_figure(entry, folder) for entry in manifest if entry["kind"] == "figure"],
         tables=[entry for entry in manifest if entry["kind"] == "table"],
         values=results.read_values(folder),
-        dataset=study.dataset,
-        source=SOURCES.get(study.dataset.source, study.dataset.source),
-        left_out=study.dataset.left_out.head(LEFT_OUT_ROWS).to_dict("records"),
+        datasets=[part.dataset for part in (study, *further)],
+        sources=SOURCES,
+        left_out_rows=LEFT_OUT_ROWS,
         runs=_runs(folder),
         files=sorted(file.name for file in folder.glob("*.csv")),
         environment=_environment(),

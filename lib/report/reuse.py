@@ -26,13 +26,21 @@ EVIDENCE = ("config.json", "history.csv", "metrics.json", "predictions.npz")  # 
 RECORD = {"made_from", "files", "results", "entries", "runs", "evidence", "seconds"}
 
 
-def shared_facts(study: Study) -> dict[str, str]:
-    """What every notebook of a report is made from: code, data, environment."""
+def shared_facts(*studies: Study) -> dict[str, str]:
+    """What every notebook of a report is made from: code, data, environment.
+
+    Args:
+        studies: the brief on each of its data sets.
+    """
     return {
         "the code in lib": code(),
-        "the data": digest([study.dataset.checksum, study.split.checksum, sorted(study.dataset.left_out["path"])]),
+        "the data": digest([_data(study) for study in studies]),
         "the environment": _environment(),
     }
+
+
+def _data(study: Study) -> list:
+    return [study.dataset.checksum, study.split.checksum, sorted(study.dataset.left_out["path"])]
 
 
 def notebook_facts(name: str, parameters: dict) -> dict[str, str]:
