@@ -61,13 +61,11 @@ BRIEF = Brief(
         "ten_classes": TEN_CLASSES,
         "batch_128": TEN_CLASSES.vary("What do larger batches change?", batch_size=128),
         "batch_512": TEN_CLASSES.vary("And larger ones?", batch_size=512),
-        "batch_2048": TEN_CLASSES.vary("And larger ones?", batch_size=2048),
-        "batch_8192": TEN_CLASSES.vary("And larger ones?", batch_size=8192),
+        "batch_4096": TEN_CLASSES.vary("And larger ones?", batch_size=4096),
         "full_batch": TEN_CLASSES.vary("What does one step an epoch, over all images, reach?", batch_size=None),
-        "batch_128_scaled": TEN_CLASSES.vary(
-            "Does a rate that grows with the batch make up for fewer steps?", batch_size=128, learning_rate=0.04
+        "batch_512_scaled": TEN_CLASSES.vary(
+            "Does a rate that grows with the batch make up for fewer steps?", batch_size=512, learning_rate=0.16
         ),
-        "batch_512_scaled": TEN_CLASSES.vary("And at sixteen times both?", batch_size=512, learning_rate=0.16),
         "batch_128_fast": TEN_CLASSES.vary("What does a still higher rate buy?", batch_size=128, learning_rate=0.1),
         "full_batch_fast": TEN_CLASSES.vary("And for the full batch?", batch_size=None, learning_rate=0.2),
         "plain": PLAIN,
