@@ -106,7 +106,7 @@ def _read_ahead(data: tf.data.Dataset) -> tf.data.Dataset:
     """Make the next batches while one is in use.
 
     The tuner that tf.data brings stays off: it finds nothing faster than a batch a core, and a pipeline that ends
-    while the tuner's thread sleeps waits until it wakes, which can be a minute.
+    while the tuner's thread sleeps waits until it wakes: for seconds, and the longer the longer it ran.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -1,5 +1,6 @@
 """A report is made, read, and made again only where something has changed."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -114,6 +115,13 @@ def facts(made, name, **parameters):
     study = open_study("folder", "smoke", str(made.photos))
     given = {"DATA": str(made.photos), "profile": "smoke"} | parameters
     return reuse.shared_facts(study) | reuse.notebook_facts(name, given)
+
+
+def test_every_data_set_counts_as_what_a_report_is_made_from(made):
+    study = open_study("folder", "smoke", str(made.photos))
+    changed = dataclasses.replace(study, dataset=dataclasses.replace(study.dataset, checksum="0" * 64))
+    data = [reuse.shared_facts(study, *further)["the data"] for further in ((), (study,), (changed,))]
+    assert len(set(data)) == 3
 
 
 # The pages
