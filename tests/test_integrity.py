@@ -12,7 +12,7 @@ from PIL import Image
 from lib import datasets, integrity, splits
 from lib.config import Split
 from lib.datasets import DataError
-from lib.integrity import audit, duplicate_groups, inspect
+from lib.integrity import audit, duplicate_groups, inspect, measures
 from lib.integrity.leaks import leaks
 
 SHARES = Split(test=0.2, val=0.2)
@@ -200,6 +200,18 @@ def test_what_was_seen_is_stored_until_images_or_what_looks_at_them_change(root,
         patch.setattr(integrity, "LIBRARIES", ("numpy",))
         with pytest.raises(AssertionError, match="looked again"):
             inspect(dataset, progress=False)
+
+
+def test_groups_alone_need_no_properties(root, own_folders, monkeypatch):
+    save(root / "cat" / "99.png", recoloured(picture(0)))
+    dataset = load(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(measures, "_properties", lambda *_, **__: pytest.fail("looked at properties"))
+        alone = duplicate_groups(dataset, audited=False, progress=False)
+    assert len(set(alone)) == len(alone) - 1
+    assert [file.stem.rpartition("-")[2] for file in (own_folders / "cache" / "audit").iterdir()] == ["pairs"]
+    np.testing.assert_array_equal(duplicate_groups(dataset, progress=False), alone)
+    assert audited(dataset).counts["near_duplicates"] == 2
 
 
 def test_a_damaged_store_is_made_again(root, own_folders):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pictures import picture, recoloured, shifted
 
-from lib.integrity.similarity import LEAST, MOST, Details, usual_threshold
+from lib.integrity.similarity import LEAST, MOST, NOISE, Details, usual_threshold
 
 
 def thumbnails(*images):
@@ -56,6 +56,20 @@ def test_only_pairs_that_promise_something_are_looked_at_closely():
     details = Details(thumbnails(image, recoloured(image), picture(6)))
     assert details.promising(np.array([[0, 1], [0, 2]])).tolist() == [True, False]
     assert details.similarity(np.zeros((0, 2), int)).shape == (0,)
+
+
+def test_pairs_in_any_order_are_compared_at_every_small_shift():
+    details = Details(thumbnails(*map(picture, range(6)), shifted(picture(0), 2), silhouette(0)))
+    pairs = np.array([[4, 1], [0, 6], [0, 1], [7, 7], [4, 0], [6, 0]])
+    images, expected = details.full.astype(np.float64), []
+    for left, right in pairs:
+        one, other = images[left], np.pad(images[right], 2)
+        moves = [
+            np.sum(one * other[down : down + 64, across : across + 64]) for down in range(5) for across in range(5)
+        ]
+        scale = np.linalg.norm(one) * np.linalg.norm(images[right]) + (64 * NOISE) ** 2
+        expected.append(max(moves) / scale)
+    np.testing.assert_allclose(details.similarity(pairs), expected, rtol=1e-5)
 
 
 def random_pairs(count):

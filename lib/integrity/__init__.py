@@ -6,6 +6,7 @@ Everything is looked at once and stored until the images, their labels or this c
 import hashlib
 import importlib.metadata
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from lib.splits import Split
 
 __all__ = ["PAIR_CHECKS", "Audit", "Inspection", "audit", "duplicate_groups", "inspect"]
 
+PAIR_COLUMNS = {"row": "int64", "other": "int64", "similarity": "float64"}
 LIBRARIES = ("cleanvision", "imagehash", "numpy", "pillow")
 
 
@@ -59,32 +61,32 @@ def inspect(dataset: Dataset, *, progress: bool = True) -> Inspection:
     Raises:
         DataError: if an image has gone since it was indexed, or the result cannot be stored.
     """
-    stored = paths.cache() / "audit" / f"{dataset.name}-{_fingerprint(dataset)}-properties.csv"
-    stored_pairs = stored.with_name(stored.name.replace("properties", "pairs"))
-    try:
-        pairs, properties = disk.read_table(stored_pairs)[0], disk.read_table(stored)[0]
-    except DataError:  # not made yet, or damaged
-        properties, pairs = _look(dataset, progress=progress)
-        disk.write_table(stored_pairs, pairs, facts={})
-        disk.write_table(stored, properties, facts={})
-        pairs, properties = disk.read_table(stored_pairs)[0], disk.read_table(stored)[0]
-    pairs = pairs.astype({"row": "int64", "other": "int64", "similarity": "float64"})
+    properties, pairs = _stored(dataset, "properties"), _stored(dataset, "pairs")
+    if properties is None or pairs is None:
+        _look(dataset, properties=True, progress=progress)
+        properties, pairs = _stored(dataset, "properties"), _stored(dataset, "pairs")
     grey = properties.pop("grey") == "True"
-    return Inspection(properties.astype("float64").assign(grey=grey), pairs)
+    return Inspection(properties.astype("float64").assign(grey=grey), pairs.astype(PAIR_COLUMNS))
 
 
-def duplicate_groups(dataset: Dataset, *, progress: bool = True) -> np.ndarray:
+def duplicate_groups(dataset: Dataset, *, audited: bool = True, progress: bool = True) -> np.ndarray:
     """Which images must stay on one side of a split: same bytes, near duplicates, the same photograph.
 
     Args:
         dataset: the images.
+        audited: whether `audit` will follow; properties that it alone reads take half of the time.
         progress: whether to show a progress bar.
 
     Returns:
         (N,) int64: the same number for images that belong together, as `splits.make_split` takes it.
     """
-    pairs = inspect(dataset, progress=progress).pairs[["row", "other"]].to_numpy()
-    return groups(len(dataset.index), pairs, dataset.index["sha256"])
+    if audited:
+        pairs = inspect(dataset, progress=progress).pairs
+    else:
+        if _stored(dataset, "pairs") is None:
+            _look(dataset, properties=False, progress=progress)
+        pairs = _stored(dataset, "pairs").astype(PAIR_COLUMNS)
+    return groups(len(dataset.index), pairs[["row", "other"]].to_numpy(), dataset.index["sha256"])
 
 
 def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
@@ -106,12 +108,28 @@ def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
     return Audit(*find_faults(dataset, roles, properties=seen.properties, pairs=seen.pairs))
 
 
-def _look(dataset: Dataset, *, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
+    """Open every image, and store the pairs of copies and, if asked for, the properties."""
     index = dataset.index
-    measures = measure(dataset, progress=progress)
+    measures = measure(dataset, properties=properties, progress=progress)
     near = near_pairs(measures, index["label"].to_numpy(), index["sha256"]).assign(relation="near duplicate")
     known = pd.DataFrame(known_pairs(dataset.name, index["path"]), columns=["row", "other"])
-    return measures.properties, pd.concat([near, known.assign(similarity=1.0, relation="same photograph")])
+    pairs = pd.concat([near, known.assign(similarity=1.0, relation="same photograph")])
+    disk.write_table(_file(dataset, "pairs"), pairs, facts={})
+    if properties:
+        disk.write_table(_file(dataset, "properties"), measures.properties, facts={})
+
+
+def _stored(dataset: Dataset, name: str) -> pd.DataFrame | None:
+    """A table as text, or None if it is not made yet or damaged."""
+    try:
+        return disk.read_table(_file(dataset, name))[0]
+    except DataError:
+        return None
+
+
+def _file(dataset: Dataset, name: str) -> Path:
+    return paths.cache() / "audit" / f"{dataset.name}-{_fingerprint(dataset)}-{name}.csv"
 
 
 def _fingerprint(dataset: Dataset) -> str:

@@ -34,16 +34,17 @@ GREY = "grey"
 class Measures:
     """What was noted of the images of a data set, in index order."""
 
-    properties: pd.DataFrame  # cleanvision's raw values, one row an image, and whether it is grey
+    properties: pd.DataFrame  # cleanvision's raw values, one row an image, and whether it is grey; or empty
     hashes: np.ndarray  # (N,) uint64, pHash
     thumbnails: np.ndarray  # (N, SIDE, SIDE) uint8, grey, stretched to a square
 
 
-def measure(dataset: Dataset, *, progress: bool) -> Measures:
+def measure(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Measures:
     """Open every image once and note what the audit needs.
 
     Args:
         dataset: the images.
+        properties: whether to note properties too.
         progress: whether to show a progress bar.
 
     Returns:
@@ -66,20 +67,23 @@ def measure(dataset: Dataset, *, progress: bool) -> Measures:
             small, grey = _reduced(image)
             hashes[row] = np.packbits(imagehash.phash(grey).hash).view(">u8")[0]
             thumbnails[row] = _resize(np.asarray(grey), SIDE, SIDE)
-            notes.append(_properties(image, small, checks=checks))
+            if properties:
+                notes.append(_properties(image, small, checks=checks))
         return notes
 
+    starts = range(0, count, CHUNK)
     bar = tqdm(total=count, desc="Auditing images", unit=" images", disable=not progress, mininterval=0.5)
-    properties = []
-    with ThreadPoolExecutor(WORKERS) as pool, bar:
+    table = []
+    # Decoding files lets go of the interpreter's lock. Where there is nothing to decode, threads only wait for it.
+    with ThreadPoolExecutor(WORKERS if dataset.arrays is None else 1) as pool, bar:
         try:
-            for notes in pool.map(note, range(0, count, CHUNK)):
-                properties += notes
-                bar.update(len(notes))
+            for start, notes in zip(starts, pool.map(note, starts), strict=True):
+                table += notes
+                bar.update(min(CHUNK, count - start))
         except BaseException:  # an interrupted run should not wait for thousands of images
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Measures(pd.DataFrame(properties), hashes, thumbnails)
+    return Measures(pd.DataFrame(table), hashes, thumbnails)
 
 
 def flagged(properties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,7 +9,7 @@ COARSE, SHIFT = 1, 2  # pixels that two copies may be shifted, at half and at fu
 PROMISING = 0.5  # similarity at half size below which the full size is not looked at
 LEAST, MOST = 0.6, 0.97  # range of the threshold
 MARGIN = 8.0  # see `usual_threshold`
-CHUNK = 128  # pairs compared in one go: they fit the processor's cache
+CHUNK = 1024  # pairs compared in one go: one image may be like all others
 
 
 class Details:
@@ -75,21 +75,23 @@ def _details(thumbnails: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def _best_correlation(details: np.ndarray, pairs: np.ndarray, *, reach: int) -> np.ndarray:
+    """Correlation of the images of each pair (M, 2) at the best shift of at most `reach` pixels: (M,) float32.
+
+    All partners of an image are compared with all its shifts in one matrix product.
+    """
     side = details.shape[1]
     result = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), CHUNK):
-        chosen = pairs[start : start + CHUNK]
-        left, right = (details[chosen[:, place]].astype(np.float32) for place in (0, 1))
-        scale = np.linalg.norm(left, axis=(1, 2)) * np.linalg.norm(right, axis=(1, 2)) + (side * NOISE) ** 2
-        best = np.full(len(chosen), -np.inf, np.float32)
-        for down in range(-reach, reach + 1):
-            for across in range(-reach, reach + 1):
-                shifted = left[:, _part(down), _part(across)], right[:, _part(-down), _part(-across)]
-                best = np.maximum(best, np.einsum("nhw,nhw->n", *shifted))
-        result[start : start + CHUNK] = best / scale
+    frame = np.zeros((side + 2 * reach, side + 2 * reach), np.float32)
+    shifted = np.lib.stride_tricks.sliding_window_view(frame, (side, side))  # zeros move in at the rim
+    order = np.argsort(pairs[:, 0], kind="stable")
+    firsts = np.flatnonzero(np.diff(pairs[order, 0], prepend=-1))
+    for places in np.split(order, firsts[1:]) if len(pairs) else []:
+        left = details[pairs[places[0], 0]].astype(np.float32)
+        frame[reach : reach + side, reach : reach + side] = left
+        shifts, length = shifted.reshape(-1, left.size), np.linalg.norm(left)
+        for start in range(0, len(places), CHUNK):
+            some = places[start : start + CHUNK]
+            right = details[pairs[some, 1]].reshape(len(some), -1).astype(np.float32)
+            scale = length * np.linalg.norm(right, axis=1) + left.size * NOISE**2
+            result[some] = (right @ shifts.T).max(axis=1) / scale
     return result
-
-
-def _part(shift: int) -> slice:
-    """What an axis shows of one image when the other is shifted by so many pixels against it."""
-    return slice(shift, None) if shift >= 0 else slice(None, shift)
