@@ -18,16 +18,17 @@ STUDENT ?=
 STUDENT_ID ?=
 export STUDENT STUDENT_ID
 FORCE =
+AT_ONCE =
 RUNS =
 ZIP =
 RERUN =
 
 # A misspelt variable would be ignored without a word, and the default be run instead.
-KNOWN := BRIEF PROFILE DATA EXPERIMENT SEED STUDENT STUDENT_ID FORCE PORT GPU RUNS ZIP RERUN PYTHON VENV SHELL MAKEFLAGS
+KNOWN := BRIEF PROFILE DATA EXPERIMENT SEED STUDENT STUDENT_ID FORCE AT_ONCE PORT GPU RUNS ZIP RERUN PYTHON VENV SHELL MAKEFLAGS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
 WRONG := $(filter-out $(KNOWN),$(GIVEN))
 ifneq ($(strip $(WRONG)),)
-$(error Unknown variable $(WRONG). Variables: BRIEF PROFILE DATA EXPERIMENT SEED STUDENT STUDENT_ID FORCE PORT GPU RUNS ZIP RERUN PYTHON VENV)
+$(error Unknown variable $(WRONG). Variables: BRIEF PROFILE DATA EXPERIMENT SEED STUDENT STUDENT_ID FORCE AT_ONCE PORT GPU RUNS ZIP RERUN PYTHON VENV)
 endif
 
 LIB = $(PYTHON) -m lib
@@ -43,8 +44,8 @@ help:
 	@echo '  Examples: make report BRIEF=caltech101 PROFILE=quick'
 	@echo '            make report BRIEF=folder DATA=path/to/images'
 
-report: ## Make a whole report, reports/<brief>/index.html [BRIEF= PROFILE= DATA= FORCE=1]
-	@$(LIB) report $(brief) $(profile) $(data) $(if $(FORCE),--force)
+report: ## Make a whole report, reports/<brief>/index.html [BRIEF= PROFILE= DATA= FORCE=1 AT_ONCE=]
+	@$(LIB) report $(brief) $(profile) $(data) $(if $(FORCE),--force) $(if $(AT_ONCE),--at-once "$(AT_ONCE)")
 
 check-report: ## Check that every number of the written reports comes from a run [BRIEF=]
 	@$(LIB) check-report $(brief)

@@ -129,11 +129,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def at_least_one(text: str) -> int:
+    """A count as it is typed."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text!r}")
+    return int(text)
+
+
 def add_report_commands(door) -> None:
     """The commands about reports: making, checking, packing and verifying one."""
     new = door(commands.report, "make a brief's whole report: notebooks, figures, tables, pages", "report --brief demo")
     add_brief(new, profile="quick")
     new.add_argument("--force", action="store_true", help="run every notebook again; finished runs are still read")
+    text = "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"
+    new.add_argument("--at-once", type=at_least_one, metavar="N", help=text)
     text = "check that every number of the written reports comes from a run"
     add_brief(door(commands.check_report, text, "check-report --brief demo"), data=False)
     new = door(commands.submission, "pack a finished report with its code, to hand in", "submission --student s1234567")

@@ -73,7 +73,7 @@ def report(args: argparse.Namespace) -> int:
     from lib import report
 
     try:
-        report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force)
+        report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force, at_once=args.at_once)
     except report.written.CheckFailed as failed:
         return say_faults(args.brief, str(failed).splitlines())
     return 0

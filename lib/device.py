@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import paths
+from lib.workers import AT_ONCE
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
 
@@ -82,6 +83,7 @@ def environment(device: Device) -> dict:
         "system": platform.platform(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
+        "at_once": int(os.environ.get(AT_ONCE, "1")),
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "device": device.kind,

@@ -1,15 +1,16 @@
 """Many experiments: those that are finished are read, the others are trained, and one failure stops none."""
 
+import functools
 import time
 from pathlib import Path
 
-from lib import paths
+from lib import paths, workers
 from lib.device import import_tensorflow
 from lib.runs import Run
 from lib.study import Study, open_study
 
 
-def run_experiments(study: Study, *, retry: bool = False) -> list[Run]:
+def run_experiments(study: Study, *, retry: bool = False, at_once: int = 1) -> list[Run]:
     """Every run of a brief's plan, trained where it is missing.
 
     An experiment that fails is reported and left out. One that would start after the profile's minutes are used up
@@ -18,23 +19,30 @@ def run_experiments(study: Study, *, retry: bool = False) -> list[Run]:
     Args:
         study: brief, data and split.
         retry: whether to train again what failed before.
+        at_once: how many to train beside each other, each in a process of its own; see `workers`.
 
     Returns:
         Finished runs, in the order of the plan.
     """
-    started = time.monotonic()
     planned = [(study.run(name, seed=seed), name, seed) for name, seed in study.plan()]
     for run, _, _ in planned:
         if run.failure and not retry:
             print(f"{run.id} failed earlier: {run.failure}", flush=True)
     missing = [entry for entry in planned if not entry[0].finished and (retry or not entry[0].failure)]
-    for number, (run, name, seed) in enumerate(missing, start=1):
-        if time.monotonic() - started > 60 * study.profile.minutes:
-            print(f"{run.id}: not started, the {study.profile.minutes:g} minutes of this profile are used up")
-            continue
-        print(f"[{number}/{len(missing)}] {run.id}: {study.experiments[name].why}", flush=True)
-        train_run(study, name, seed=seed)
+    jobs = [(f"[{number}/{len(missing)}] {run.id}", name, seed) for number, (run, name, seed) in enumerate(missing, 1)]
+    work = functools.partial(_train_job, study, time.time() + 60 * study.profile.minutes)
+    workers.share(work, jobs, count=at_once)
     return [run for run, _, _ in planned if run.finished]
+
+
+def _train_job(study: Study, end: float, job: tuple[str, str, int]) -> None:
+    title, name, seed = job
+    if time.time() > end:
+        minutes = f"{study.profile.minutes:g} minutes"
+        print(f"{title}: not started, the {minutes} of this profile are used up", flush=True)
+        return
+    print(f"{title}: {study.experiments[name].why}", flush=True)
+    train_run(study, name, seed=seed)
 
 
 def train_run(study: Study, name: str, *, seed: int = 0) -> Run:

@@ -110,7 +110,7 @@ def declare_hyperparameters(folder, experiments: dict[str, Experiment]) -> None:
     settings = [experiment.flat() for experiment in experiments.values()]
     differing = [name for name in settings[0] if name != "why" and len({str(flat[name]) for flat in settings}) > 1]
     for file in folder.glob("events.out.tfevents.*"):
-        file.unlink()
+        file.unlink(missing_ok=True)  # another process may have been quicker
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
         hp.hparams_config(

@@ -13,7 +13,19 @@ import tensorflow as tf
 from lib import device, paths
 from lib.device import Device, cpu_name, environment, find_device, git_state
 
-FACTS = {"python", "tensorflow", "keras", "numpy", "pillow", "scikit-learn", "system", "cpu", "cores", "threads"}
+FACTS = {
+    "python",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "system",
+    "cpu",
+    "cores",
+    "threads",
+    "at_once",
+}
 
 
 def test_a_cpu_computes_in_float32_without_xla():

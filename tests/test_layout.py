@@ -12,7 +12,7 @@ import pytest
 from lib import paths
 
 FLOORS = [
-    {"briefs", "config", "paths"},
+    {"briefs", "config", "paths", "workers"},
     {"datasets", "demo_data", "integrity", "letters", "published", "splits"},
     {"augment", "batch_norm", "blocks", "device", "generators", "image_cache", "model_graph", "models"}
     | {"object_masks", "pretrained"},

@@ -50,6 +50,18 @@ def test_a_failed_experiment_is_recorded_and_the_sweep_goes_on(brief, photo_fold
     assert [(run.folder / "metrics.json").stat().st_mtime_ns for run in done] == written
 
 
+def test_side_by_side_gives_the_numbers_of_one_after_the_other(brief, photo_folder, monkeypatch, capfd):
+    weights = {}
+    for at_once in (1, 2):
+        monkeypatch.setenv("COURSEWORK_REPORTS", str(photo_folder.parent / f"reports{at_once}"))
+        opened = study.open_study("folder", "smoke", str(photo_folder))
+        done = sweep.run_experiments(opened, at_once=at_once)
+        weights[at_once] = {run.id: [weight.tobytes() for weight in run.load_model().get_weights()] for run in done}
+        assert opened.run("wild").failure and {run.environment()["at_once"] for run in done} == {at_once}
+        assert capfd.readouterr().out.count("failed: wild-seed") == 2
+    assert weights[1] == weights[2] and len(weights[1]) == 3
+
+
 def test_experiments_beyond_the_minutes_are_left_out_and_said_to_be(brief, photo_folder, capsys):
     opened = study.open_study("folder", "full", str(photo_folder))
     assert sweep.run_experiments(opened) == []

@@ -3,12 +3,13 @@
 TensorFlow is imported only where something is missing.
 """
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from lib import paths, runs
+from lib import paths, runs, workers
 from lib.config import Perceptron
 from lib.device import import_tensorflow
 from lib.low_level.images import FlatImages, flatten
@@ -29,12 +30,13 @@ __all__ = [
 
 # What is measured, and with which of the brief's perceptrons.
 MEASUREMENTS = {
+    "rates_of_adam": ("plain", "adam", "uncorrected"),
+    "rates_of_norm": ("plain", "batch_norm"),
+    "first_steps": ("adam",),
     "keras_twin": ("ten_classes",),
     "speed": ("ten_classes",),
-    "first_steps": ("adam",),
-    "rates_of_norm": ("plain", "batch_norm"),
-    "rates_of_adam": ("plain", "adam", "uncorrected"),
 }
+ALONE = ("speed",)  # a measurement of seconds: nothing else may run meanwhile
 LATE = 5  # epochs at the end whose mean says where a training settled: single epochs go up and down
 # Test accuracy on Fashion-MNIST of fully connected networks, from the list of submitted results in the data set's
 # README (https://github.com/zalandoresearch/fashion-mnist); its authors have not verified them.
@@ -51,9 +53,9 @@ class Perceptrons:
     data: dict[str, Study]  # data set -> the study on it
 
     def plan(self) -> list[tuple[str, int]]:
-        """Trainings, then measurements, with their seeds: one each but where the profile asks for more."""
+        """Measurements, then trainings, with their seeds: one each but where the profile asks for more."""
         seeds = range(self.study.profile.perceptron_seeds)
-        return [(name, seed) for seed in seeds for name in self.settings] + [(name, 0) for name in MEASUREMENTS]
+        return [(name, 0) for name in MEASUREMENTS] + [(name, seed) for seed in seeds for name in self.settings]
 
     def members(self, name: str) -> dict[str, Perceptron]:
         """The perceptron of a training, or those of a measurement.
@@ -184,13 +186,14 @@ def scale(perceptron: Perceptron, study: Study) -> Perceptron:
     )
 
 
-def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = False) -> Perceptrons:
+def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = False, at_once: int = 1) -> Perceptrons:
     """Train and measure what is not there yet; a training that fails is reported and left out.
 
     Args:
         study: brief, data and split.
         only: names of trainings and measurements; none takes all.
         retry: whether to try again what failed before.
+        at_once: how many to run beside each other, each in a process of its own; see `workers`.
 
     Returns:
         The perceptrons with their runs.
@@ -199,10 +202,17 @@ def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = Fal
     planned = [(name, seed, perceptrons.run(name, seed=seed)) for name, seed in perceptrons.plan()]
     planned = [entry for entry in planned if not only or entry[0] in only]
     missing = [entry for entry in planned if not entry[2].finished and (retry or not entry[2].failure)]
-    for number, (name, seed, run) in enumerate(missing, start=1):
-        print(f"[{number}/{len(missing)}] {run.id}", flush=True)
-        _train(perceptrons, name, seed=seed)
+    jobs = [(f"[{number}/{len(missing)}] {run.id}", name, seed) for number, (name, seed, run) in enumerate(missing, 1)]
+    work = functools.partial(_train_job, perceptrons)
+    workers.share(work, [job for job in jobs if job[1] not in ALONE], count=at_once)
+    workers.share(work, [job for job in jobs if job[1] in ALONE], count=1)
     return perceptrons
+
+
+def _train_job(perceptrons: Perceptrons, job: tuple[str, str, int]) -> None:
+    title, name, seed = job
+    print(title, flush=True)
+    _train(perceptrons, name, seed=seed)
 
 
 def _train(perceptrons: Perceptrons, name: str, *, seed: int) -> None:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from lib import low_level, notebooks, paths, results, sweep
+from lib import low_level, notebooks, paths, results, sweep, workers
 from lib.report import pages, reuse, screenshots, written
 from lib.study import Study, open_study
 
@@ -49,7 +49,12 @@ PROMISED_FILES = {"02_experiments": EXPERIMENTS, "08_regularisation": EXPERIMENT
 
 
 def make_report(
-    brief_name: str, *, profile: str = "quick", data: str | Path | None = None, force: bool = False
+    brief_name: str,
+    *,
+    profile: str = "quick",
+    data: str | Path | None = None,
+    force: bool = False,
+    at_once: int | None = None,
 ) -> Path:
     """Make a brief's whole report, running only the notebooks whose results do not stand any more.
 
@@ -62,6 +67,7 @@ def make_report(
         profile: smoke, quick or full.
         data: folder of class folders, for the brief `folder`.
         force: whether to run every notebook in any case; finished training runs are read all the same.
+        at_once: how many networks to train beside each other; None asks `workers.default_count`.
 
     Returns:
         The report's first page.
@@ -73,7 +79,7 @@ def make_report(
         CheckFailed: if a written report holds a number that no run stands behind, or breaks another rule; all pages are
             there then.
     """
-    study = open_study(brief_name, profile, str(data or ""))
+    study, at_once = open_study(brief_name, profile, str(data or "")), at_once or workers.default_count()
     folder = paths.report(brief_name)
     parameters = {"DATA": str(Path(data).expanduser().resolve())} if data else {}
     names = study.brief.notebooks
@@ -82,9 +88,9 @@ def make_report(
         notebooks.check_parameters(notebooks.locate(name), given)
     # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
     if {"02_experiments", "08_regularisation"} & set(names):
-        sweep.run_experiments(study, retry=True)
+        sweep.run_experiments(study, retry=True, at_once=at_once)
     if "07_low_level_tensorflow" in names:
-        low_level.train_missing(study, retry=True)
+        low_level.train_missing(study, retry=True, at_once=at_once)
     further = study.further()
     facts, waiting, ran = reuse.shared_facts(study, *further), _waiting(study), []
     for position, name in enumerate(names):
