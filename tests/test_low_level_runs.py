@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from lib import briefs, event_files, letters, low_level, study
 from lib.config import Perceptron
@@ -291,6 +292,19 @@ def check_tables(fits):
 def test_only_what_is_asked_for_is_trained(brief, capsys):
     fits = low_level.train_missing(study.open_study("low_level", "smoke"), only=("binary",))
     assert capsys.readouterr().out.count("-seed0-") == 1 and fits.run("binary").finished
+
+
+def test_a_process_that_has_trained_nothing_else_gives_the_same_numbers(brief, tmp_path, monkeypatch):
+    tf.config.experimental.enable_op_determinism()  # as Keras trainings leave this process; others start without
+    weights = {}
+    for at_once in (1, 2):
+        monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / f"reports{at_once}"))
+        opened = study.open_study("low_level", "smoke")
+        fits = low_level.train_missing(opened, only=("ten_classes", "plain"), at_once=at_once)
+        runs = [fits.run(name) for name in ("ten_classes", "plain")]
+        weights[at_once] = [(run.id, (run.folder / "weights.npz").read_bytes()) for run in runs]
+        assert fits.facts("ten_classes")["at_once"] == at_once
+    assert weights[1] == weights[2]
 
 
 def test_settings_data_and_members_decide_the_run_but_not_the_question(brief):

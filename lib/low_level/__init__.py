@@ -117,6 +117,7 @@ class Perceptrons:
             "batch_size": settings.batch_size or len(self.on(name).split.train),
             "learning_rate": settings.learning_rate,
             "gap": record["train_accuracy"] - record["val_accuracy"],
+            "at_once": self.run(name).environment().get("at_once", 1),
             "train_minutes": record["minutes"],
             "train_seconds": 60 * record["minutes"],
             "late_val_accuracy": self.run(name).history()["val_accuracy"].tail(LATE).mean(),

@@ -34,6 +34,7 @@ def fit(perceptron: Perceptron, images: FlatImages, *, run: Run, seed: int) -> N
     Raises:
         Diverged: if the loss is no number any more.
     """
+    tf.config.experimental.enable_op_determinism()  # for the whole process, as other trainings do that it may have run
     graphs = make_graphs(perceptron, images, seed=seed)
     write_graph(run.folder / "graph", graphs.step, graphs.network)
     tracker, history, best = Tracker(run, epochs=perceptron.epochs, save=lambda: None), [], {"val_accuracy": -1.0}

@@ -44,6 +44,7 @@ def measure(
         run: the folder, with `config.json` in it.
         seeds: of trainings at several learning rates.
     """
+    tf.config.experimental.enable_op_determinism()  # as in `fit`
     started = time.perf_counter()
     first = next(iter(members.values()))
     if name in RATES:
