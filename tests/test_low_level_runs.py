@@ -235,6 +235,12 @@ def test_tensorboard_shows_one_box_a_layer(run):
     assert any("MatMul" in operation for operation in boxes["hidden_1"])
 
 
+def test_a_measurement_needs_nothing_that_ran_before(tmp_path):
+    tf.random.set_seed(None)  # as in a new process
+    measure.measure("speed", {"small": SMALL}, images=flat(), run=Run(tmp_path), seeds=(0,))
+    assert len(pd.read_csv(tmp_path / "measured.csv")) == 12
+
+
 # A brief's plan
 
 

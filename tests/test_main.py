@@ -52,6 +52,15 @@ def test_no_command_shows_the_help(capsys):
     assert "COMMAND" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("typed", ["0", "-1", "two", "1.5", "²"])
+def test_a_number_of_networks_is_a_number(typed, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["report", f"--at-once={typed}"])
+    assert stop.value.code == 2
+    assert "a whole number of at least 1" in capsys.readouterr().err
+    assert build_parser().parse_args(["report", "--at-once", "3"]).at_once == 3
+
+
 def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["repot"])
@@ -275,6 +284,7 @@ def test_make_passes_its_variables_on():
     common = ["--brief", "caltech101", "--profile", "smoke", "--data", "my photos"]
     assert passed_on("report") == ["report"]
     assert passed_on("report", *words, "FORCE=1") == ["report", *common, "--force"]
+    assert passed_on("report", "AT_ONCE=1") == ["report", "--at-once", "1"]
     assert passed_on("train", *words) == ["train", *common, "--experiment", "deep", "--seed", "4"]
     assert [passed_on("setup", *word) for word in ([], ["GPU=1"], ["GPU=0"])] == [
         ["setup"],

@@ -45,6 +45,7 @@ def measure(
         seeds: of trainings at several learning rates.
     """
     tf.config.experimental.enable_op_determinism()  # as in `fit`
+    keras.utils.set_random_seed(seeds[0])  # Keras' own `fit` shuffles
     started = time.perf_counter()
     first = next(iter(members.values()))
     if name in RATES:
