@@ -36,26 +36,28 @@ def default_count() -> int:
     return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
 
 
-def share(work: Callable[[Job], None], jobs: Sequence[Job], *, count: int) -> None:
+def share(work: Callable[[Job], None], jobs: Sequence[Job], *, count: int, here: bool = True) -> None:
     """Call `work` with every job: here, or in several processes that take the next one as soon as they are free.
 
     Args:
         work: function of one job, which leaves its result on disk; both can be pickled.
         jobs: taken in this order.
-        count: processes; 1 works in this one.
+        count: how many processes.
+        here: whether to work in this process where one is enough.
 
     Raises:
         WorkerDied: if a process was killed or met an unforeseen error. What is finished stays finished.
         ValueError: as raised by `work`; the other processes are ended.
     """
-    if min(count, len(jobs)) < 2:
+    count = min(count, len(jobs))
+    if here and count < 2:
         for job in jobs:
             work(job)
         return
     context = multiprocessing.get_context("spawn")
     taken, refusals = context.Value("i", 0), context.SimpleQueue()
     arguments = (work, jobs, taken, refusals, count)
-    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(min(count, len(jobs)))]
+    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(count)]
     try:
         for process in processes:
             process.start()

@@ -1,13 +1,15 @@
 """Hand-written trainings and measurements leave whole run folders; one that diverges stops no other."""
 
 import dataclasses
+import functools
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 
-from lib import briefs, event_files, letters, low_level, study
+from lib import briefs, event_files, letters, low_level, study, workers
 from lib.config import Perceptron
 from lib.low_level import fit, measure, trace
 from lib.low_level.graphs import make_graphs
@@ -159,12 +161,17 @@ def test_another_rate_would_be_noticed_beside_keras(monkeypatch):
     assert measure.compare_with_keras(SMALL, flat(), seed=0)["difference"].max() > 1e-5
 
 
-def test_every_route_is_timed_at_every_batch_size(monkeypatch):
-    monkeypatch.setattr(measure, "ROUNDS", 1)
-    monkeypatch.setattr(measure, "BATCH_SIZES", (8, 44))
-    table = measure.measure_speed(SMALL, flat(), seed=0)
-    assert table["batch_size"].unique().tolist() == list(measure.BATCH_SIZES)
-    assert len(table) == 6 * len(measure.BATCH_SIZES) and (table["seconds"] > 0).all()
+def time_routes(folder, name):
+    warnings.simplefilter("error")  # Keras warns where it does without XLA
+    measure.ROUNDS, measure.BATCH_SIZES = 1, (8, 44)
+    measure.measure(name, {"small": SMALL}, images=flat(), run=Run(folder), seeds=(0,))
+
+
+def test_every_route_is_timed_at_every_batch_size(tmp_path):
+    workers.share(functools.partial(time_routes, tmp_path), ["speed"], count=1, here=False)
+    table = pd.read_csv(tmp_path / "measured.csv")
+    assert table["batch_size"].unique().tolist() == [8, 44]
+    assert len(table) == 6 * 2 and (table["seconds"] > 0).all()
     assert table.loc[table["route"] == "Keras fit", "relative_seconds"].tolist() == [1, 1]
     assert table["images_per_second"].to_numpy() == pytest.approx(44 / table["seconds"].to_numpy())
 
@@ -235,12 +242,6 @@ def test_tensorboard_shows_one_box_a_layer(run):
     assert any("MatMul" in operation for operation in boxes["hidden_1"])
 
 
-def test_a_measurement_needs_nothing_that_ran_before(tmp_path):
-    tf.random.set_seed(None)  # as in a new process
-    measure.measure("speed", {"small": SMALL}, images=flat(), run=Run(tmp_path), seeds=(0,))
-    assert len(pd.read_csv(tmp_path / "measured.csv")) == 12
-
-
 # A brief's plan
 
 
@@ -249,7 +250,6 @@ def brief(own_folders, monkeypatch):
     """The brief with small trainings, one of which must fail."""
     real = letters.draw
     monkeypatch.setattr(letters, "draw", lambda folder: real(folder, train_per_class=8, test_per_class=4))
-    monkeypatch.setattr(measure, "measure_speed", lambda *inputs, seed: pd.DataFrame({"route": ["none"]}))
     monkeypatch.setattr(measure, "RATES", {"rates_of_norm": (0.1,), "rates_of_adam": (0.1,)})
     made = briefs.load("low_level")
     names = ("binary", "ten_classes", "plain", "batch_norm", "adam", "uncorrected")
@@ -260,18 +260,18 @@ def brief(own_folders, monkeypatch):
     return made
 
 
-def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capsys):
+def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capfd):
     opened = study.open_study("low_level", "smoke")
     fits = low_level.train_missing(opened)
     done = {name for name, seed in fits.plan() if fits.run(name, seed=seed).finished}
     assert done == {*brief.perceptrons, *low_level.MEASUREMENTS} - {"wild"}
     assert "the loss became" in fits.run("wild").failure
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert printed.count("-seed0-") == len(fits.plan()) and printed.count("failed: ") == 1
     low_level.train_missing(opened)
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
     low_level.train_missing(opened, retry=True)
-    assert capsys.readouterr().out.count("-seed0-") == 1
+    assert capfd.readouterr().out.count("-seed0-") == 1
     assert fits.run("binary").config()["classes"] == ["H", "J"]
     assert fits.run("binary").config()["dataset"] == fits.on("binary").dataset.checksum
     assert len(fits.measured("keras_twin")) == 20

@@ -104,6 +104,7 @@ def test_defaults_of_the_commands():
     parse = build_parser().parse_args
     assert vars(parse(["report"])) | {"run": 0} == {
         "command": "report", "run": 0, "brief": "demo", "profile": "quick", "data": "", "force": False,
+        "at_once": None,
     }  # fmt: skip
     train = parse(["train", "--seed", "3"])
     assert (train.brief, train.experiment, train.profile, train.seed) == ("demo", "best", "quick", 3)

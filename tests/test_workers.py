@@ -89,6 +89,13 @@ def test_one_at_a_time_needs_no_other_process(tmp_path, jobs, count):
     assert sorted(notes(tmp_path)) == jobs
 
 
+def test_one_may_have_a_process_of_its_own(tmp_path):
+    workers.share(functools.partial(note, tmp_path), ["a"], count=1, here=False)
+    process, at_once, _ = notes(tmp_path)["a"]
+    assert process != str(os.getpid()) and at_once == "1"
+    workers.share(functools.partial(note, tmp_path), [], count=1, here=False)
+
+
 def test_a_refusal_reaches_the_caller_and_ends_the_others(tmp_path):
     started = time.monotonic()
     with pytest.raises(ValueError, match=r"Run nothing has no config\.json"):

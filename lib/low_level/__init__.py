@@ -36,7 +36,9 @@ MEASUREMENTS = {
     "keras_twin": ("ten_classes",),
     "speed": ("ten_classes",),
 }
-ALONE = ("speed",)  # a measurement of seconds: nothing else may run meanwhile
+# A measurement of seconds: nothing else may run meanwhile, and it needs a process of its own. Trainings leave theirs
+# with deterministic kernels, for which Keras does without XLA.
+ALONE = ("speed",)
 LATE = 5  # epochs at the end whose mean says where a training settled: single epochs go up and down
 # Test accuracy on Fashion-MNIST of fully connected networks, from the list of submitted results in the data set's
 # README (https://github.com/zalandoresearch/fashion-mnist); its authors have not verified them.
@@ -206,7 +208,7 @@ def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = Fal
     jobs = [(f"[{number}/{len(missing)}] {run.id}", name, seed) for number, (name, seed, run) in enumerate(missing, 1)]
     work = functools.partial(_train_job, perceptrons)
     workers.share(work, [job for job in jobs if job[1] not in ALONE], count=at_once)
-    workers.share(work, [job for job in jobs if job[1] in ALONE], count=1)
+    workers.share(work, [job for job in jobs if job[1] in ALONE], count=1, here=False)
     return perceptrons
 
 
