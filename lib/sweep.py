@@ -1,6 +1,7 @@
 """Many experiments: those that are finished are read, the others are trained, and one failure stops none."""
 
 import functools
+import itertools
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def run_experiments(study: Study, *, retry: bool = False, at_once: int = 1) -> l
     Args:
         study: brief, data and split.
         retry: whether to train again what failed before.
-        at_once: how many to train beside each other, each in a process of its own; see `workers`.
+        at_once: how many to train beside each other, each in a process of its own; the best one trains alone.
 
     Returns:
         Finished runs, in the order of the plan.
@@ -31,7 +32,10 @@ def run_experiments(study: Study, *, retry: bool = False, at_once: int = 1) -> l
     missing = [entry for entry in planned if not entry[0].finished and (retry or not entry[0].failure)]
     jobs = [(f"[{number}/{len(missing)}] {run.id}", name, seed) for number, (run, name, seed) in enumerate(missing, 1)]
     work = functools.partial(_train_job, study, time.time() + 60 * study.profile.minutes)
-    workers.share(work, jobs, count=at_once)
+    # The best network comes before the repeats, so that a short budget reaches it, and alone: it is large enough to
+    # keep all cores busy, and its time is what a report quotes.
+    for is_best, some in itertools.groupby(jobs, key=lambda job: job[1] == study.brief.best):
+        workers.share(work, list(some), count=1 if is_best else at_once)
     return [run for run, _, _ in planned if run.finished]
 
 

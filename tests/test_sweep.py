@@ -57,7 +57,8 @@ def test_side_by_side_gives_the_numbers_of_one_after_the_other(brief, photo_fold
         opened = study.open_study("folder", "smoke", str(photo_folder))
         done = sweep.run_experiments(opened, at_once=at_once)
         weights[at_once] = {run.id: [weight.tobytes() for weight in run.load_model().get_weights()] for run in done}
-        assert opened.run("wild").failure and {run.environment()["at_once"] for run in done} == {at_once}
+        assert opened.run("wild").failure
+        assert [run.environment()["at_once"] for run in done] == [at_once, 1, at_once]  # the best one trains alone
         assert capfd.readouterr().out.count("failed: wild-seed") == 2
     assert weights[1] == weights[2] and len(weights[1]) == 3
 
