@@ -5,6 +5,7 @@ all cores busy. Each process computes with as many threads as it would alone, so
 what ran beside it; its seconds do.
 """
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -59,8 +60,9 @@ def share(work: Callable[[Job], None], jobs: Sequence[Job], *, count: int, here:
     arguments = (work, jobs, taken, refusals, count)
     processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(count)]
     try:
-        for process in processes:
-            process.start()
+        with _interrupts_held():
+            for process in processes:
+                process.start()
         running = {process.sentinel: process for process in processes}
         while running:
             for sentinel in connection.wait(list(running)):
@@ -70,6 +72,19 @@ def share(work: Callable[[Job], None], jobs: Sequence[Job], *, count: int, here:
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+@contextlib.contextmanager
+def _interrupts_held():
+    """Ctrl-C waits meanwhile, and processes started here never hear it: it is for this one, which ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check(process: multiprocessing.Process, refusals) -> None:
@@ -86,7 +101,7 @@ def _check(process: multiprocessing.Process, refusals) -> None:
 
 
 def _work(work: Callable, jobs: Sequence, taken, refusals, count: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_interrupts_held` holds none
     os.environ |= {AT_ONCE: str(count), "COURSEWORK_HEADLESS": "1"}  # two progress bars would overwrite each other
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -113,6 +114,21 @@ def test_a_fault_shows_where_it_happened(tmp_path, capfd):
 def test_a_killed_process_is_told(tmp_path):
     with pytest.raises(workers.WorkerDied, match=r"signal 9.*AT_ONCE=1"):
         share(stop, tmp_path, ["a", "b"])
+
+
+def test_ctrl_c_while_processes_start_waits_until_they_have(tmp_path, monkeypatch):
+    kind, started = workers.multiprocessing.get_context("spawn").Process, []
+
+    def start(process, really=kind.start):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        really(process)
+        started.append(process)
+
+    monkeypatch.setattr(kind, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        share(sleep, tmp_path, ["a", "b"])
+    assert len(started) == 2 and not any(process.is_alive() for process in started)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
