@@ -3,6 +3,9 @@
 On a CPU, two small networks side by side take less time than one after the other: their steps are too short to keep
 all cores busy. Each process computes with as many threads as it would alone, so that a run's numbers do not depend on
 what ran beside it; its seconds do.
+
+The pools of the standard library send the whole data set with every job, and wait for running trainings when they are
+interrupted; so the processes here take the number of the next job and end with the first process.
 """
 
 import contextlib
@@ -29,10 +32,7 @@ class WorkerDied(ValueError):
 
 
 def default_count() -> int:
-    """Two on a CPU; one where there is a single core, or a GPU, which one training fills.
-
-    More than two gain little, and each takes 1 to 2 GB.
-    """
+    """Two on a CPU, as each takes 1 to 2 GB; one where there is a single core, or a GPU, which one training fills."""
     # The driver's own program says enough. TensorFlow would say more, but takes seconds to import.
     return 1 if shutil.which("nvidia-smi") else min(2, os.cpu_count() or 1)
 

@@ -260,7 +260,7 @@ def brief(own_folders, monkeypatch):
     return made
 
 
-def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capfd, monkeypatch):
+def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capsys, monkeypatch):
     alone = []
 
     def share(work, jobs, *, count, here=True):  # the small brief is known to this process only
@@ -275,12 +275,12 @@ def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capfd, mo
     assert done == {*brief.perceptrons, *low_level.MEASUREMENTS} - {"wild"}
     assert "the loss became" in fits.run("wild").failure
     assert alone == ["speed"]
-    printed = capfd.readouterr().out
+    printed = capsys.readouterr().out
     assert printed.count("-seed0-") == len(fits.plan()) and printed.count("failed: ") == 1
     low_level.train_missing(opened)
-    assert capfd.readouterr().out == ""
+    assert capsys.readouterr().out == ""
     low_level.train_missing(opened, retry=True)
-    assert capfd.readouterr().out.count("-seed0-") == 1
+    assert capsys.readouterr().out.count("-seed0-") == 1
     assert fits.run("binary").config()["classes"] == ["H", "J"]
     assert fits.run("binary").config()["dataset"] == fits.on("binary").dataset.checksum
     assert len(fits.measured("keras_twin")) == 20

@@ -61,10 +61,7 @@ def inspect(dataset: Dataset, *, progress: bool = True) -> Inspection:
     Raises:
         DataError: if an image has gone since it was indexed, or the result cannot be stored.
     """
-    properties, pairs = _stored(dataset, "properties"), _stored(dataset, "pairs")
-    if properties is None or pairs is None:
-        _look(dataset, properties=True, progress=progress)
-        properties, pairs = _stored(dataset, "properties"), _stored(dataset, "pairs")
+    pairs, properties = _tables(dataset, "pairs", "properties", progress=progress)
     grey = properties.pop("grey") == "True"
     return Inspection(properties.astype("float64").assign(grey=grey), pairs.astype(PAIR_COLUMNS))
 
@@ -80,12 +77,8 @@ def duplicate_groups(dataset: Dataset, *, audited: bool = True, progress: bool =
     Returns:
         (N,) int64: the same number for images that belong together, as `splits.make_split` takes it.
     """
-    if audited:
-        pairs = inspect(dataset, progress=progress).pairs
-    else:
-        if _stored(dataset, "pairs") is None:
-            _look(dataset, properties=False, progress=progress)
-        pairs = _stored(dataset, "pairs").astype(PAIR_COLUMNS)
+    names = ("pairs", "properties") if audited else ("pairs",)
+    pairs = _tables(dataset, *names, progress=progress)[0].astype(PAIR_COLUMNS)
     return groups(len(dataset.index), pairs[["row", "other"]].to_numpy(), dataset.index["sha256"])
 
 
@@ -108,6 +101,16 @@ def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
     return Audit(*find_faults(dataset, roles, properties=seen.properties, pairs=seen.pairs))
 
 
+def _tables(dataset: Dataset, *names: str, progress: bool) -> list[pd.DataFrame]:
+    """Stored tables as text, `pairs` or `properties`; the images are looked at if one is not made yet, or damaged."""
+    files = [_file(dataset, name) for name in names]
+    try:
+        return [disk.read_table(file)[0] for file in files]
+    except DataError:
+        _look(dataset, properties="properties" in names, progress=progress)
+    return [disk.read_table(file)[0] for file in files]
+
+
 def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
     """Open every image, and store the pairs of copies and, if asked for, the properties."""
     index = dataset.index
@@ -118,14 +121,6 @@ def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
     disk.write_table(_file(dataset, "pairs"), pairs, facts={})
     if properties:
         disk.write_table(_file(dataset, "properties"), measures.properties, facts={})
-
-
-def _stored(dataset: Dataset, name: str) -> pd.DataFrame | None:
-    """A table as text, or None if it is not made yet or damaged."""
-    try:
-        return disk.read_table(_file(dataset, name))[0]
-    except DataError:
-        return None
 
 
 def _file(dataset: Dataset, name: str) -> Path:
