@@ -70,11 +70,11 @@ def setup(args: argparse.Namespace) -> None:
 def report(args: argparse.Namespace) -> int:
     """Execute a brief's notebooks, and write and check its reports and pages."""
     prepare_variables()
-    from lib import report
+    from lib.report import make
 
     try:
-        report.make_report(args.brief, profile=args.profile, data=args.data, force=args.force, at_once=args.at_once)
-    except report.written.CheckFailed as failed:
+        make.make_report(args.brief, profile=args.profile, data=args.data, force=args.force, at_once=args.at_once)
+    except make.written.CheckFailed as failed:
         return say_faults(args.brief, str(failed).splitlines())
     return 0
 
@@ -98,14 +98,14 @@ def say_faults(brief: str, faults: list) -> int:
 
 def results(args: argparse.Namespace) -> None:
     """Keep a finished report's results table where git sees it."""
-    from lib.report.evidence import write_evidence
+    from lib.report.results.evidence import write_evidence
 
     print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
 
 
 def submission(args: argparse.Namespace) -> None:
     """Pack a finished report to hand in."""
-    from lib import hand_in
+    from lib.report import hand_in
 
     file = hand_in.write_submission(args.brief, args.student)
     print(f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB)")
@@ -116,7 +116,7 @@ def submission(args: argparse.Namespace) -> None:
 def verify(args: argparse.Namespace) -> int:
     """Check a report that was handed in; 1 if something does not hold."""
     prepare_variables()
-    from lib import hand_in
+    from lib.report import hand_in
 
     return 0 if hand_in.verify_submission(Path(args.zip), rerun=args.rerun, data=args.data) else 1
 
@@ -124,14 +124,15 @@ def verify(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> None:
     """Train one experiment."""
     prepare_variables()
-    from lib import sweep
+    from lib.training import jobs
 
-    sweep.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
+    jobs.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
 
 
 def data(args: argparse.Namespace) -> None:
     """Load a brief's images, getting them where need be, look at each of them, and print what was found."""
-    from lib import briefs, datasets, integrity, splits
+    from lib import briefs, datasets
+    from lib.datasets import audit, splits
 
     brief = briefs.load(args.brief)
     path = Path(args.data) if args.data else None
@@ -144,8 +145,8 @@ def data(args: argparse.Namespace) -> None:
             print(f"  left out: {row.path}: {row.reason}")
         if len(left_out) > 20:
             print(f"  ... and {len(left_out) - 20:,} more")
-        split = splits.make_split(dataset, brief.split, groups=integrity.duplicate_groups(dataset))
-        summary = integrity.audit(dataset, split).summary
+        split = splits.make_split(dataset, brief.split, groups=audit.duplicate_groups(dataset))
+        summary = audit.audit(dataset, split).summary
         for row in summary[(summary["images"] > 0) & (summary["check"] != "left out")].itertuples():
             print(f"  {row.check}: {row.images:,} {row.meaning}")
 
@@ -178,7 +179,7 @@ def lab(args: argparse.Namespace) -> None:
 def tensorboard(args: argparse.Namespace) -> None:
     """Show a brief's runs."""
     prepare_variables()
-    from lib import paths
+    from lib.config import paths
 
     runs = paths.runs(args.brief)
     if not runs.is_dir():

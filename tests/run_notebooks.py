@@ -11,7 +11,8 @@ import nbformat
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib import briefs, notebooks  # noqa: E402
+from lib import briefs  # noqa: E402
+from lib.report import notebooks  # noqa: E402
 
 EXPERIMENTS = {"baseline", "augment", "best"}  # of the brief; more would only take longer
 

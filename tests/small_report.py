@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell
 from tiny_notebooks import tiny_notebook, write
 
-from lib import briefs, paths
-from lib.datasets.disk import write_table
-from lib.report import pages, reuse
-from lib.results import open_results, read_values
+from lib import briefs
+from lib.config import paths
+from lib.datasets.fetch.disk import write_table
+from lib.report import pages
+from lib.report.notebooks import freshness
+from lib.report.results import open_results, read_values
 
 CLASSES = ["ant", "bee", "cat & dog"]
 IMAGES = [f"{name}/{number}.jpg" for name in CLASSES for number in range(4)]
@@ -74,7 +76,7 @@ def make_small_report(brief="demo", *, profile="smoke"):
 
 
 def small_study(brief, profile, notice=""):
-    """What the pages read from a study."""
+    """What the pages read from an opened brief."""
     left_out = pd.DataFrame({"path": ["ant/odd & broken.jpg"], "reason": ["not an image"]})
     facts = {"title": "Small photos", "source": "drawn", "licence": "none", "citation": "none", "checksum": "0" * 64}
     dataset = SimpleNamespace(left_out=left_out, **facts)
@@ -87,8 +89,8 @@ def _write_pages_of_notebooks(folder, brief):
         write(tiny_notebook(new_code_cell("1 + 1"), name=name), folder / "notebooks", name)
         back = '<!DOCTYPE html><html lang="en"><title>A page</title><a href="index.html">Report</a></html>'
         (folder / f"{name}.html").write_text(back)
-        before = {} if name == "01_explore" else reuse.loose_files(folder)  # it is the one that left split.csv
-        reuse.record(name, folder, made_from={"the code in lib": reuse.code()}, before=before, seconds=1.0)
+        before = {} if name == "01_explore" else freshness.loose_files(folder)  # it is the one that left split.csv
+        freshness.record(name, folder, made_from={"the code in lib": freshness.code()}, before=before, seconds=1.0)
 
 
 def change_value(folder, name, value):

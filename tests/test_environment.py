@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import environment, paths
+from lib import environment
+from lib.config import paths
 from lib.environment import SetupError, ensure, find_problem, find_python
 
 ROOT = paths.ROOT

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import commands, environment, paths
+from lib import commands, environment
 from lib.__main__ import build_parser, enter_environment, main, raised_here
+from lib.config import paths
 
 COMMANDS = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain"]
 COMMANDS += ["lab", "tensorboard", "test", "lint", "setup", "clean"]

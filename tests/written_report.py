@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib import evaluation, paths, tables
-from lib.config import Brief
-from lib.report import reuse
-from lib.results import Results
-from lib.runs import Run, write_arrays, write_json
+from lib import evaluation
+from lib.config import Brief, paths
+from lib.figures import tables
+from lib.report.notebooks import freshness
+from lib.report.results import Results
+from lib.training.runs import Run, write_arrays, write_json
 
 LADDER = {"softmax": 0.2, "naive": 0.58, "baseline": 0.6, "dropout": 0.4, "augment": 0.75, "pixels_64": 0.61}
 CLASSES = ["anchor", "bee", "cup"]
@@ -68,8 +69,8 @@ def record(folder):
     """Write the records of all notebooks anew."""
     for name in FIGURES:
         (folder / "notebooks").mkdir(exist_ok=True)
-        before = reuse.loose_files(folder)
-        reuse.record(name, folder, made_from={}, before=before, seconds=1.0)
+        before = freshness.loose_files(folder)
+        freshness.record(name, folder, made_from={}, before=before, seconds=1.0)
 
 
 def _make_run(folder, name, seed, *, rng, classes) -> Run:

@@ -17,13 +17,14 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from lib import datasets, paths
+from lib import datasets
 from lib.bench import routes
+from lib.config import paths
 from lib.datasets import Dataset
-from lib.datasets.acquire import find_here
 from lib.datasets.catalogue import find
-from lib.device import import_tensorflow
-from lib.image_cache import open_images
+from lib.datasets.fetch.acquire import find_here
+from lib.inputs.cache import open_images
+from lib.training.device import import_tensorflow
 
 COLUMNS = ["route", "case", "seconds", "images_per_second", "peak_mb"]
 AUGMENTED, FIRST_PASS = "augmented", "first pass"

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib import briefs, paths
+from lib import briefs
 from lib.bench import measure, summarise
 from lib.bench.peers import MODULES, OURS, Settings, installed, make_explainer, offers
-from lib.demo_data import OBJECTS, draw_image
-from lib.device import import_tensorflow
-from lib.runs import Run
+from lib.config import paths
+from lib.datasets.drawn.objects import OBJECTS, draw_image
+from lib.training.device import import_tensorflow
+from lib.training.runs import Run
 
 FIRST, AGAIN = "first call", "again"
 AT_LEAST = 2  # times as fast as the fastest of the others
@@ -70,7 +71,7 @@ def run(subject: Subject | None = None, *, rounds: int = 5, settings: Settings |
 
 def measure_both(route: str, case: str, subject: Subject, settings: Settings) -> dict:
     """Seconds, images and memory of a first and of a second call."""
-    from lib.explain.passes import forget_graphs
+    from lib.explain.network.passes import forget_graphs
 
     explainers = []
 
@@ -113,7 +114,7 @@ def find_subject(*, per_class: int = 6, count: int = 64) -> Subject:
         per_class: images drawn of each class.
         count: how many of them are kept.
     """
-    from lib.models import build_model
+    from lib.models.families import build_model
 
     experiment = briefs.load("demo").experiments["best"]
     model, size, names = experiment.model, experiment.image_size, sorted(OBJECTS)

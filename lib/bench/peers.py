@@ -62,7 +62,7 @@ def make_explainer(route: str, case: str, model, settings: Settings, layer: str 
     Returns:
         Function of images (N, H, W, C) float32 and classes (N,) that gives the maps.
     """
-    from lib.explain.taps import last_spatial_layer
+    from lib.explain.network.taps import last_spatial_layer
 
     make = {OURS: _ours, XPLIQUE: _xplique, TF_KERAS_VIS: _tf_keras_vis}[route]
     return make(case, model, layer or last_spatial_layer(model), settings)
@@ -70,10 +70,10 @@ def make_explainer(route: str, case: str, model, settings: Settings, layer: str 
 
 def _ours(case: str, model, layer: str, settings: Settings) -> Callable:
     from lib.explain import METHODS
-    from lib.explain.integrated_gradients import IntegratedGradients
-    from lib.explain.occlusion import Occlusion
-    from lib.explain.rise import Rise
-    from lib.explain.smooth_gradient import SmoothGradient
+    from lib.explain.attributions.integrated_gradients import IntegratedGradients
+    from lib.explain.attributions.occlusion import Occlusion
+    from lib.explain.attributions.rise import Rise
+    from lib.explain.attributions.smooth_gradient import SmoothGradient
 
     options = {
         "smooth_gradient": {"settings": SmoothGradient(samples=settings.samples, noise=settings.noise)},

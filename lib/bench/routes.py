@@ -17,7 +17,7 @@ import numpy as np
 
 from lib.config import Augment
 from lib.datasets import Dataset
-from lib.image_cache import StreamedImages, fill_cache, open_images
+from lib.inputs.cache import StreamedImages, fill_cache, open_images
 
 BATCH_SIZE = 64
 SEED = 0
@@ -113,7 +113,7 @@ def random_layers(source: Source) -> Iterator[int]:
 
 def cached(source: Source) -> Iterator[int]:
     """Our training batches: decoded images in a memory map, one warp a batch."""
-    from lib.generators import make_train_dataset
+    from lib.inputs.generators import make_train_dataset
 
     images = open_images(source.dataset, size=source.size)
     train_data = make_train_dataset(
@@ -139,7 +139,7 @@ def filling_the_cache(source: Source) -> Iterator[int]:
 
 def streamed(source: Source) -> Iterator[int]:
     """Our batches where the cache would not fit: read from the files every time."""
-    from lib.generators import make_eval_dataset
+    from lib.inputs.generators import make_eval_dataset
 
     images = StreamedImages(source.dataset, source.size, "stretch")
     data = make_eval_dataset(images, source.rows(), labels=source.labels(), batch_size=BATCH_SIZE)

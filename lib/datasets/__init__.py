@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.datasets.acquire import find_or_download
-from lib.datasets.arrays import Arrays, read_arrays, superclass_names, unlabelled
 from lib.datasets.catalogue import ENTRIES, find
 from lib.datasets.dataset import COLUMNS, Dataset, checksum_of
 from lib.datasets.drawn import draw_demo, draw_letters
 from lib.datasets.entry import Entry
 from lib.datasets.errors import DataError
+from lib.datasets.fetch.acquire import find_or_download
 from lib.datasets.index import read_index
-from lib.datasets.tree import Listing
+from lib.datasets.readers.arrays import Arrays, read_arrays, superclass_names, unlabelled
+from lib.datasets.readers.tree import Listing
 
 __all__ = ["COLUMNS", "DataError", "Dataset", "load", "names"]
 

@@ -1,12 +1,12 @@
 """The data sets by name. Adding one is adding an entry here, and a reader if its files are laid out differently."""
 
-from lib.datasets.cifar import list_cifar10, list_cifar100
 from lib.datasets.entry import Download, Entry
 from lib.datasets.errors import DataError
-from lib.datasets.idx import list_fashion_mnist, list_letters
-from lib.datasets.imagenet import list_tiny_imagenet
-from lib.datasets.imagenet10 import list_imagenet10
-from lib.datasets.notmnist import list_notmnist
+from lib.datasets.readers.cifar import list_cifar10, list_cifar100
+from lib.datasets.readers.idx import list_fashion_mnist, list_letters
+from lib.datasets.readers.imagenet import list_tiny_imagenet
+from lib.datasets.readers.imagenet10 import list_imagenet10
+from lib.datasets.readers.notmnist import list_notmnist
 
 FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lib.datasets.arrays import Arrays
-from lib.datasets.tree import Listing, list_class_folders
+from lib.datasets.readers.arrays import Arrays
+from lib.datasets.readers.tree import Listing, list_class_folders
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import PIL
 import simplejpeg
 from tqdm import tqdm
 
-from lib import paths
-from lib.datasets import disk, images
+from lib.config import paths
+from lib.datasets import images
 from lib.datasets.errors import DataError
-from lib.datasets.tree import File, Listing
+from lib.datasets.fetch import disk
+from lib.datasets.readers.tree import File, Listing
 
 VERSION = 1  # raise it when what is recorded changes: stored indexes are then made anew
 COLUMNS = ("path", "folder", "role", "width", "height", "channels", "bytes", "sha256")

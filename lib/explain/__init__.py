@@ -4,15 +4,15 @@
 layer=None, ...)`, and give one map an image: (N, H, W) float32 in [0, 1], zeros where nothing stands out.
 """
 
-from lib.explain.grad_cam import grad_cam
-from lib.explain.grad_cam_plus_plus import grad_cam_plus_plus
-from lib.explain.gradient import gradient
-from lib.explain.gradient_x_input import gradient_x_input
-from lib.explain.guided_backprop import guided_backprop
-from lib.explain.integrated_gradients import integrated_gradients
-from lib.explain.occlusion import occlusion
-from lib.explain.rise import rise
-from lib.explain.smooth_gradient import smooth_gradient
+from lib.explain.attributions.grad_cam import grad_cam
+from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus
+from lib.explain.attributions.gradient import gradient
+from lib.explain.attributions.gradient_x_input import gradient_x_input
+from lib.explain.attributions.guided_backprop import guided_backprop
+from lib.explain.attributions.integrated_gradients import integrated_gradients
+from lib.explain.attributions.occlusion import occlusion
+from lib.explain.attributions.rise import rise
+from lib.explain.attributions.smooth_gradient import smooth_gradient
 
 METHODS = {
     "gradient": gradient,

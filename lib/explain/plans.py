@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from lib.explain import METHODS
-from lib.explain.activation_maximisation import LADDER, Recipe
-from lib.explain.occlusion import Occlusion
-from lib.explain.rise import Rise
+from lib.explain.attributions.occlusion import Occlusion
+from lib.explain.attributions.rise import Rise
+from lib.explain.features.activation_maximisation import LADDER, Recipe
 
 
 @dataclass(frozen=True)

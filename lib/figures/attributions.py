@@ -9,18 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from lib.figures.style import (
-    BLUE,
-    SKY,
-    TALLEST,
-    VERMILLION,
-    WIDTH,
-    characters,
-    image_grid,
-    shorten,
-    show_image,
-    styled,
-)
+from lib.figures.style import BLUE, SKY, TALLEST, VERMILLION, WIDTH, characters, image_grid, shorten, show_image, styled
 
 HEAT = colormaps["inferno"]
 SCALE = Normalize(0, 1)

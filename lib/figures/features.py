@@ -9,17 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lib.figures.activations import HEAT, KEY, add_key, draw_activations, key_place, name_beside, show_part
-from lib.figures.style import (
-    BLUE,
-    SKY,
-    characters,
-    image_grid,
-    need_columns,
-    new_figure,
-    shorten,
-    show_image,
-    styled,
-)
+from lib.figures.style import BLUE, SKY, characters, image_grid, need_columns, new_figure, shorten, show_image, styled
 
 LEFT, ABOVE = 1.15, 0.13  # inches for the names of the rows and for the texts above images
 MEASURES = {  # column of the summary -> what a panel shows, unit included

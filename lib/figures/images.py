@@ -7,15 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.style import (
-    BLUE,
-    VERMILLION,
-    characters,
-    image_grid,
-    shorten,
-    show_image,
-    styled,
-)
+from lib.figures.style import BLUE, VERMILLION, characters, image_grid, shorten, show_image, styled
 
 
 @styled

@@ -12,16 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from lib.figures.bars import Measure, ranked_bars
-from lib.figures.style import (
-    BLUE,
-    PALE,
-    VERMILLION,
-    need_columns,
-    new_figure,
-    percent_axis,
-    shorten,
-    styled,
-)
+from lib.figures.style import BLUE, PALE, VERMILLION, need_columns, new_figure, percent_axis, shorten, styled
 
 MOST_CLASSES = 25  # whose names can be read along both sides of one matrix
 BLOCK = 10  # classes of the enlarged block

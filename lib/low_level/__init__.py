@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lib import paths, runs, workers
-from lib.config import Perceptron
-from lib.device import import_tensorflow
+from lib.config import Perceptron, paths
 from lib.low_level.images import FlatImages, flatten
 from lib.low_level.rates import rate_facts, rate_summary, with_ratio
-from lib.runs import Run, write_json
-from lib.study import Study
+from lib.training import runs, workers
+from lib.training.device import import_tensorflow
+from lib.training.open_brief import OpenBrief
+from lib.training.runs import Run, write_json
 
 __all__ = [
     "MEASUREMENTS",
@@ -48,15 +48,15 @@ CODE = tuple(f"low_level/{name}.py" for name in ("fit", "graphs", "images", "loo
 
 @dataclass(frozen=True)
 class Perceptrons:
-    """What a brief fits by hand, at the size of a study."""
+    """What a brief fits by hand, at the size of an opened brief."""
 
-    study: Study
+    opened: OpenBrief
     settings: dict[str, Perceptron]
-    data: dict[str, Study]  # data set -> the study on it
+    data: dict[str, OpenBrief]  # data set -> the opened brief on it
 
     def plan(self) -> list[tuple[str, int]]:
         """Measurements, then trainings, with their seeds: one each but where the profile asks for more."""
-        seeds = range(self.study.profile.perceptron_seeds)
+        seeds = range(self.opened.profile.perceptron_seeds)
         return [(name, 0) for name in MEASUREMENTS] + [(name, seed) for seed in seeds for name in self.settings]
 
     def members(self, name: str) -> dict[str, Perceptron]:
@@ -70,22 +70,22 @@ class Perceptrons:
             raise ValueError(f"Unknown training {name!r}. Trainings: {', '.join(known)}")
         return {member: self.settings[member] for member in known[name]}
 
-    def on(self, name: str) -> Study:
-        """The study on the data that a training or measurement reads."""
+    def on(self, name: str) -> OpenBrief:
+        """The opened brief on the data that a training or measurement reads."""
         return self.data[next(iter(self.members(name).values())).dataset]
 
     def run(self, name: str, *, seed: int = 0) -> Run:
         """The run of a training or measurement, finished or not."""
         first, *others = self.members(name).values()
-        study = self.on(name)
-        more = [f"{perceptron.replace(why='?')} {self.study.profile.seeds}" for perceptron in others]
-        data = " ".join([study.dataset.checksum, study.split.checksum, *more])
-        return runs.locate(paths.runs(self.study.brief.name), first, name=name, seed=seed, data=data, code=CODE)
+        opened = self.on(name)
+        more = [f"{perceptron.replace(why='?')} {self.opened.profile.seeds}" for perceptron in others]
+        data = " ".join([opened.dataset.checksum, opened.split.checksum, *more])
+        return runs.locate(paths.runs(self.opened.brief.name), first, name=name, seed=seed, data=data, code=CODE)
 
     def images(self, name: str) -> FlatImages:
         """The images that a training or measurement reads."""
-        study = self.on(name)
-        return flatten(study.dataset, study.split, classes=next(iter(self.members(name).values())).classes)
+        opened = self.on(name)
+        return flatten(opened.dataset, opened.split, classes=next(iter(self.members(name).values())).classes)
 
     def measured(self, name: str) -> pd.DataFrame:
         """The table of a finished measurement."""
@@ -166,34 +166,36 @@ class Perceptrons:
         return run
 
 
-def open_perceptrons(study: Study) -> Perceptrons:
-    """A brief's perceptrons at the size of a study, and their data.
+def open_perceptrons(opened: OpenBrief) -> Perceptrons:
+    """A brief's perceptrons at the size of an opened brief, and their data.
 
     Raises:
         ValueError: if the brief lacks one that is measured, or their data cannot be had.
     """
-    settings = {name: scale(perceptron, study) for name, perceptron in study.brief.perceptrons.items()}
+    settings = {name: scale(perceptron, opened) for name, perceptron in opened.brief.perceptrons.items()}
     missing = {member for members in MEASUREMENTS.values() for member in members} - set(settings)
     if missing:
-        raise ValueError(f"The brief {study.brief.name} must have the perceptrons {', '.join(sorted(missing))}")
+        raise ValueError(f"The brief {opened.brief.name} must have the perceptrons {', '.join(sorted(missing))}")
     names = dict.fromkeys(perceptron.dataset for perceptron in settings.values())
-    return Perceptrons(study, settings, {name: study.on(name) for name in names})
+    return Perceptrons(opened, settings, {name: opened.on(name) for name in names})
 
 
-def scale(perceptron: Perceptron, study: Study) -> Perceptron:
+def scale(perceptron: Perceptron, opened: OpenBrief) -> Perceptron:
     """A perceptron at a profile's size: fewer epochs and narrower layers, as for experiments."""
-    size = study.profile
+    size = opened.profile
     return perceptron.replace(
         epochs=max(1, round(perceptron.epochs * size.epochs)),
         hidden=tuple(max(4, round(units * size.filters)) for units in perceptron.hidden),
     )
 
 
-def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = False, at_once: int = 1) -> Perceptrons:
+def train_missing(
+    opened: OpenBrief, *, only: Collection[str] = (), retry: bool = False, at_once: int = 1
+) -> Perceptrons:
     """Train and measure what is not there yet; a training that fails is reported and left out.
 
     Args:
-        study: brief, data and split.
+        opened: brief, data and split.
         only: names of trainings and measurements; none takes all.
         retry: whether to try again what failed before.
         at_once: how many to run beside each other, each in a process of its own; see `workers`.
@@ -201,7 +203,7 @@ def train_missing(study: Study, *, only: Collection[str] = (), retry: bool = Fal
     Returns:
         The perceptrons with their runs.
     """
-    perceptrons = open_perceptrons(study)
+    perceptrons = open_perceptrons(opened)
     planned = [(name, seed, perceptrons.run(name, seed=seed)) for name, seed in perceptrons.plan()]
     planned = [entry for entry in planned if not only or entry[0] in only]
     missing = [entry for entry in planned if not entry[2].finished and (retry or not entry[2].failure)]
@@ -223,7 +225,7 @@ def _train(perceptrons: Perceptrons, name: str, *, seed: int) -> None:
     from lib.low_level.fit import Diverged, fit
     from lib.low_level.measure import measure
 
-    run, study, members = perceptrons.run(name, seed=seed), perceptrons.on(name), perceptrons.members(name)
+    run, opened, members = perceptrons.run(name, seed=seed), perceptrons.on(name), perceptrons.members(name)
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "failure.json").unlink(missing_ok=True)
     images = perceptrons.images(name)
@@ -232,12 +234,12 @@ def _train(perceptrons: Perceptrons, name: str, *, seed: int) -> None:
         "seed": seed,
         "settings": next(iter(members.values())).flat(),
         "classes": images.class_names,
-        "dataset": study.dataset.checksum,
-        "split": study.split.checksum,
+        "dataset": opened.dataset.checksum,
+        "split": opened.split.checksum,
     }
     write_json(run.folder / "config.json", config)
     if name in MEASUREMENTS:
-        measure(name, members, images=images, run=run, seeds=range(study.profile.seeds))
+        measure(name, members, images=images, run=run, seeds=range(opened.profile.seeds))
         return
     try:
         fit(members[name], images, run=run, seed=seed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.datasets import Dataset
-from lib.splits import Split
+from lib.datasets.splits import Split
 
 
 @dataclass(frozen=True)

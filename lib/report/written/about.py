@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import device, paths
-from lib.config import Brief
+from lib.config import Brief, paths
+from lib.training import device
 
 NOT_GIVEN = "Name and student number not given"
 SMOKE = "A smoke run: its numbers show that every step works, and nothing about the method."

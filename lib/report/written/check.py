@@ -5,13 +5,13 @@ import re
 import zipfile
 from pathlib import Path
 
-from lib.report import reuse
+from lib.report.notebooks import freshness
 from lib.report.written import recompute
 from lib.report.written.findings import Findings
 from lib.report.written.prose import count_words
 from lib.report.written.render import Report, prose_of
 from lib.report.written.source import HEADING, shown
-from lib.runs import Run
+from lib.training.runs import Run
 
 SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
 
@@ -37,7 +37,7 @@ def faults_of_text(report: Report) -> list[str]:
 def faults_of_results(findings: Findings) -> list[str]:
     """Values, figures and tables that no run stands behind, that were edited, or whose runs have changed since."""
     owners = (*findings.brief.notebooks, SHOTS)
-    records = {name: reuse.read_record(name, findings.folder) for name in owners}
+    records = {name: freshness.read_record(name, findings.folder) for name in owners}
     found = []
     for (kind, name), entry in findings.used.items():
         place = _place(findings.folder, kind, name)
@@ -54,7 +54,7 @@ def _faults(kind: str, name: str, entry: dict, records: dict, findings: Findings
         record = records[notebook]
         if not record:
             found.append(f"the {kind} {name!r} is not recorded: make the report again, to run {notebook} to its end")
-        elif record["entries"].get(f"{kind} {name}") != reuse.digest(entry):
+        elif record["entries"].get(f"{kind} {name}") != freshness.digest(entry):
             found.append(f"the {kind} {name!r} was changed after {notebook} saved it.{said}")
         elif record["runs"] and not entry["runs"]:
             found.append(f"the {kind} {name!r} names no run: save it with runs= in {notebook}.{said}")
@@ -79,7 +79,7 @@ def _runs(findings: Findings, records: dict) -> list[str]:
             if not Run(folder).finished:
                 state = "not finished" if folder.is_dir() else "missing"
                 found.append((run, f"the run is {state}; {kind} {name!r} rests on it"))
-            elif run in kept and kept[run] != reuse.evidence(folder):
+            elif run in kept and kept[run] != freshness.evidence(folder):
                 found.append(
                     (run, f"the run has changed since {entry['notebook']} showed it; {kind} {name!r} is older")
                 )

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import evaluation, results
+from lib import evaluation
 from lib.config import Brief
-from lib.report.written.bound import Number, Origin, Text, bind
-from lib.results.store import find_value
+from lib.report import results
+from lib.report.results.store import find_value
+from lib.report.written.numbers import Number, Origin, Text, bind
 
 VERDICTS = {
     "better": "better",

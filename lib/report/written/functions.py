@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lib.report.written import bound
-from lib.report.written.bound import Number, Origin, Text
+from lib.report.results.display import column_texts
+from lib.report.written import numbers
 from lib.report.written.findings import Findings, Reached, Row, check_columns
+from lib.report.written.numbers import Number, Origin, Text
 from lib.report.written.prose import typed_numbers
-from lib.results.shown import column_texts
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Block:
 
     @property
     def label(self) -> str:
-        return f"{self.kind.capitalize()}{bound.SPACE}{self.number}"
+        return f"{self.kind.capitalize()}{numbers.SPACE}{self.number}"
 
     @property
     def anchor(self) -> str:
@@ -51,7 +51,7 @@ class Written:
     def mark(self, value: Number | Text, form: str = "") -> str:
         """A bound value as text between marks."""
         self.origins.append(value.origin)
-        return bound.mark(value, len(self.origins) - 1, form)
+        return numbers.mark(value, len(self.origins) - 1, form)
 
     def check_typed(self, text: str) -> None:
         """Note the numbers that an expression printed and no value holds."""
@@ -62,7 +62,7 @@ class Written:
         own = ("value", "show", "count", "join", "figure", "table", "ref", "difference", "share", "quote", "cited")
         read = ("has", "rows", "experiment", "experiments", "compare")
         brief = {
-            spec.name: bound.bind(value, Origin(f"brief, {spec.name}"))
+            spec.name: numbers.bind(value, Origin(f"brief, {spec.name}"))
             for spec in dataclasses.fields(self.findings.brief)
             if isinstance(value := getattr(self.findings.brief, spec.name), (str, int, float)) or value is None
         }
@@ -193,7 +193,7 @@ class Written:
     def ref(self, name: str, kind: str = "") -> str:
         """The number of a figure or table that stands somewhere in the report."""
         self.references.append((name, kind, self.line()))
-        return f"{bound.REFERENCE}{len(self.references) - 1}{bound.CLOSE}"
+        return f"{numbers.REFERENCE}{len(self.references) - 1}{numbers.CLOSE}"
 
     def quote(self, text: str) -> str:
         """Words of the brief, in quotation marks."""
@@ -217,12 +217,14 @@ class Written:
         self.check_typed(caption)
         number = 1 + sum(block.kind == kind for block in self.blocks)
         self.blocks.append(Block(kind, name, number, caption=caption, **content))
-        return f"\n\n{bound.BLOCK}{len(self.blocks) - 1}{bound.CLOSE}\n\n"
+        return f"\n\n{numbers.BLOCK}{len(self.blocks) - 1}{numbers.CLOSE}\n\n"
 
 
 def capital(text: str) -> str:
     """The text with a capital letter at its beginning, also where that is a bound one."""
-    return re.sub(rf"^((?:{bound.START}\d+{bound.NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(
+        rf"^((?:{numbers.START}\d+{numbers.NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text
+    )
 
 
 def _title(column: str) -> str:
@@ -232,4 +234,4 @@ def _title(column: str) -> str:
 def _cells(column, form: str) -> tuple[str, ...]:
     if not form:
         return tuple(column_texts(column))
-    return tuple("–" if cell != cell else bound.write_number(cell, form) for cell in column)
+    return tuple("–" if cell != cell else numbers.write_number(cell, form) for cell in column)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from lib.report.written import bound
-from lib.report.written.bound import escape
+from lib.report.written import numbers
 from lib.report.written.functions import Block
+from lib.report.written.numbers import escape
 from lib.report.written.prose import VERBATIM
 from lib.report.written.render import Report
-from lib.runs import Run
+from lib.training.runs import Run
 
 TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
 DOTS = 150  # pixels an inch of saved figures
@@ -31,17 +31,17 @@ def to_markdown(report: Report, folder: Path, used: dict) -> str:
     """
     parts, end = [], 0
     for part in VERBATIM.finditer(report.text):
-        parts += [_spans(report.text[end : part.start()], report), bound.MARKED.sub(r"\2", part[0])]
+        parts += [_spans(report.text[end : part.start()], report), numbers.MARKED.sub(r"\2", part[0])]
         end = part.end()
     text = "".join([*parts, _spans(report.text[end:], report)])
 
     def place(match: re.Match) -> str:
-        if match[1] == bound.BLOCK:  # its caption may hold references and values of its own
-            return bound.PLACED.sub(place, _spans(block_markdown(report.blocks[int(match[2])], folder), report))
+        if match[1] == numbers.BLOCK:  # its caption may hold references and values of its own
+            return numbers.PLACED.sub(place, _spans(block_markdown(report.blocks[int(match[2])], folder), report))
         block = report.links[int(match[2])]
         return f"[{block.label}](#{block.anchor})"
 
-    return f"{bound.PLACED.sub(place, text).strip()}\n\n{_appendix(report, folder, used)}"
+    return f"{numbers.PLACED.sub(place, text).strip()}\n\n{_appendix(report, folder, used)}"
 
 
 def block_markdown(block: Block, folder: Path) -> str:
@@ -59,12 +59,12 @@ def block_markdown(block: Block, folder: Path) -> str:
 
 def _spans(text: str, report: Report) -> str:
     def span(match: re.Match) -> str:
-        if not re.search(r"\d", match[2]) and match[2] not in bound.WORDS:
+        if not re.search(r"\d", match[2]) and match[2] not in numbers.WORDS:
             return escape(match[2])
         title = re.sub(r'["\\]', "", str(report.origins[int(match[1])]))
         return f'[{escape(match[2])}]{{.value title="{title}"}}'
 
-    return bound.MARKED.sub(span, text)
+    return numbers.MARKED.sub(span, text)
 
 
 def _plain(caption: str) -> str:
@@ -99,14 +99,14 @@ def _appendix(report: Report, folder: Path, used: dict) -> str:
         for run in entry["runs"]:
             runs.setdefault(run, {"value": 0, "figure": [], "table": []})
             if (kind, name) in shown:
-                runs[run][kind].append(shown[kind, name].split(bound.SPACE)[1])
+                runs[run][kind].append(shown[kind, name].split(numbers.SPACE)[1])
     rows = [_run_row(Run(folder / "runs" / run), runs[run]) for run in sorted(runs)]
     if not rows:
         return ""
     number = 1 + sum(block.kind == "table" for block in report.blocks)
     frame = pd.DataFrame(rows)
     numeric = tuple(name in ("Seed", "Epochs") for name in frame)
-    caption = f"**Table{bound.SPACE}{number}.** The trained networks that numbers, figures and tables come from."
+    caption = f"**Table{numbers.SPACE}{number}.** The trained networks that numbers, figures and tables come from."
     table = _table(tuple(frame), numeric, tuple(frame.itertuples(index=False, name=None)), f"{caption} {{#table-runs}}")
     return f"## {APPENDIX}\n\n{table}\n"
 

@@ -2,7 +2,7 @@
 
 import re
 
-from lib.report.written.bound import MARKED, PLACED, PRIVATE
+from lib.report.written.numbers import MARKED, PLACED, PRIVATE
 
 # What may be typed. Each is blanked out before digits are looked for.
 FENCE = r"^(?P<mark>```+|~~~+)[^\n]*\n.*?^(?P=mark)[ \t]*$"

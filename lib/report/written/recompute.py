@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import evaluation
-from lib.runs import Run
+from lib.training.runs import Run
 
 FROM_METRICS = ("parameters", "epochs", "train_accuracy", "val_accuracy")
 TOLERANCE = 1e-6  # relative: the same numbers, through text and back

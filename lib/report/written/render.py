@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from lib.report.written import bound
-from lib.report.written.bound import Number, Origin, Text
+from lib.report.written import numbers
 from lib.report.written.findings import Findings
 from lib.report.written.functions import Block, Written
+from lib.report.written.numbers import Number, Origin, Text
 from lib.report.written.prose import VERBATIM, blank_tags, typed_numbers
 from lib.report.written.source import REFERENCES, Source, TemplateError
 
@@ -67,7 +67,7 @@ def render(source: Source, findings: Findings) -> Report:
 def prose_of(text: str) -> str:
     """A filled report without its blocks and its references: what counts as words."""
     text = re.split(rf"^##+ +{REFERENCES}\b.*$", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return bound.PLACED.sub(lambda placed: " " if placed[1] == bound.BLOCK else "Figure", text)
+    return numbers.PLACED.sub(lambda placed: " " if placed[1] == numbers.BLOCK else "Figure", text)
 
 
 def _environment(written: Written) -> SandboxedEnvironment:

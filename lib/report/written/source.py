@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import paths
+from lib.config import paths
 
 TEMPLATES = paths.ROOT / "reports" / "templates"
 FIELDS = ("title", "words", "sections")

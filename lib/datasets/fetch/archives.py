@@ -1,0 +1,183 @@
+"""Archives extracted whole or not at all, and nothing written outside the folder meant for them."""
+
+import bz2
+import gzip
+import lzma
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from lib.datasets.errors import DataError
+from lib.datasets.fetch import disk
+
+SUFFIXES = (".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".tar", ".zip")
+MAX_RATIO = 20  # images hardly compress: an archive that grows more than this is not one of images
+MIN_LIMIT = 100 * 10**6  # bytes that any archive may hold
+MAX_MEMBERS = 2_000_000
+MAX_HEADER = 10**6  # bytes of a header that is read into memory, e.g. of a long name
+CHUNK = 2**20
+
+# Names that mean something else to another system: a drive, a stream beside a file, a device, a trailing dot or blank.
+ODD_NAME = re.compile(r":|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+LONG_HEADERS = (b"L", b"K", b"x", b"g", b"X")  # members of a tar that describe the next one
+Member = tuple[str, int, IO[bytes] | None]  # name, declared bytes, and the bytes, or None for a folder
+
+
+def extract(archive: Path, destination: Path, *, inner: str = "", progress: bool = False) -> None:
+    """Extract a tar (plain, gz, xz, bz2) or zip archive; the folder appears only when it is complete.
+
+    Args:
+        archive: the file; what it is, its bytes say, not its suffix.
+        destination: the folder to make. If it exists, an earlier call completed it and nothing is done.
+        inner: name of an archive inside a zip: if it is there, that one is extracted and nothing else.
+        progress: whether to show a progress bar.
+
+    Raises:
+        DataError: if the archive is damaged, is no archive, holds a link, a device, a path that leads out of the folder
+            or a name twice, grows beyond reason, or if the disk is full.
+    """
+    if destination.is_dir():
+        return
+    disk.make_folder(destination.parent)
+    disk.require_space(destination.parent, archive.stat().st_size)
+    try:
+        with disk.whole_folder(destination) as partial:
+            _write_all(archive, partial, inner=inner, progress=progress)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        raise _damaged(archive, error) from error
+    except OSError as error:  # gzip and bz2 report bad data as an OSError without a number
+        raise (disk.write_error(error, destination.parent) if error.errno else _damaged(archive, error)) from error
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of an HTML page, which is what a broken download often is."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head"))
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    return DataError(f"{archive} is cut short, damaged or no archive ({error}). Delete it, or copy it again.")
+
+
+def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> None:
+    room = max(MAX_RATIO * archive.stat().st_size, MIN_LIMIT)
+    bar = tqdm(desc=f"Extracting {archive.name}", unit=" files", disable=not progress, mininterval=0.5)
+    with archive.open("rb") as stream, bar:
+        for count, (name, size, content) in enumerate(_members(archive, stream, inner=inner)):
+            target = _target(archive, folder, name=name)
+            if count >= MAX_MEMBERS:
+                raise DataError(f"{archive} holds more than {MAX_MEMBERS:,} files. It was not extracted.")
+            if target is None:
+                continue
+            if content is None:
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            if size > room:  # what it declares; what it really holds is counted below
+                raise _too_large(archive)
+            room = _write(content, target, archive=archive, room=room)
+            bar.update()
+
+
+def _write(content: IO[bytes], target: Path, *, archive: Path, room: int) -> int:
+    """Write one file; returns the bytes that the rest of the archive may still take."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out = target.open("xb")  # where upper and lower case are one, it also finds names that differ in case alone
+    except FileExistsError as error:
+        raise DataError(f"{archive} holds the name {target.name!r} twice. It was not extracted.") from error
+    with out:
+        while chunk := content.read(CHUNK):
+            room -= len(chunk)
+            if room < 0:
+                raise _too_large(archive)
+            out.write(chunk)
+    return room
+
+
+def _too_large(archive: Path) -> DataError:
+    return DataError(f"{archive} grows to more than {MAX_RATIO} times its size. It was not extracted.")
+
+
+def _target(archive: Path, folder: Path, *, name: str) -> Path | None:
+    """Where a member goes; None for what macOS adds and for the archive's own root."""
+    plain = name.replace("\\", "/")
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    if plain.startswith("/") or ".." in parts or "\0" in plain or re.match("[A-Za-z]:", plain):
+        raise DataError(f"{archive} holds a path that leads out of its folder: {name!r}. It was not extracted.")
+    if any(ODD_NAME.search(part) for part in parts):
+        raise DataError(f"{archive} holds a name that other systems read differently: {name!r}. It was not extracted.")
+    return folder.joinpath(*parts) if parts and parts[0] != "__MACOSX" else None
+
+
+def _members(archive: Path, stream: IO[bytes], *, inner: str) -> Iterator[Member]:
+    head = stream.peek(512)[:512]
+    if is_web_page(head):
+        raise DataError(f"{archive} is a web page, not an archive: the download went wrong. Delete it and try again.")
+    if not head.startswith(b"PK"):
+        yield from _tar_members(archive, stream)
+        return
+    with zipfile.ZipFile(stream) as packed:
+        inside = [info for info in packed.infolist() if inner and Path(info.filename).name == inner]
+        inside = [info for info in inside if not info.filename.startswith("__MACOSX")]
+        if inside:
+            with packed.open(inside[0]) as inner_stream:
+                yield from _tar_members(archive, inner_stream)
+        else:
+            yield from _zip_members(archive, packed)
+
+
+def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Iterator[Member]:
+    for info in packed.infolist():
+        kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on Unix
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DataError(f"{archive} holds a link or a device: {info.filename!r}. It was not extracted.")
+        if info.is_dir():
+            yield info.filename, 0, None
+        else:
+            with packed.open(info) as content:
+                yield info.filename, info.file_size, content
+
+
+class _WholeInfo(tarfile.TarInfo):
+    """Reads a header, and does not take the end of a tar that was cut short for its proper end."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in LONG_HEADERS and info.size > MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {info.size:,} bytes")
+        return info
+
+    @classmethod
+    def fromtarfile(cls, tarfile_):
+        try:
+            return super().fromtarfile(tarfile_)
+        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:
+            raise tarfile.ReadError(f"no tar header at byte {tarfile_.offset:,}") from error
+
+
+def _tar_members(archive: Path, stream: IO[bytes]) -> Iterator[Member]:
+    plain = _decompressed(stream)
+    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_WholeInfo) as packed:
+        for info in packed:
+            if not (info.isdir() or info.isreg()):
+                raise DataError(f"{archive} holds a link or a device: {info.name!r}. It was not extracted.")
+            yield info.name, info.size, None if info.isdir() else packed.extractfile(info)
+    while plain.read(CHUNK):  # the compressor's own checksum comes last
+        pass
+
+
+def _decompressed(stream: IO[bytes]) -> IO[bytes]:
+    head = stream.peek(6)[:6]
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.open(stream)
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lzma.open(stream)
+    return bz2.open(stream) if head.startswith(b"BZh") else stream

@@ -1,0 +1,181 @@
+"""Which images train, which choose, which test: a pure, seeded fact that is stored and checked."""
+
+import hashlib
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.config import Split as SplitConfig
+from lib.datasets import Dataset
+from lib.datasets.errors import DataError
+from lib.datasets.fetch.disk import read_table, write_table
+
+ROLES = ("train", "val", "test")
+UNUSED = "unused"  # an image that the layout gives to training, but whose very bytes are held out as well
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a data set's index, by what they are for. Choices are made on `val`; `test` is read once."""
+
+    train: np.ndarray  # (N,) int64 row numbers of the index, sorted, like the others
+    val: np.ndarray
+    test: np.ndarray
+    unused: np.ndarray  # in none of them; empty unless the layout of the files puts equal images on two sides
+    checksum: str  # sha256 over path, label and role of every row, and the data set's checksum
+    table: pd.DataFrame  # path, label, role: one row a row of the index
+
+    def to_frame(self, dataset: Dataset) -> pd.DataFrame:
+        """The split as a table with the columns path, label and role (train, val, test, unused).
+
+        Args:
+            dataset: the data set that was split.
+
+        Raises:
+            DataError: if this split is one of other data, or of another version of it.
+        """
+        expected = (
+            _from_roles(dataset, self.table["role"].to_numpy()) if len(dataset.index) == len(self.table) else None
+        )
+        if expected is None or expected.checksum != self.checksum:
+            raise DataError(
+                f"This split was made for other images than those of {dataset.name}: {len(self.table):,} against "
+                f"{len(dataset.index):,} rows, or other contents. Make it again."
+            )
+        return self.table.copy()
+
+    def save(self, path: Path) -> None:
+        """Write the table as CSV, with a first line that holds its checksums.
+
+        Raises:
+            DataError: if the file cannot be written.
+        """
+        write_table(path, self.table, facts={"split": self.checksum})
+
+
+def load(path: Path) -> Split:
+    """Read a split that `Split.save` wrote.
+
+    Raises:
+        DataError: if the file is missing, is no split, or was changed after it was written.
+    """
+    table, facts = read_table(path)
+    if "split" not in facts:
+        raise DataError(f"{path} is not a split: its first line names none. Columns: {', '.join(table.columns)}")
+    table["label"] = table["label"].astype("int64")
+    return Split(**_rows(table["role"].to_numpy()), checksum=facts["split"], table=table)
+
+
+def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | None = None) -> Split:
+    """Split a data set into train, val and test.
+
+    Stratified: each class gives its share, and at least one image each to val and test if it has three different ones;
+    a class with fewer trains only. Equal images (same bytes) stay on one side, and so do those of one group. Where the
+    files are laid out in roles, these hold, and only what is missing is carved from train; a training image whose bytes
+    are held out is `unused`.
+
+    Which images are drawn follows from their bytes and the seed alone: it is the same on every machine, and does not
+    depend on file names or on their order.
+
+    Args:
+        dataset: the images.
+        config: shares and seed.
+        groups: (N,) the same number for images that belong together, as `integrity.duplicate_groups` gives them; a
+            group counts as one image. None: only equal images do.
+
+    Returns:
+        The split.
+
+    Raises:
+        ValueError: if there is not one group an image.
+    """
+    index = dataset.index
+    pictures = _pictures(index["sha256"], groups)
+    roles = index["role"].replace("", "train").to_numpy(dtype=object, copy=True)
+    _settle_equal_images(roles, index["sha256"].to_numpy())
+    shares = {role: share for role, share in (("test", config.test), ("val", config.val)) if role not in roles}
+    pool = index.assign(picture=pictures)[roles == "train"].drop_duplicates("picture")  # one row for all of a group
+    keys = pd.Series([_key(config.seed, value) for value in pool["picture"]], index=pool.index)
+    drawn = {}
+    for _, rows in pool.groupby("label"):
+        drawn |= _draw(rows.loc[keys[rows.index].sort_values().index, "picture"].tolist(), shares)
+    carved = pictures.map(drawn).to_numpy(dtype=object)
+    take_over = (roles == "train") & pd.notna(carved)
+    roles[take_over] = carved[take_over]
+    return _from_roles(dataset, roles)
+
+
+def take(dataset: Dataset, images_per_class: int | None, seed: int) -> Dataset:
+    """A smaller data set: a random sample of each class; a larger sample of the same seed contains it.
+
+    Args:
+        dataset: the images.
+        images_per_class: how many; a class with fewer gives all, None takes everything.
+        seed: of the sample.
+
+    Returns:
+        The sample. Roles fixed by the layout keep their proportion, and at least one image each.
+
+    Raises:
+        ValueError: if images_per_class is not positive.
+    """
+    if images_per_class is None:
+        return dataset
+    if images_per_class < 1:
+        raise ValueError(f"images_per_class must be positive. Received: {images_per_class}")
+    index = dataset.index
+    key = [_key(seed, f"{value} {path}") for value, path in zip(index["sha256"], index["path"], strict=True)]
+    order = index[["label", "role"]].assign(key=key).sort_values("key")
+    group = order.groupby(["label", "role"])
+    rank = group.cumcount()
+    order["place"] = ((rank + 0.5) / group["key"].transform("size")).where(rank > 0, -1.0)
+    chosen = order.sort_values(["place", "key"]).groupby("label").head(images_per_class)
+    return dataset.keep(chosen.index.to_numpy())
+
+
+def _key(seed: int, text: str) -> str:
+    return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
+
+
+def _pictures(sums: pd.Series, groups: np.ndarray | None) -> pd.Series:
+    """What is drawn in place of single images: the smallest sha256 of each group."""
+    if groups is None:
+        return sums
+    if np.shape(groups) != (len(sums),):
+        raise ValueError(f"groups must be one number an image, {len(sums):,}. Received: shape {np.shape(groups)}")
+    ordered = sums.sort_values()  # the first of a group is its smallest; `min` of strings is a hundred times as slow
+    return ordered.groupby(pd.Series(groups, index=sums.index)).transform("first").reindex(sums.index)
+
+
+def _settle_equal_images(roles: np.ndarray, sums: np.ndarray) -> None:
+    """Mark as unused, in place, what the layout puts on two sides: test keeps its images, then val."""
+    test, val = set(sums[roles == "test"]), set(sums[roles == "val"])
+    for row, (role, value) in enumerate(zip(roles, sums, strict=True)):
+        if (role != "test" and value in test) or (role == "train" and value in val):
+            roles[row] = UNUSED
+
+
+def _draw(images: list[str], shares: dict[str, float]) -> dict[str, str]:
+    """Give the first images of a class to test and the next to val: each share is one of what is left by then."""
+    drawn = {}
+    if len(images) < 3:
+        return drawn
+    for place, (role, share) in enumerate(shares.items(), start=1):
+        rest = len(images) - len(drawn)
+        spare = rest - 1 - (len(shares) - place)  # training and the roles to come keep one each
+        count = min(max(1, floor(rest * share + 0.5)), spare)
+        drawn |= dict.fromkeys(images[len(drawn) : len(drawn) + count], role)
+    return drawn
+
+
+def _rows(roles: np.ndarray) -> dict[str, np.ndarray]:
+    return {role: np.flatnonzero(roles == role).astype(np.int64) for role in (*ROLES, UNUSED)}
+
+
+def _from_roles(dataset: Dataset, roles: np.ndarray) -> Split:
+    table = dataset.index[["path", "label"]].assign(role=roles).astype({"role": "str"})
+    text = dataset.checksum + "".join(map("\n{}\t{}\t{}".format, table["path"], table["label"], table["role"]))
+    return Split(**_rows(roles), checksum=hashlib.sha256(text.encode()).hexdigest(), table=table)

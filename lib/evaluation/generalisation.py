@@ -1,0 +1,89 @@
+"""How far train and val lie apart: both measured with the finished model, without dropout and augmentation.
+
+The accuracy that training itself reports is that of changing weights on dropped units and changed images: under
+regularisation it is too low, and the gap would look smaller than it is.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib.evaluation import compare_seeds
+from lib.training.device import import_tensorflow
+from lib.training.open_brief import OpenBrief
+from lib.training.runs import Run, read_json, write_json
+
+
+def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
+    """Loss in nats and accuracy in [0, 1] of a finished run on its training images; kept in its folder.
+
+    Args:
+        opened: brief, data and split.
+        run: one of its runs.
+    """
+    file = run.folder / "train_scores.json"
+    if not file.exists():
+        import_tensorflow()
+        from lib.inputs.cache import open_images
+        from lib.inputs.generators import make_eval_dataset
+        from lib.training.steps import make_evaluate
+
+        settings = run.config()["settings"]
+        images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
+        labels = opened.dataset.index["label"].to_numpy()
+        loss, accuracy = make_evaluate(run.load_model())(make_eval_dataset(images, opened.split.train, labels=labels))
+        write_json(file, {"loss": loss, "accuracy": accuracy})
+    return read_json(file)
+
+
+def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run: what it reaches on train and on val, and the difference.
+
+    Args:
+        opened: brief, data and split.
+        runs: finished runs.
+
+    Returns:
+        Columns experiment, seed, train_accuracy, val_accuracy, gap, train_loss, val_loss and run.
+    """
+    rows = []
+    for run in runs:
+        record, train = run.record(), train_scores(opened, run)
+        row = {"experiment": record["experiment"], "seed": record["seed"], "train_accuracy": train["accuracy"]}
+        row |= {"val_accuracy": record["val_accuracy"], "gap": train["accuracy"] - record["val_accuracy"]}
+        rows.append(row | {"train_loss": train["loss"], "val_loss": record["val_loss"], "run": run.id})
+    return pd.DataFrame(rows)
+
+
+def gap_summary(frame: pd.DataFrame, *, groups: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """One row an experiment: its gap over the seeds, beside that of the first experiment of its group.
+
+    Args:
+        frame: as `gaps` gives it.
+        groups: name -> experiments, the unregularised one first; those without a run are left out.
+
+    Returns:
+        Columns group, experiment, n, train_mean, train_spread, val_mean, val_spread, gap, gap_change (to the first
+        of the group) and val_change, each change with a verdict: higher or lower where the 95 % interval of the
+        difference leaves out zero, else unclear; the first one is the reference.
+    """
+    rows = []
+    for group, names in groups.items():
+        of = {name: frame[frame["experiment"] == name] for name in names}
+        first = of[names[0]]
+        for name, own in ((name, own) for name, own in of.items() if len(own)):
+            row = {"group": group, "experiment": name, "n": len(own)}
+            for side in ("train", "val"):
+                values = own[f"{side}_accuracy"]
+                row |= {f"{side}_mean": values.mean(), f"{side}_spread": values.std(ddof=1) if len(own) > 1 else 0.0}
+            row["gap"] = own["gap"].mean()
+            for column, label in (("gap", "gap"), ("val_accuracy", "val")):
+                row[f"{label}_change"] = own[column].mean() - first[column].mean()
+                row[f"{label}_verdict"] = "reference" if name == names[0] else _verdict(own[column], first[column])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _verdict(values: pd.Series, reference: pd.Series) -> str:
+    words = {"better": "higher", "worse": "lower"}
+    return words.get(compare_seeds(values.to_numpy(), reference.to_numpy()).verdict, "unclear")

@@ -1,0 +1,101 @@
+"""The filters of a convolution beside the maps that they make of an image: cause and effect, number by number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from lib.explain.features.feature_maps import feature_maps
+from lib.explain.network import taps
+from lib.explain.network.layer_outputs import check_channels
+from lib.explain.network.windows import WINDOWED
+
+KINDS = ("Conv2D", "DepthwiseConv2D")
+
+
+@dataclass(frozen=True, eq=False)
+class FilterPairs:
+    """Some filters of a layer, each with its maps."""
+
+    layer: str
+    channels: np.ndarray  # (K,) int, numbers of the filters, which are those of the maps too
+    total: int  # filters in the layer
+    colours: np.ndarray | None  # float32 (K, h, w, 3), the whole filters where they read red, green and blue
+    slices: np.ndarray  # float32 (K, S, h, w), their strongest input slices, the strongest first
+    inputs: np.ndarray  # (K, S) int, the input channel that each slice reads
+    shares: np.ndarray  # float32 (K, S) in [0, 1], share of the filter's squared weights in each slice
+    maps: np.ndarray  # float32 (N, H, W, K)
+
+
+def convolutions(model: keras.Model) -> list[str]:
+    """Names of the layers whose filters can be shown, from input to output."""
+    return [name for name, step in taps.read(model).steps.items() if type(step.layer).__name__ in KINDS]
+
+
+def filter_pairs(
+    model: keras.Model,
+    images: np.ndarray,
+    layer: str,
+    *,
+    channels: Sequence[int] | None = None,
+    k: int = 6,
+    slices: int = 3,
+) -> FilterPairs:
+    """Filters of one layer and the maps they make.
+
+    Args:
+        model: functional model.
+        images: (N, H, W, 3) uint8 or float in [0, 255].
+        layer: name of a convolution.
+        channels: numbers of the filters; None takes the k whose maps vary most over the positions of the images.
+        k: how many, where no channels are given; fewer where there are fewer.
+        slices: how many input slices of each filter; fewer where there are fewer.
+
+    Returns:
+        The filters and their maps as the layer gives them: before batch norm and ReLU, unless the layer has an
+        activation of its own.
+
+    Raises:
+        ValueError: if the layer is not a convolution (the message lists those), a number is out of range, or the
+            images are not as asked.
+    """
+    network = taps.read(model)
+    step = network.find(layer)
+    if type(step.layer).__name__ not in KINDS:
+        raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
+    if k < 1 or slices < 1:
+        raise ValueError(f"k and slices must be at least 1. Received: k={k}, slices={slices}")
+    maps = feature_maps(model, images, layers=[layer])[layer]
+    total = maps.shape[3]
+    if channels is None:
+        channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
+    channels = check_channels(channels, layer=layer, count=total)
+    kernels, inputs = _kernels(step.layer, total)
+    kernels, inputs = kernels[channels], inputs[channels]
+    energy = np.square(kernels).sum(axis=(2, 3))
+    order = np.argsort(-energy, axis=1, kind="stable")[:, :slices]
+    before = network.needed({taps.IMAGE}, step.inputs)
+    reads_pixels = kernels.shape[1] == 3 and not any(type(other.layer).__name__ in WINDOWED for other in before)
+    return FilterPairs(
+        layer=layer,
+        channels=channels,
+        total=total,
+        colours=np.moveaxis(kernels, 1, 3) if reads_pixels else None,
+        slices=np.take_along_axis(kernels, order[..., None, None], axis=1),
+        inputs=np.take_along_axis(inputs, order, axis=1),
+        shares=np.take_along_axis(energy, order, axis=1) / np.maximum(energy.sum(axis=1, keepdims=True), 1e-12),
+        maps=maps[..., channels],
+    )
+
+
+def _kernels(layer: keras.Layer, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of every filter (C, inputs, h, w) float32, and the input channel of each of its slices (C, inputs)."""
+    kernel = np.asarray(layer.kernel, np.float32)
+    height, width, inputs, outputs = kernel.shape
+    if type(layer).__name__ == "DepthwiseConv2D":  # each filter reads one channel
+        flat = kernel.reshape(height, width, total).transpose(2, 0, 1)
+        return flat[:, None], np.arange(total)[:, None] // outputs
+    # In groups, each filter reads the channels of its own group only.
+    first = np.arange(total) // (total // layer.groups) * inputs
+    return kernel.transpose(3, 2, 0, 1), first[:, None] + np.arange(inputs)

@@ -1,0 +1,138 @@
+"""The images that excite a channel most, and the parts of them that do: what it looks for, by example."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lib.explain.features.feature_maps import block_layers
+from lib.explain.network import taps
+from lib.explain.network.batches import batches
+from lib.explain.network.layer_outputs import check_channels, check_layers, compile_tap
+from lib.explain.network.receptive_field import Patch, ReceptiveFields
+
+
+@dataclass(frozen=True, eq=False)
+class TopImages:
+    """The images that excite some channels of a layer most."""
+
+    layer: str
+    channels: np.ndarray  # (C,) int, their numbers in the layer
+    rows: np.ndarray  # (C, k) int, which images, counted in the order they came, the strongest first
+    values: np.ndarray  # (C, k) float32, the highest activation in each image
+    positions: np.ndarray  # (C, k, 2) int, row and column of it in the map
+    labels: np.ndarray | None  # (C, k) int, classes of the images, where the batches held them
+    pixels: dict[int, np.ndarray]  # the images by row, as they came
+    fields: ReceptiveFields
+
+    def patch(self, channel: int, place: int) -> Patch:
+        """What the strongest position of an image sees; channel and place count in `rows`."""
+        return self.fields.patch(*self.positions[channel, place].tolist())
+
+    def crops(self, channel: int) -> list[np.ndarray]:
+        """The k image parts that excite a channel most; `channel` counts in `channels`."""
+        return [self.patch(channel, i).crop(self.pixels[int(row)]) for i, row in enumerate(self.rows[channel])]
+
+    def purity(self) -> np.ndarray:
+        """Share of each channel's images that are of its commonest class, (C,) in (0, 1].
+
+        Raises:
+            ValueError: if the images came without labels.
+        """
+        if self.labels is None:
+            raise ValueError("purity needs the labels of the images. Received: images without labels")
+        return np.array([np.bincount(labels).max() / len(labels) for labels in self.labels])
+
+
+def max_images(
+    model: keras.Model,
+    images,
+    *,
+    channels: Mapping[str, Sequence[int] | None] | None = None,
+    k: int = 9,
+    batch_size: int = 64,
+) -> dict[str, TopImages]:
+    """The images that excite each channel most, with the place in them: one pass, all channels at once.
+
+    Memory does not grow with the number of images: of those seen, only the k best of each channel are kept.
+
+    Args:
+        model: functional model.
+        images: (N, H, W, 3) array in [0, 255] or batches, e.g. of `generators.make_eval_dataset`, see `batches`.
+        channels: layer name -> numbers of its channels, None for all of them; None takes all channels of one layer a
+            block, see `feature_maps.block_layers`.
+        k: how many images a channel; fewer where there are fewer images.
+        batch_size: images at once, where they come as an array.
+
+    Returns:
+        Layer name -> its channels' images, the strongest first, the earlier first among equals.
+
+    Raises:
+        ValueError: if a layer or channel does not exist, k is below 1, the images are not as asked, or a receptive
+            field cannot be traced.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1. Received: {k}")
+    wanted = _check_channels(model, channels)
+    tap = compile_tap(model, list(wanted), measure=lambda name, maps: _strongest(maps, wanted[name]))
+    best: dict[str, dict] = {}
+    pixels: dict[int, np.ndarray] = {}
+    fields: dict[str, ReceptiveFields] = {}
+    count = 0
+    for batch, labels in batches(images, batch_size=batch_size):
+        measured = tap(batch)
+        if not fields:  # at the first batch, so that a layer that cannot be traced is told of at once
+            fields = {
+                layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3], ignore_gates=True) for layer in wanted
+            }
+        rows = np.arange(count, count + len(batch))
+        found = {"rows": rows} if labels is None else {"rows": rows, "labels": labels}
+        for layer, (values, places) in measured.items():
+            new = {"values": values.numpy().T, "places": places.numpy().T, **found}
+            best[layer] = _keep_best(best.get(layer), new, k=k)
+        held = np.unique(np.concatenate([kept["rows"].ravel() for kept in best.values()])).tolist()
+        pixels = {row: pixels[row] if row < count else batch[row - count].copy() for row in held}
+        count += len(batch)
+    return {
+        layer: TopImages(
+            layer=layer,
+            channels=wanted[layer],
+            rows=kept["rows"],
+            values=kept["values"],
+            positions=np.stack(np.divmod(kept["places"], fields[layer].map_size[1]), axis=2),
+            labels=kept.get("labels"),
+            pixels={row: pixels[row] for row in np.unique(kept["rows"]).tolist()},
+            fields=fields[layer],
+        )
+        for layer, kept in best.items()
+    }
+
+
+def _check_channels(model: keras.Model, channels) -> dict[str, np.ndarray]:
+    network = taps.read(model)
+    channels = dict.fromkeys(block_layers(model).values()) if channels is None else channels
+    check_layers(network, list(channels))
+    counts = {layer: network.find(layer).shape[3] for layer in channels}
+    return {
+        layer: check_channels(range(counts[layer]) if numbers is None else numbers, layer=layer, count=counts[layer])
+        for layer, numbers in channels.items()
+    }
+
+
+def _strongest(maps: tf.Tensor, channels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    """Highest value of each map and its position, counted row by row: both (N, C)."""
+    count, height, width, _ = tf.unstack(tf.shape(maps))
+    flat = tf.reshape(tf.gather(maps, channels, axis=3), (count, height * width, len(channels)))
+    return tf.reduce_max(flat, axis=1), tf.argmax(flat, axis=1)
+
+
+def _keep_best(held: dict | None, new: dict, *, k: int) -> dict:
+    """The k strongest of those held and a new batch, channel by channel; arrays of shape (C, k)."""
+    shape = new["values"].shape
+    merged = {key: np.broadcast_to(values, shape) for key, values in new.items()}
+    if held is not None:
+        merged = {key: np.concatenate([held[key], values], axis=1) for key, values in merged.items()}
+    order = np.argsort(-merged["values"], axis=1, kind="stable")[:, :k]
+    return {key: np.take_along_axis(values, order, axis=1) for key, values in merged.items()}

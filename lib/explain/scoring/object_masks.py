@@ -1,0 +1,111 @@
+"""Where the object lies in an image, from mask files or boxes, at the size and in the shape a network sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lib.datasets import DataError, Dataset
+from lib.inputs.cache import resize_image
+
+NO_TRUTH = "the data set has neither masks nor boxes"
+NOT_THIS_ONE = "no mask and no box for this image"
+TOO_SMALL = "the object covers no half pixel at this size"
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectMasks:
+    """The objects of some images; `masks[i]` is empty where `known[i]` is False, and `reasons[i]` then says why."""
+
+    rows: np.ndarray  # (N,) index rows
+    masks: np.ndarray  # (N, S, S) bool, True on the object
+    reasons: tuple[str, ...]  # N; "" where the object is known
+
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool: whether the object of an image is known."""
+        return np.array([not reason for reason in self.reasons], dtype=bool)
+
+    @property
+    def share(self) -> np.ndarray:
+        """(N,) float64 in [0, 1]: share of the image that the object covers."""
+        return self.masks.mean(axis=(1, 2))
+
+
+def has_masks(dataset: Dataset) -> bool:
+    """Whether the data set can say of any image where its object lies."""
+    return dataset.masks is not None or dataset.boxes is not None
+
+
+def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> ObjectMasks:
+    """The objects of some images, resized by the same rule as the images themselves.
+
+    A pixel belongs to the object if the object covers at least half of it. Mask files come before boxes; of several
+    boxes of an image, all count.
+
+    Args:
+        dataset: the data set.
+        rows: (N,) index rows.
+        size: side in pixels.
+        resize: stretch, crop or pad, as `image_cache.resize_image` takes it.
+
+    Raises:
+        DataError: if a mask file is damaged or does not fit its image, or a box does not lie in its image.
+        ValueError: if `size` is below 1 or `resize` is unknown.
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel. Received: {size}")
+    rows = np.asarray(rows, dtype=np.int64)
+    masks, reasons = np.zeros((len(rows), size, size), bool), []
+    boxes = _boxes_by_path(dataset)
+    for place, row in enumerate(rows):
+        cover = _cover(dataset, int(row), boxes)
+        if cover is not None:
+            masks[place] = np.asarray(resize_image(cover, size=size, resize=resize)) >= 128
+        none = NOT_THIS_ONE if has_masks(dataset) else NO_TRUTH
+        reasons.append(none if cover is None else "" if masks[place].any() else TOO_SMALL)
+    return ObjectMasks(rows, masks, tuple(reasons))
+
+
+def _boxes_by_path(dataset: Dataset) -> dict[str, list[tuple[int, int, int, int]]]:
+    if dataset.boxes is None:
+        return {}
+    found: dict[str, list] = {}
+    for path, *corners in dataset.boxes[["path", "x0", "y0", "x1", "y1"]].itertuples(index=False, name=None):
+        found.setdefault(path, []).append(tuple(corners))
+    return found
+
+
+def _cover(dataset: Dataset, row: int, boxes: dict[str, list]) -> Image.Image | None:
+    """The object at the image's own size (mode L, 255 on it), or None where it is not known."""
+    entry = dataset.index.iloc[row]
+    size = (int(entry["width"]), int(entry["height"]))
+    file = dataset.mask_path(row)
+    if file is not None:
+        return _read_mask(file, size=size)
+    if entry["path"] not in boxes:
+        return None
+    cover = np.zeros(size[::-1], np.uint8)
+    for x0, y0, x1, y1 in boxes[entry["path"]]:
+        if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
+            raise DataError(
+                f"a box must lie in its image, {size[0]} x {size[1]} pixels, with both corners inside. "
+                f"Received: x0={x0}, y0={y0}, x1={x1}, y1={y1} for {entry['path']}"
+            )
+        cover[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1] = 255  # both corners belong to the box
+    return Image.fromarray(cover)
+
+
+def _read_mask(file, *, size: tuple[int, int]) -> Image.Image:
+    try:
+        with Image.open(file) as image:
+            mask = image.convert("L")
+    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        raise DataError(f"{file}: the object mask is damaged: {error}") from error
+    if mask.size != size:
+        raise DataError(
+            f"{file}: an object mask must have the size of its image, {size[0]} x {size[1]}. "
+            f"Received: {mask.size[0]} x {mask.size[1]}"
+        )
+    return mask

@@ -1,0 +1,170 @@
+"""Does a map depend on what the model has learnt? Weights are shuffled from the head down, and maps compared."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lib.explain.network import taps
+from lib.explain.scoring.intervals import mean_intervals
+
+TRAINED = "as trained"
+COLUMNS = ("method", "depth", "shuffled", "similarity", "similarity_low", "similarity_high", "images")
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Maps of a model whose weights are shuffled further and further down; the first depth is the trained model."""
+
+    depths: tuple[str, ...]  # D names: "as trained", then the last group of layers shuffled
+    maps: dict[str, np.ndarray]  # by method (D, N, H, W)
+    similarity: dict[str, np.ndarray]  # by method (D, N) rank correlation with the trained model's map
+
+    @property
+    def left(self) -> dict[str, float]:
+        """By method how much of its maps is left on average, over all shuffled depths and images: in [-1, 1].
+
+        The average, not the last depth: a map that only gives way when the first layers are shuffled shows edges, which
+        is all that those layers see (Adebayo et al. found so for guided backpropagation).
+        """
+        return {method: float(values[1:].mean()) for method, values in self.similarity.items()}
+
+    @property
+    def means(self) -> dict[str, np.ndarray]:
+        """By method (D,) rank correlations, as means over the images."""
+        return {method: values.mean(axis=1) for method, values in self.similarity.items()}
+
+    def maps_of(self, place: int) -> dict[str, np.ndarray]:
+        """By method (D, H, W): the maps of one image."""
+        return {method: own[:, place] for method, own in self.maps.items()}
+
+    def verdicts(self, limit: float) -> dict[str, tuple[bool, str]]:
+        """By method whether more of it is left than the limit allows, and a few words that say so."""
+        words = {True: "left: fails, changes too little", False: "left: changes"}
+        # U+2212 is the minus sign; a hyphen would look like a dash before the number.
+        texts = {method: f"{left:.2f}".replace("-", "\u2212") for method, left in self.left.items()}
+        return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
+
+    def table(self, *, seed: int = 0) -> pd.DataFrame:
+        """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
+        rows = []
+        for method, values in self.similarity.items():
+            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values, seed=seed), strict=True)):
+                rows.append((method, depth, self.depths[depth], own.mean(), *ends, len(own)))
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def cascade(
+    model: keras.Model,
+    images: np.ndarray,
+    class_index,
+    *,
+    methods: Mapping[str, Callable[..., np.ndarray]],
+    depths: int = 4,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> Cascade:
+    """Explain the same images while the weights are shuffled, from the head down (Adebayo et al. 2018).
+
+    All entries of each weight array are shuffled within it: the model keeps the numbers it has learnt, and so their
+    spread, but none stays in its place. A map that survives this shows the image, not the model. The model itself is
+    not touched; a copy is shuffled. The images are dealt to several shuffles in turn, so that no verdict hangs on one.
+
+    Args:
+        model: functional model of images.
+        images: (N, H, W, 3) in [0, 255].
+        class_index: class to explain, one for all images or (N,) one for each.
+        methods: by name, called as (model, images, class_index) -> (N, H, W).
+        depths: most depths to shuffle; layers beyond the head are grouped evenly.
+        seeds: one a shuffle; image i meets the shuffle of seed i modulo their number.
+
+    Raises:
+        ValueError: if there are no methods or seeds, `depths` is below 1 or the model has no weights.
+    """
+    if not methods or depths < 1 or not len(seeds):
+        received = f"{len(methods)} methods, depths={depths}, {len(seeds)} seeds"
+        raise ValueError(f"at least one method, one depth and one seed are needed. Received: {received}")
+    classes = np.broadcast_to(class_index, len(images))
+    groups = weight_groups(model, most=depths)
+    trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
+    maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    for number, seed in enumerate(seeds[: len(images)]):
+        places = np.arange(number, len(images), len(seeds))
+        shuffled, rng = copy_model(model), np.random.default_rng(seed)
+        for depth, layers in enumerate(weight_groups(shuffled, most=depths).values(), start=1):
+            for layer in layers:
+                shuffle_weights(layer, rng)
+            for name, method in methods.items():
+                maps[name][depth, places] = method(shuffled, images[places], classes[places])
+    similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in maps.items()}
+    return Cascade((TRAINED, *groups), maps, similarity)
+
+
+def copy_model(model: keras.Model) -> keras.Model:
+    """The same model with weights of its own."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
+    """Layers with weights in groups from the head down.
+
+    Layers whose names share what stands before `__` belong together, as one block. The head is always a group of its
+    own; if there are more groups than asked for, neighbours among the others are joined.
+
+    Args:
+        model: functional model, nested or not.
+        most: largest number of groups.
+
+    Returns:
+        Group name -> layers; a name is that of the deepest block in it, the last one's "all".
+
+    Raises:
+        ValueError: if no layer has weights.
+    """
+    blocks: dict[str, list] = {}
+    seen = set()
+    for step in reversed(taps.read(model).steps.values()):
+        if step.layer.weights and id(step.layer) not in seen:
+            seen.add(id(step.layer))
+            blocks.setdefault(step.name.split("__")[0], []).append(step.layer)
+    if not blocks:
+        raise ValueError("the weights can only be shuffled if there are some. Received: a model without weights")
+    names = list(blocks)
+    head, rest = names[:1], names[1:]
+    if most == 1:
+        parts = [names]
+    else:
+        cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
+        parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
+    groups = {part[-1]: [layer for name in part for layer in blocks[name]] for part in parts}
+    last = parts[-1][-1]
+    return {("all" if name == last else name): layers for name, layers in groups.items()}
+
+
+def shuffle_weights(layer, rng: np.random.Generator) -> None:
+    """Shuffle the entries of each of a layer's weight arrays within it."""
+    for weight in layer.weights:
+        values = keras.ops.convert_to_numpy(weight)
+        weight.assign(rng.permutation(values.ravel()).reshape(values.shape))
+
+
+def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each map with its counterpart; equal values share their mean rank.
+
+    Args:
+        maps: (N, H, W).
+        others: (N, H, W).
+
+    Returns:
+        (N,) float64 in [-1, 1]. A flat map has no order: beside another flat one it counts as unchanged (1), beside
+        any other as changed (0).
+    """
+    ranks = [stats.rankdata(np.reshape(own, (len(own), -1)), axis=1) for own in (maps, others)]
+    first, second = (own - own.mean(axis=1, keepdims=True) for own in ranks)
+    scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    both_flat = ~first.any(axis=1) & ~second.any(axis=1)
+    return np.where(both_flat, 1.0, (first * second).sum(axis=1) / np.where(scale > 0, scale, 1.0))

@@ -1,0 +1,217 @@
+"""Example images for the notebooks: samples, changed copies, findings. Computed here, drawn in `figures`."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from lib.config import Augment
+from lib.datasets import Dataset
+from lib.datasets.audit import PAIR_CHECKS
+from lib.inputs.cache import resize_image
+
+# One setting at a time, strong enough to be seen.
+SINGLE_CHANGES = {
+    "flip": Augment(flip=True),
+    "rotation 30°": Augment(rotation=30),
+    "shift 20 %": Augment(shift=0.2),
+    "zoom x 1.5": Augment(zoom=0.5),
+    "aspect x 1.5": Augment(aspect=0.5),
+    "shear 20°": Augment(shear=20),
+    "colour 0.5": Augment(colour=0.5),
+    "erase": Augment(erase=1.0),
+    "mixup": Augment(mixup=1.0),
+    "cutmix": Augment(cutmix=1.0),
+}
+
+
+def sample_rows(dataset: Dataset, *, count: int, seed: int = 0) -> np.ndarray:
+    """Rows of the index, one a class in turn, so that every class comes before any comes twice.
+
+    Args:
+        dataset: the data set.
+        count: how many rows; fewer where the data set is smaller.
+        seed: of the choice within each class.
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset.index))
+    shuffled = dataset.index["label"].iloc[order]
+    turn = shuffled.groupby(shuffled).cumcount().to_numpy()
+    rank = np.lexsort((shuffled.to_numpy(), turn))
+    return order[rank][:count]
+
+
+def open_images(dataset: Dataset, rows: np.ndarray) -> list[np.ndarray]:
+    """The images of some rows at their own sizes: uint8 (H, W, 3) each."""
+    return [np.asarray(dataset.open_image(int(row))) for row in rows]
+
+
+def small_side(dataset: Dataset) -> int:
+    """Side in pixels whose price is worth showing: 32, or half the side where the images are no larger than that."""
+    side = int(dataset.index[["width", "height"]].min(axis=1).median())
+    return 32 if side > 32 else max(8, side // 2)
+
+
+def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np.ndarray]]], list[str]]:
+    """Each image as it is and as a network may see it, for `figures.before_after_grid`.
+
+    Args:
+        dataset: the data set.
+        rows: index rows.
+
+    Returns:
+        Rows of images, each with its class name, and the titles of the columns. Where all images are squares of one
+        size: the image made smaller, the same without averaging, enlarged again, and what that has lost (mid-grey is
+        nothing, differences are doubled). Else: stretched to 32 and 64 pixels, cropped and padded.
+    """
+    small = small_side(dataset)
+    sides = np.unique(dataset.index[["width", "height"]])
+    if len(sides) == 1:
+        titles = [f"as read, {sides[0]} px", f"{small} px, bilinear", f"{small} px, picked", "enlarged again", "lost"]
+        copies = [_shrunk(image, small) for image in open_images(dataset, rows)]
+    else:
+        ways = ((32, "stretch"), (64, "stretch"), (64, "crop"), (64, "pad"))
+        titles = ["original", "32 px", "64 px", "64 px, crop", "64 px, pad"]
+        copies = [
+            [image, *(resize_image(image, size=size, resize=resize) for size, resize in ways)]
+            for image in open_images(dataset, rows)
+        ]
+    return list(zip(dataset.index["class_name"].iloc[rows], copies, strict=True)), titles
+
+
+def contrast_kept(dataset: Dataset, rows: np.ndarray, *, size: int) -> float:
+    """Share of the variance of an image's pixels that survives if it is made smaller and enlarged again.
+
+    Args:
+        dataset: the data set.
+        rows: index rows to average over.
+        size: side in pixels of the smaller copy.
+
+    Returns:
+        The mean share in [0, 1]; images of one shade are left out, and 1 is returned if all are.
+    """
+    shares = []
+    for image in open_images(dataset, rows):
+        image = image.astype(np.float32)
+        variance = image.var(axis=(0, 1)).sum()
+        lost = image - _enlarged(resize_image(image.astype(np.uint8), size=size, resize="stretch"), image.shape)
+        if variance > 0:
+            shares.append(1 - min(1, (lost**2).mean(axis=(0, 1)).sum() / variance))
+    return float(np.mean(shares)) if shares else 1.0
+
+
+def _shrunk(image: np.ndarray, size: int) -> list[np.ndarray]:
+    """The columns of `resized` for a square image; halving by averages is bilinear resizing."""
+    smaller = resize_image(image, size=size, resize="stretch")
+    picked = cv2.resize(image, (size, size), interpolation=cv2.INTER_NEAREST)
+    enlarged = _enlarged(smaller, image.shape)
+    return [image, smaller, picked, enlarged, 128 + 2 * (image.astype(np.float32) - enlarged)]
+
+
+def _enlarged(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
+    """The same images before and after each change, for `figures.before_after_grid`.
+
+    Args:
+        images: (N, S, S, 3) uint8 in [0, 255].
+        changes: settings by name, one row each.
+        seed: of the random changes.
+
+    Returns:
+        A row "as read", then one row a change; float32 images in [0, 255].
+    """
+    from lib.training.device import import_tensorflow
+
+    import_tensorflow()
+    from lib.inputs.augment import augment_batch
+
+    labels = np.arange(len(images), dtype=np.int32)
+    rows = [("as read", list(images))]
+    for name, config in changes.items():
+        changed, _ = augment_batch(images, labels, config=config, num_classes=len(images), seed=(seed, 0))
+        rows.append((name, list(changed.numpy())))
+    return rows
+
+
+def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, picks) -> dict:
+    """Some predictions as `figures.predictions_grid` takes them.
+
+    Args:
+        dataset: the data set.
+        rows: (N,) index rows of the predictions.
+        labels: (N,) int true classes.
+        probabilities: (N, C) predictions.
+        picks: which of the N to show.
+    """
+    names = dataset.class_names
+    return {
+        "images": open_images(dataset, rows[picks]),
+        "true_names": [names[label] for label in labels[picks]],
+        "predicted_names": [names[label] for label in probabilities[picks].argmax(axis=1)],
+        "confidences": list(probabilities[picks].max(axis=1)),
+    }
+
+
+def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Pairs of images that an audit found, for `figures.pair_grid`: a few of each check, the gravest first.
+
+    Args:
+        dataset: the data set.
+        findings: of its audit.
+        count: pairs at most.
+
+    Returns:
+        Two images each, and what they are: the check, or for a leak the two sides, and their classes.
+    """
+    found = findings[findings["other"].notna()]
+    found = found.assign(place=found["check"].map(PAIR_CHECKS.get)).sort_values("place", kind="stable")
+    both = pd.Series(map(frozenset, zip(found["path"], found["other"], strict=True)), index=found.index, dtype=object)
+    found = _classes_in_turn(found[~both.duplicated()])
+    found = found.assign(turn=found.groupby("check").cumcount())
+    chosen = found.sort_values(["turn", "place"]).head(count).sort_values(["place", "turn"])
+    pairs = []
+    for row in chosen.itertuples():
+        what = f"{row.role} and {row.other_role}" if "leak" in row.check else row.check.partition(",")[0]
+        classes = dict.fromkeys((row.class_name, row.other_class))
+        pairs.append((*_open(dataset, [row.path, row.other]), f"{what}: {' | '.join(classes)}"))
+    return pairs
+
+
+def odd(dataset: Dataset, findings: pd.DataFrame, *, each: int) -> list[tuple[str, list[np.ndarray]]]:
+    """Images that an audit flagged one by one, for `figures.before_after_grid`.
+
+    Args:
+        dataset: the data set.
+        findings: of its audit.
+        each: images of a check at most: of each class in turn, the one with the lowest score.
+
+    Returns:
+        The name of each check that flagged any, and its images.
+    """
+    single = findings[findings["path"].isin(dataset.index["path"]) & findings["other"].isna()]
+    groups = _classes_in_turn(single.sort_values("value", kind="stable")).groupby("check", sort=False)
+    return [(check, _open(dataset, groups.get_group(check)["path"].head(each))) for check in single["check"].unique()]
+
+
+def look_alikes(dataset: Dataset, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Pairs of images with the names of their classes, for `figures.pair_grid`.
+
+    Args:
+        dataset: the data set.
+        rows: (M, 2) int64 index rows.
+    """
+    names = dataset.index["class_name"].to_numpy()
+    return [(*open_images(dataset, pair), " | ".join(names[pair])) for pair in rows]
+
+
+def _classes_in_turn(findings: pd.DataFrame) -> pd.DataFrame:
+    """The findings of each check in an order in which every class comes before any comes twice."""
+    turn = findings.groupby(["check", "class_name"]).cumcount()
+    return findings.loc[turn.sort_values(kind="stable").index]
+
+
+def _open(dataset: Dataset, paths: Iterable[str]) -> list[np.ndarray]:
+    return [np.asarray(dataset.open_image(path)) for path in paths]

@@ -1,0 +1,129 @@
+"""Two reports of the same brief, number by number: what must repeat, what may differ, and by how much.
+
+On one machine everything repeats but times. Another number of threads or another processor changes the last digits of
+sums, and training amplifies them: there, what comes from a run may differ within the limits below, which the README
+explains.
+"""
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from lib.report import results
+from lib.report.results.times import is_time, shows_times
+
+ENVIRONMENT = "tensorboard"  # results of this name say what a machine could show, not what was found
+SHARE_LIMIT = 0.10  # largest difference of an accuracy or another share between machines
+RELATIVE_LIMIT = 0.30  # of other fractions, such as a loss, relative to the larger one
+
+DIFFERS, MAY_FOLLOW, WITHIN, NOT_COMPARED, SAME = "differs", "may follow", "within limits", "not compared", "same"
+WORST_FIRST = [DIFFERS, MAY_FOLLOW, WITHIN, NOT_COMPARED, SAME]
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One value, figure or table of two reports."""
+
+    name: str
+    first: str
+    second: str
+    verdict: str
+
+
+def compare_reports(first: Path, second: Path, *, same_machine: bool) -> list[Line]:
+    """Compare all values, figures and tables of two report folders.
+
+    Args:
+        first: the one handed in.
+        second: the one made again.
+        same_machine: whether processor, threads and versions are the same: then nothing but times may differ. Else
+            fractions from runs may differ within limits, and what follows from them (counts, words, figures) may too.
+
+    Returns:
+        One line a value, figure or table, by name.
+    """
+    values = compare_values(results.read_values(first), results.read_values(second), same_machine=same_machine)
+    return values + _compare_files(first, second, same_machine=same_machine)
+
+
+def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Line]:
+    """Compare the entries of two `values.json`; arguments as for `compare_reports`."""
+    lines = []
+    for name in sorted({*first, *second}):
+        texts = [_text(values[name]["value"]) if name in values else MISSING for values in (first, second)]
+        if is_time(name) or name.startswith(f"{ENVIRONMENT}."):
+            verdict = NOT_COMPARED
+        elif MISSING in texts:
+            verdict = DIFFERS
+        else:
+            exact = same_machine or not first[name]["runs"]
+            verdict = _verdict(first[name]["value"], second[name]["value"], exact=exact)
+        lines.append(Line(name, *texts, verdict))
+    return lines
+
+
+def _verdict(one, other, *, exact: bool) -> str:
+    fractions = isinstance(one, float) and isinstance(other, float)
+    if one == other or fractions and math.isclose(one, other, rel_tol=1e-9):
+        return SAME
+    if exact:
+        return DIFFERS
+    if not fractions:
+        return MAY_FOLLOW
+    if max(abs(one), abs(other)) <= 1:
+        return WITHIN if abs(one - other) <= SHARE_LIMIT else DIFFERS
+    return WITHIN if math.isclose(one, other, rel_tol=RELATIVE_LIMIT) else DIFFERS
+
+
+def _compare_files(first: Path, second: Path, *, same_machine: bool) -> list[Line]:
+    """Figures by their pixels, tables by their cells but for columns of times."""
+    lines = []
+    entries = [{entry["file"]: entry for entry in results.read_manifest(folder)} for folder in (first, second)]
+    for file in sorted({*entries[0], *entries[1]}):
+        name = next(of[file]["name"] for of in entries if file in of)
+        texts = [fingerprint(folder / file) for folder in (first, second)]
+        if shows_times(name) or name.startswith(ENVIRONMENT):
+            verdict = NOT_COMPARED
+        elif texts[0] == texts[1]:
+            verdict = SAME
+        else:
+            quoted = entries[0].get(file, {}).get("runs")
+            verdict = MAY_FOLLOW if quoted and not same_machine and MISSING not in texts else DIFFERS
+        lines.append(Line(file, *texts, verdict))
+    return lines
+
+
+def fingerprint(file: Path) -> str:
+    """A short checksum over a figure's pixels, or over a table's cells but for columns of times."""
+    if not file.is_file():
+        return MISSING
+    if file.suffix == ".png":
+        with Image.open(file) as image:
+            content = repr(image.size).encode() + image.convert("RGBA").tobytes()
+    else:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+        content = frame[[column for column in frame if not is_time(column)]].to_csv(index=False).encode()
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def as_text(lines: list[Line]) -> str:
+    """A table for the terminal: what is not the same, worst first, and how many of each verdict there are."""
+    shown = [line for line in lines if line.verdict not in (SAME, NOT_COMPARED)]
+    shown.sort(key=lambda line: WORST_FIRST.index(line.verdict))
+    rows = [("name", "handed in", "made again", "verdict")] if shown else []
+    rows += [(line.name, line.first[:40], line.second[:40], line.verdict) for line in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    counts = Counter(line.verdict for line in lines)
+    total = ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])
+    return "\n".join([*table, f"{len(lines)} compared: {total or 'nothing'}"])
+
+
+def _text(value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

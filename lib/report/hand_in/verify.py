@@ -1,0 +1,166 @@
+"""Checking a zip that was handed in: the marker's tool.
+
+First without running anything: are the files those of the manifest, and do its predictions give its accuracy? Then, if
+asked, everything is made again from the code and the notebooks in the zip, and compared number by number.
+"""
+
+import hashlib
+import math
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from lib.config import PROFILES, paths
+from lib.datasets.fetch import archives
+from lib.report.hand_in import compare
+from lib.report.hand_in.contents import machine_facts
+from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
+from lib.report.hand_in.rerun import make_again
+from lib.report.results import NAME, read_values
+from lib.training.runs import read_json
+
+SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
+
+
+def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> bool:
+    """Check a zip made by `write_submission`, and print what was found.
+
+    Args:
+        archive: the zip.
+        rerun: whether to make the report again with the code in the zip, and to compare. That runs the code of whoever
+            handed it in, as this user and on this machine.
+        data: folder of images, for the brief `folder`.
+
+    Returns:
+        Whether everything holds.
+
+    Raises:
+        ValueError: if it is no such zip, or not a safe one to open.
+    """
+    if not archive.is_file():
+        raise ValueError(f"ZIP must be a file. Received: {str(archive)!r}")
+    with tempfile.TemporaryDirectory(prefix="hand-in-") as folder:
+        folder = Path(folder)
+        root, manifest = open_submission(archive, folder / "opened")
+        commit = f"{manifest['commit'] or 'unknown'}{' with uncommitted changes' if manifest['dirty'] else ''}"
+        print(f"{archive.name}: {manifest['student']}, brief {manifest['brief']}, profile {manifest['profile']}")
+        print(f"made from commit {commit}")
+        faults = check_files(root, manifest) + check_claims(root, manifest)
+        for fault in faults:
+            print(f"  {fault}")
+        print(f"== files: {len(manifest['files'])} listed, {len(faults) or 'no'} fault{'s' * (len(faults) != 1)}")
+        print(f"== code: {changed_code(root)}")
+        if not rerun or faults:
+            if rerun:
+                print("== not made again: first the files must be those of the manifest")
+            return not faults
+        return _compare_again(root, manifest, folder / "again", data)
+
+
+def open_submission(archive: Path, folder: Path) -> tuple[Path, dict]:
+    """Unpack a hand-in and read its manifest; it may lie one folder down, as after unpacking and packing again.
+
+    Args:
+        archive: the zip; links, devices, paths that lead out of the folder and what grows beyond reason are refused.
+        folder: where to, must not exist.
+
+    Returns:
+        The folder of the manifest, and the manifest.
+
+    Raises:
+        ValueError: if it is no hand-in, is damaged, or is not safe to open.
+    """
+    if not zipfile.is_zipfile(archive):
+        raise ValueError(f"{archive} is not a zip")
+    with zipfile.ZipFile(archive) as packed:
+        names = packed.namelist()
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ValueError(f"{archive} holds two files of one name: {twice[0]!r}. It was not opened.")
+    archives.extract(archive, folder)
+    found = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
+    found = [file for file in found if file.is_file()]
+    if not found:
+        raise ValueError(f"{archive} holds no {MANIFEST}: it was not made by `make submission`")
+    return found[0].parent, _read_manifest(found[0])
+
+
+def _read_manifest(file: Path) -> dict:
+    try:
+        manifest = read_json(file)
+        complete = {"student", "brief", "profile", "commit", "dirty", "machine", "files"} <= set(manifest)
+        complete &= bool(NAME.fullmatch(manifest["brief"])) and manifest["profile"] in PROFILES
+        complete &= file_name_of(manifest["student"]) == manifest["student"] and manifest["format"] == FORMAT
+        complete &= all(isinstance(entry["sha256"], str) for entry in manifest["files"].values())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        complete = False
+    if not complete:
+        raise ValueError(f"{MANIFEST} is damaged, or of another version of this project")
+    return manifest
+
+
+def check_files(root: Path, manifest: dict) -> list[str]:
+    """What is changed, missing or not listed, one sentence a file."""
+    present = {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()} - {MANIFEST}
+    listed = manifest["files"]
+    faults = [f"missing: {name}" for name in sorted(set(listed) - present)]
+    for name in sorted(present):
+        if name in listed and _sum(root / name) != listed[name]["sha256"]:
+            faults.append(f"changed: {name}")
+        elif name not in listed and PurePosixPath(name).name not in SYSTEM_FILES:
+            faults.append(f"not listed: {name}")
+    return faults
+
+
+def check_claims(root: Path, manifest: dict) -> list[str]:
+    """Whether the predictions on test give the accuracy that the report states; one sentence if not."""
+    predictions = root / f"{manifest['student']}_test_preds.csv"
+    stated = read_values(root / "reports" / manifest["brief"]).get("best.test_accuracy", {}).get("value")
+    if stated is None or not predictions.is_file():
+        return []
+    table = pd.read_csv(predictions, dtype=str, keep_default_na=False)
+    if not {"true_class", "predicted_class"} <= set(table.columns):
+        return []
+    found = float((table["true_class"] == table["predicted_class"]).mean())
+    if math.isclose(found, stated, abs_tol=1e-9):
+        return []
+    return [f"{predictions.name} gives a test accuracy of {found:.4f}, the report states {stated:.4f}"]
+
+
+def changed_code(root: Path) -> str:
+    """Which files of `lib` and `notebooks` differ from this copy of the project, in one line."""
+    names = {
+        file.relative_to(base).as_posix()
+        for base in (root, paths.ROOT)
+        for room in ("lib", "notebooks")
+        for file in (base / room).rglob("*")
+        if file.suffix in (".py", ".ipynb")
+    }
+    names = {name for name in names if "/." not in name}
+    changed = sorted(name for name in names if _sum(root / name) != _sum(paths.ROOT / name))
+    if not changed:
+        return "that of this copy"
+    more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
+    return f"differs from this copy in {', '.join(changed[:8])}{more}"
+
+
+def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
+    made = make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
+    differing = [
+        name
+        for name, value in machine_facts(made).items()
+        if value is not None and manifest["machine"].get(name) != value
+    ]
+    where = f"another machine: {', '.join(differing)} differ" if differing else "the same machine and versions"
+    lines = compare.compare_reports(root / "reports" / manifest["brief"], made, same_machine=not differing)
+    print(f"== made again on {where}")
+    print(compare.as_text(lines))
+    faults = sum(line.verdict == compare.DIFFERS for line in lines)
+    print(f"== {'nothing differs that must not' if not faults else f'{faults} differ that must not'}")
+    return not faults
+
+
+def _sum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""

@@ -1,0 +1,236 @@
+"""Executing the numbered notebooks, and turning each into one page that needs no network.
+
+Notebooks run in a kernel of the interpreter that is running, in the folder `notebooks/`. The kernel finds `lib` through
+PYTHONPATH; a notebook opened in JupyterLab or Colab, or run by nbval, has no such help, so each notebook's setup cell
+begins with `sys.path.insert(0, "..")`.
+"""
+
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from lib.config import paths
+
+NAME = re.compile(r"\d\d_[a-z0-9_]+")
+HIDDEN_INPUT = {"parameters", "injected-parameters", "remove-input"}
+
+
+class NotebookError(ValueError):
+    """A notebook stopped before its end; the message says where and why."""
+
+
+def names() -> list[str]:
+    """Names of the numbered notebooks, in order."""
+    return sorted(file.stem for file in paths.NOTEBOOKS.glob("*.ipynb") if NAME.fullmatch(file.stem))
+
+
+def locate(name: str) -> Path:
+    """File of a notebook.
+
+    Raises:
+        ValueError: if there is none; the message lists the ones there are.
+    """
+    if name not in names():
+        raise ValueError(f"Unknown notebook {name!r}. Notebooks: {', '.join(names()) or 'none'}")
+    return paths.NOTEBOOKS / f"{name}.ipynb"
+
+
+def executed_file(name: str, brief: str) -> Path:
+    """Where the executed copy of a notebook is kept."""
+    return paths.report(brief) / "notebooks" / f"{name}.ipynb"
+
+
+def page_file(name: str, brief: str) -> Path:
+    """Where the page of a notebook is kept."""
+    return paths.report(brief) / f"{name}.html"
+
+
+def execute(name: str, *, brief: str, profile: str, parameters: Mapping[str, object] | None = None) -> Path:
+    """Run a notebook from top to bottom and write its executed copy and its page.
+
+    Args:
+        name: e.g. `01_explore`.
+        brief: name of the brief, the notebook's parameter BRIEF.
+        profile: smoke, quick or full, the notebook's parameter PROFILE.
+        parameters: further parameters of the notebook, e.g. `{"DATA": "/home/me/images"}`.
+
+    Returns:
+        The page. The same input gives the same executed copy: its times are taken out.
+
+    Raises:
+        ValueError: if there is no such notebook or parameter; the message lists the ones there are.
+        NotebookError: if a cell fails or the kernel dies; the executed copy then shows how far it came.
+    """
+    source = locate(name)
+    given = {**(parameters or {}), "BRIEF": brief, "PROFILE": profile}
+    check_parameters(source, given)
+    executed, page = executed_file(name, brief), page_file(name, brief)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    page.unlink(missing_ok=True)  # if the notebook fails, no page of an earlier run stays beside it
+    started = time.perf_counter()
+    try:
+        _run(source, executed, given)
+    finally:
+        if executed.exists():
+            _tidy(executed)
+    export_page(executed, page, subtitle=f"{brief}, profile {profile}")
+    print(f"{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
+    return page
+
+
+def check_parameters(source: Path, given: Mapping[str, object]) -> None:
+    """Refuse parameters that a notebook does not have; papermill itself would go on without them.
+
+    Raises:
+        ValueError: if one is unknown; the message lists the ones the notebook has.
+    """
+    known = papermill.inspect_notebook(str(source))
+    if not known:
+        raise ValueError(
+            f"{source.name} has no parameters: one cell must be tagged `parameters` and set BRIEF, PROFILE"
+        )
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ValueError(f"{source.stem} has no parameter {', '.join(unknown)}. Parameters: {', '.join(known)}")
+
+
+def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
+    """Write an executed notebook as one HTML page with everything inside, readable offline and on a phone.
+
+    Args:
+        executed: the notebook with its outputs.
+        page: the file to write, beside the report's `index.html`.
+        subtitle: a few words for the top of the page.
+    """
+    notebook = nbformat.read(executed, as_version=4)
+    exporter = HTMLExporter(
+        template_name="basic", template_file=str(paths.LIB / "report" / "pages" / "notebook.html.jinja")
+    )
+    exporter.embed_images = True
+    details = {
+        "title": title(notebook) or executed.stem,
+        "subtitle": subtitle,
+        "style": (paths.LIB / "report" / "pages" / "style.css").read_text(encoding="utf-8"),
+        "hidden_input": HIDDEN_INPUT,
+    }
+    html, _ = exporter.from_notebook_node(notebook, resources={"page": details})
+    headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)
+    links = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in headings)
+    contents = f'<nav aria-label="On this page"><ul>{links}</ul></nav>' if len(headings) > 1 else ""
+    page.write_text(html.replace("<!-- contents -->", contents, 1), encoding="utf-8")
+
+
+def title(notebook: nbformat.NotebookNode) -> str:
+    """The first heading of a notebook as plain text, or nothing."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    found = re.search(r"^# +(.+)$", "\n".join(texts), re.MULTILINE)
+    return re.sub(r"[*_`]", "", found[1]).strip() if found else ""
+
+
+class _Echo:
+    """Shows what a notebook prints while it runs, above the progress bar: training takes long."""
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, end="")
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None:
+    log = executed.with_suffix(".log")
+    (paths.cache() / "ipython").mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(executed),
+            parameters=dict(parameters),
+            cwd=str(source.parent),
+            kernel_name="python3",
+            progress_bar=sys.stdout.isatty(),
+            stdout_file=_Echo(),
+            kernel_manager_class=_kernel_class(log),
+            # What C++ code writes to the file descriptors is no part of a notebook: it goes to the log or the terminal.
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+        )
+    except PapermillExecutionError as error:
+        start = error.source.strip().splitlines()[0][:60] if error.source.strip() else ""
+        reason = " ".join(f"{error.ename}: {error.evalue}".split())[:1000]
+        raise NotebookError(f"{source.stem}, cell [{error.exec_count}] `{start}`: {reason}\nRead {executed}") from None
+    except DeadKernelError:
+        raise NotebookError(
+            f"{source.stem}: its Python process died, often for want of memory. Its last words are in {log}"
+        ) from None
+    log.unlink(missing_ok=True)
+
+
+def _kernel_class(log: Path) -> type[AsyncKernelManager]:
+    """Kernels of the running interpreter, whatever kernels are installed, whose stderr goes to a file."""
+
+    class Kernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+        async def start_kernel(self, **options) -> None:
+            with log.open("wb") as file:
+                await super().start_kernel(**options, env=_kernel_environment(), stderr=file)
+
+    return Kernel
+
+
+def _kernel_environment() -> dict[str, str]:
+    """Environment variables of a kernel; relative folders would mean others there."""
+    python_path = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return (
+        os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(python_path),
+            "PYTHONHASHSEED": "0",
+            "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
+            "COURSEWORK_HEADLESS": "1",
+            "COURSEWORK_CACHE": str(paths.cache()),
+            "COURSEWORK_REPORTS": str(paths.reports()),
+            "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),
+        }
+    )
+
+
+def _tidy(executed: Path) -> None:
+    """Take out what differs from run to run: times, a random cell id, and the accidents of printed text."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for number, cell in enumerate(notebook.cells):
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = f"injected-parameters-{number}"
+        if "outputs" in cell:
+            groups = itertools.groupby(cell.outputs, key=lambda output: output.output_type == "stream")
+            cell.outputs = [output for streams, group in groups for output in (_streams(group) if streams else group)]
+    nbformat.write(notebook, executed)
+
+
+def _streams(outputs: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Neighbouring printed texts as one of stderr and one of stdout: which of the two comes first is chance."""
+    printed = {"stderr": "", "stdout": ""}
+    for output in outputs:
+        printed[output.name] += output.text
+    # A progress bar is printed over and over after carriage returns; only its last state stays.
+    texts = {name: re.sub(r"[^\n]*\r(?!\n)", "", text) for name, text in printed.items()}
+    texts = {name: re.sub(r"ipykernel_\d+", "ipykernel", text) for name, text in texts.items()}
+    return [nbformat.v4.new_output("stream", name=name, text=text) for name, text in texts.items() if text]

@@ -1,0 +1,217 @@
+"""The pages that lead to everything in a report: `index.html` of a brief, and the list of all briefs' reports."""
+
+import datetime
+import html
+import importlib.metadata
+import platform
+import re
+from pathlib import Path
+
+import jinja2
+import nbformat
+import pandas as pd
+from PIL import Image
+
+from lib import briefs
+from lib.config import paths
+from lib.report import notebooks, results, written
+from lib.report.notebooks import freshness
+from lib.report.results.display import column_texts, short
+from lib.training import device
+from lib.training.open_brief import OpenBrief
+
+SOURCES = {
+    "verified": "verified: the archive has the published checksum",
+    "unverified copy": "unverified copy: its checksum is not the published one",
+    "drawn": "drawn by this project, the same on every machine",
+    "your folder": "your own folder, taken as it is",
+}
+RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
+LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a phone shall show first
+LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
+
+
+def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
+    """Write `index.html` of a brief's report, and the list of reports one folder up.
+
+    Args:
+        opened: the brief, its data and its split; everything else is read from the report folder.
+        further: the brief on its further data sets.
+
+    Returns:
+        The first page.
+    """
+    folder = paths.report(opened.brief.name)
+    values = {name: entry["value"] for name, entry in results.read_values(folder).items()}
+    manifest = results.read_manifest(folder)
+    page = folder / "index.html"
+    read = [_notebook(name, opened.brief.name) for name in opened.brief.notebooks]
+    content = _render(
+        "index.html.jinja",
+        brief=opened.brief,
+        profile=opened.profile_name,
+        notices=[part.notice for part in (opened, *further) if part.notice],
+        written=written_reports(folder),
+        headlines=headlines(values, opened.brief.asked_accuracy),
+        experiments=experiments_table(folder / "tables" / "experiments.csv"),
+        pages=read,
+        titles={notebook["name"]: notebook["title"] for notebook in read},
+        figures=[_figure(entry, folder) for entry in manifest if entry["kind"] == "figure"],
+        tables=[entry for entry in manifest if entry["kind"] == "table"],
+        values=results.read_values(folder),
+        datasets=[part.dataset for part in (opened, *further)],
+        sources=SOURCES,
+        left_out_rows=LEFT_OUT_ROWS,
+        runs=_runs(folder),
+        files=sorted(file.name for file in folder.glob("*.csv")),
+        environment=_environment(),
+    )
+    page.write_text(content, encoding="utf-8")
+    write_overview()
+    return page
+
+
+def write_overview() -> Path:
+    """Write `reports/index.html`, which leads to the report of each brief."""
+    paths.reports().mkdir(parents=True, exist_ok=True)
+    page = paths.reports() / "index.html"
+    page.write_text(overview(sorted(paths.reports().glob("*/index.html"))), encoding="utf-8")
+    return page
+
+
+def overview(first_pages: list[Path]) -> str:
+    """The page that leads to some reports.
+
+    Args:
+        first_pages: `index.html` of each report folder.
+    """
+    found = []
+    for page in first_pages:
+        folder = page.parent
+        values = results.read_values(folder)
+        title = briefs.load(folder.name).title if folder.name in briefs.names() else folder.name
+        profiles = sorted({entry["profile"] for entry in values.values()})
+        accuracy = values.get("best.test_accuracy", {}).get("value")
+        entry = {"name": folder.name, "title": title, "profile": ", ".join(profiles), "accuracy": accuracy}
+        found.append(entry | {"written": written_reports(folder)})
+    return _render("overview.html.jinja", reports=found)
+
+
+def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
+    """The numbers a reader looks for first: label, text, note; those that no notebook saved are left out."""
+    asked = f"asked: at least {100 * asked_accuracy:g} %" if asked_accuracy is not None else ""
+    rows = (
+        ("best.test_accuracy", "Test accuracy", _percent, asked),
+        ("best.test_top5_accuracy", "Test accuracy, best of five guesses", _percent, ""),
+        ("best.test_balanced_accuracy", "Test accuracy, mean over classes", _percent, ""),
+        ("best.test_cross_entropy", "Test cross entropy", "{:.3f}".format, "nats per image"),
+        ("best.experiment", "Chosen experiment", str, ""),
+        ("best.parameters", "Parameters", short, ""),
+        ("best.train_minutes", "Training time", "{:.1f} min".format, ""),
+        ("dataset.images", "Images", short, _split_note(values)),
+        ("dataset.classes", "Classes", short, ""),
+        ("dataset.left_out", "Files left out", short, ""),
+    )
+    return [
+        {"name": name, "label": label, "text": as_text(values[name]), "note": note}
+        for name, label, as_text, note in rows
+        if name in values
+    ]
+
+
+def experiments_table(file: Path) -> dict | None:
+    """The results table for the page: columns, and rows of cells with a text and a key to sort by; None if no file."""
+    if not file.exists():
+        return None
+    frame = pd.read_csv(file).drop(columns="why", errors="ignore")
+    frame = frame[sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))]
+    numbers = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    texts = [_texts(name, column) for name, column in frame.items()]
+    rows = [
+        [{"text": text[row], "key": _sort_key(frame[name].iloc[row])} for name, text in zip(frame, texts, strict=True)]
+        for row in range(len(frame))
+    ]
+    columns = [
+        {"name": name, "title": name.replace("_", " "), "number": number}
+        for name, number in zip(frame, numbers, strict=True)
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def written_reports(folder: Path) -> list[dict]:
+    """The written reports of a report folder: title, and the name and format of each file there is."""
+    reports = []
+    for name, title in written.titles(folder).items():
+        files = [{"name": f"{name}.{suffix}", "format": suffix.upper()} for suffix in written.FORMATS]
+        files = [file for file in files if (folder / file["name"]).exists()]
+        reports += [{"title": title, "files": files}] if files else []
+    return reports
+
+
+def with_code(text: str) -> str:
+    """A caption as HTML, with the names between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
+def _sort_key(cell) -> str:
+    return "" if pd.isna(cell) else str(cell)
+
+
+def _texts(name: str, column: pd.Series) -> list[str]:
+    """A column for reading; accuracies, which are shares, in percent."""
+    if "accuracy" in name and column.dropna().between(0, 1).all():
+        return [short(None) if pd.isna(share) else _percent(share) for share in column]
+    return column_texts(column)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _split_note(values: dict) -> str:
+    roles = [f"{values[f'split.{role}']:,} {role}" for role in ("train", "val", "test") if f"split.{role}" in values]
+    return ", ".join(roles)
+
+
+def _notebook(name: str, brief: str) -> dict:
+    title = notebooks.title(nbformat.read(notebooks.executed_file(name, brief), as_version=4))
+    return {"name": name, "title": title or name, "seconds": freshness.seconds(name, paths.report(brief))}
+
+
+def _figure(entry: dict, folder: Path) -> dict:
+    with Image.open(folder / entry["file"]) as image:
+        return entry | {"width": image.width, "height": image.height}
+
+
+def _runs(folder: Path) -> dict:
+    """Runs that results quote, each with its files, and how many other run folders there are."""
+    entries = [*results.read_values(folder).values(), *results.read_manifest(folder)]
+    quoted = sorted({run for entry in entries for run in entry["runs"]})
+    existing = {entry.name for entry in (folder / "runs").glob("*/")}
+    rows = [
+        {"id": run, "files": [name for name in RUN_FILES if (folder / "runs" / run / name).exists()]} for run in quoted
+    ]
+    return {"quoted": rows, "others": len(existing - set(quoted))}
+
+
+def _environment() -> dict[str, str]:
+    git = device.git_state()
+    commit = f"{git['commit']}{', with uncommitted changes' if git['dirty'] else ''}" if git["commit"] else "unknown"
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in device.PACKAGES]
+    return {
+        "Commit": commit,
+        "Python": platform.python_version(),
+        "Packages": ", ".join(versions),
+        "System": platform.platform(),
+        "Processor": device.cpu_name(),
+        "Page made": f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+    }
+
+
+def _render(template: str, **content) -> str:
+    loader = jinja2.FileSystemLoader(paths.LIB / "report" / "pages")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["with_code"] = with_code
+    return environment.get_template(template).render(**content)

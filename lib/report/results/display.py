@@ -1,0 +1,130 @@
+"""How a figure, a table and a sentence appear in a notebook and on its page."""
+
+import base64
+import math
+import numbers
+import string
+from collections.abc import Iterable
+from html import escape
+
+import pandas as pd
+from IPython import get_ipython
+from IPython.display import display
+
+from lib.report.results.store import find_value
+
+ROWS = 30  # shown of a long table; its CSV file has them all
+
+
+class Shown:
+    """What a save or a sentence put into the notebook: there already, so as a cell's last value it stays silent."""
+
+    def __init__(self, text: str, *, html: str, markdown: str):
+        self.text = text
+        self.html = html
+        self.markdown = markdown
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _ipython_display_(self) -> None:
+        """IPython asks this of a cell's last value, instead of showing it a second time."""
+
+
+def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
+    """Show something in the running notebook at once, whether or not it is a cell's last value.
+
+    Args:
+        text: for readers of plain text.
+        html: for pages.
+        markdown: for pages, instead of HTML.
+    """
+    data = {"text/plain": text, "text/html": html, "text/markdown": markdown}
+    data = {kind: content for kind, content in data.items() if content}
+    if data and get_ipython() is not None:
+        display(data, raw=True)
+    return Shown(text, html=html, markdown=markdown)
+
+
+def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:
+    """A figure with its PNG image inside, its caption and its alt text; width in CSS pixels."""
+    source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    return (
+        f'<figure style="margin: 0"><img src="{source}" alt="{escape(alt)}" width="{width}" style="max-width: 100%; '
+        f'height: auto"><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
+    """The first rows of a table with its caption; numbers to the right, short."""
+    columns = [column_texts(column) for _, column in frame.head(ROWS).items()]
+    styles = [_column_style(kind, texts) for kind, texts in zip(frame.dtypes, columns, strict=True)]
+    header = _row_html(map(str, frame.columns), styles, tag="th")
+    body = "".join(_row_html(row, styles, tag="td") for row in zip(*columns, strict=True))
+    left = len(frame) - ROWS
+    more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
+    return (
+        f'<table><caption style="text-align: left">{escape(caption)}{more}</caption>'
+        f"<thead>{header}</thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _column_style(kind, texts: list[str]) -> str:
+    if pd.api.types.is_numeric_dtype(kind):
+        return "text-align: right"
+    longest = max(map(len, texts), default=0)
+    return f"text-align: left; min-width: {min(16, longest // 3)}rem" if longest > 20 else "text-align: left"
+
+
+def _row_html(cells: Iterable[str], styles: list[str], *, tag: str) -> str:
+    pairs = zip(cells, styles, strict=True)
+    return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
+
+
+def column_texts(column: pd.Series) -> list[str]:
+    """A table's column for reading: fractions with four significant digits of the largest, all else one by one."""
+    if not pd.api.types.is_float_dtype(column):
+        return [short(cell) for cell in column]
+    column = column.astype("float64")
+    finite = column[column.abs() < math.inf]
+    largest = finite.abs().max() if len(finite) else 0
+    if largest < 1e-3:
+        return [short(cell) for cell in column]
+    digits = 0 if (finite % 1 == 0).all() else min(4, max(0, 3 - math.floor(math.log10(largest))))
+    return [f"{cell:,.{digits}f}" if abs(cell) < math.inf else short(cell) for cell in column]
+
+
+def short(cell) -> str:
+    """One value for reading: four significant digits, thousands apart, a dash for nothing."""
+    if isinstance(cell, bool) or not isinstance(cell, numbers.Number):
+        return "–" if cell is None or cell is pd.NA or cell is pd.NaT else str(cell)
+    if math.isnan(cell):
+        return "–"
+    if isinstance(cell, numbers.Integral) or abs(cell) >= 1000 and math.isfinite(cell):
+        return f"{cell:,.0f}"
+    return f"{cell:.4g}"
+
+
+def fill(text: str, values: dict) -> str:
+    """A text whose fields, `{name:format}`, are filled from the entries of `values.json`.
+
+    Raises:
+        ValueError: if a name is not known or does not fit its format.
+    """
+    return _ValueFields(values).vformat(text, (), {})
+
+
+class _ValueFields(string.Formatter):
+    """Python's own formatting, with dotted names of values as fields."""
+
+    def __init__(self, values: dict):
+        self.values = values
+
+    def get_field(self, field_name, args, kwargs):
+        return find_value(field_name, self.values), field_name
+
+    def format_field(self, value, format_spec):
+        try:
+            return format(value, format_spec or (".4g" if isinstance(value, float) else ""))
+        except ValueError as error:
+            raise ValueError(f"A format must fit its value. Received: {format_spec!r} for {value!r}") from error

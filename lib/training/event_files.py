@@ -1,0 +1,111 @@
+"""Scalars and graphs read back from TensorBoard's event files, so that a report draws what TensorBoard shows.
+
+TensorFlow is not needed, and its seconds of import are not spent: the files are a plain sequence of records.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.util import tensor_util
+
+from lib.training.runs import Run
+
+# Per folder of a run: name of the scalar in TensorBoard, without `epoch_`, and its column in history.csv.
+SCALARS = {
+    "train": {"loss": "loss", "accuracy": "accuracy", "learning_rate": "learning_rate"},
+    "validation": {"loss": "val_loss", "accuracy": "val_accuracy"},
+}
+
+
+class EventFileError(ValueError):
+    """An event file is damaged, or lacks what was asked of it."""
+
+
+def read_history(run: Run) -> pd.DataFrame:
+    """The epochs of a run as TensorBoard has them: the columns of `Run.history` but for image size and seconds.
+
+    Args:
+        run: a trained run.
+
+    Returns:
+        One row an epoch: epoch, loss, accuracy, learning_rate, val_loss, val_accuracy; float32 in the files.
+
+    Raises:
+        EventFileError: if a scalar is missing, the epochs of two differ, or a file is damaged.
+    """
+    columns = {}
+    for part, names in SCALARS.items():
+        scalars = read_scalars(run.folder / part)
+        for scalar, column in names.items():
+            if f"epoch_{scalar}" not in scalars:
+                raise EventFileError(f"{run.id} has no event file with epoch_{scalar} in {part}/. Run it again.")
+            columns[column] = scalars[f"epoch_{scalar}"]
+    if len({tuple(column.index) for column in columns.values()}) > 1:
+        raise EventFileError(f"the scalars of {run.id} have different epochs: the run was cut short. Run it again.")
+    return pd.DataFrame(columns).rename_axis("epoch").reset_index()
+
+
+def read_scalars(folder: Path) -> dict[str, pd.Series]:
+    """All scalars of the event files in one folder, without its subfolders.
+
+    Args:
+        folder: e.g. a run's `train`.
+
+    Returns:
+        Tag -> float64 values by step; of a step written twice, the later value.
+
+    Raises:
+        EventFileError: if a file is damaged.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for event in _events(folder):
+        for value in event.summary.value:
+            if value.HasField("tensor") and not value.tensor.tensor_shape.dim:
+                found.setdefault(value.tag, {})[event.step] = float(tensor_util.make_ndarray(value.tensor))
+    return {tag: pd.Series(values, dtype="float64").sort_index() for tag, values in found.items()}
+
+
+def read_graph(run: Run) -> dict[str, list[str]]:
+    """The boxes of a run's graph as TensorBoard's Graphs page shows them when it opens.
+
+    Args:
+        run: a trained run.
+
+    Returns:
+        Name of each box, in the order of the graph's nodes -> names of what is directly inside; none in a single node.
+
+    Raises:
+        EventFileError: if the run has no graph, or the file is damaged.
+    """
+    for event in _events(run.folder / "graph"):
+        if event.graph_def:
+            boxes: dict[str, dict[str, None]] = {}
+            for node in GraphDef.FromString(event.graph_def).node:
+                top, *inside = node.name.split("/")
+                boxes.setdefault(top, {}).update(dict.fromkeys(inside[:1]))
+            return {name: list(inside) for name, inside in boxes.items()}
+    raise EventFileError(f"{run.id} has no graph for TensorBoard. Run it again.")
+
+
+def _events(folder: Path) -> Iterator[Event]:
+    for file in sorted(folder.glob("events.out.tfevents.*")):
+        content, place = file.read_bytes(), 0
+        # A record is its length, that length's checksum, the bytes and their checksum; a killed process leaves the last
+        # one short. https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+        while place + 12 <= len(content):
+            length = struct.unpack_from("<Q", content, place)[0]
+            record = content[place + 12 : place + 12 + length]
+            if masked_crc32c(content[place : place + 8]) != struct.unpack_from("<I", content, place + 8)[0]:
+                raise EventFileError(f"{file} is damaged at byte {place:,}: the run must be made again.")
+            place += 12 + length
+            if place + 4 > len(content):
+                break
+            if masked_crc32c(record) != struct.unpack_from("<I", content, place)[0]:
+                raise EventFileError(f"{file} is damaged at byte {place:,}: the run must be made again.")
+            yield Event.FromString(record)
+            place += 4

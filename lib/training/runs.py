@@ -1,0 +1,152 @@
+"""Run folders: what one experiment left behind, under a name that changes when its config, data or code change."""
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.config import Config, paths
+
+# The rooms whose code decides a trained model's numbers.
+COMPUTING = (
+    "inputs/augment.py",
+    "models/batch_norm.py",
+    "models/blocks.py",
+    "datasets/images.py",
+    "inputs/generators.py",
+    "inputs/cache.py",
+    "models/families.py",
+    "training/schedules.py",
+    "training/steps.py",
+    "training/network.py",
+)
+
+
+class RunError(ValueError):
+    """A run folder lacks what was asked of it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained experiment, read from its folder and never from memory."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name, e.g. `baseline-seed0-1a2b3c4d`: what reports quote."""
+        return self.folder.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end; `metrics.json` is written last."""
+        return (self.folder / "metrics.json").exists()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the run ended without a result, or None."""
+        file = self.folder / "failure.json"
+        return read_json(file)["reason"] if file.exists() and not self.finished else None
+
+    def config(self) -> dict:
+        """Experiment name, seed, class names and all settings, as they were."""
+        return read_json(self._file("config.json"))
+
+    def metrics(self) -> dict:
+        """Final figures on train and val."""
+        return read_json(self._file("metrics.json"))
+
+    def environment(self) -> dict:
+        """Versions, commit, device, seconds and memory."""
+        return read_json(self._file("environment.json"))
+
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, image_size, seconds."""
+        return pd.read_csv(self._file("history.csv"))
+
+    def predictions(self, role: str = "val") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Index rows (N,), labels (N,) int and probabilities (N, C) float32 of the val or test images."""
+        name = "predictions.npz" if role == "val" else f"predictions_{role}.npz"
+        with np.load(self._file(name)) as stored:
+            return stored["rows"], stored["labels"], stored["probabilities"]
+
+    def record(self) -> dict:
+        """One flat row for the results table."""
+        config, metrics, environment = self.config(), self.metrics(), self.environment()
+        return {
+            "experiment": config["experiment"],
+            "seed": config["seed"],
+            "why": config["settings"]["why"],
+            **metrics,
+            "minutes": environment["wall_seconds"] / 60,
+            "run": self.id,
+        }
+
+    def load_model(self):
+        """The trained Keras model: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
+        import keras
+
+        import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
+
+        return keras.saving.load_model(self._file("model.keras"), compile=False, safe_mode=True)
+
+    def _file(self, name: str) -> Path:
+        file = self.folder / name
+        if not file.exists():
+            raise RunError(f"Run {self.id} has no {name}: it is not finished, or the file was removed. Run it again.")
+        return file
+
+
+def locate(
+    folder: Path, experiment: Config, *, name: str, seed: int, data: str, code: Sequence[str] = COMPUTING
+) -> Run:
+    """The run of an experiment, whether it exists yet or not.
+
+    Args:
+        folder: where the runs of a brief live.
+        experiment: all settings; `why` does not count, so a better question does not retrain anything.
+        name: the experiment's name.
+        seed: of weights, order and augmentation.
+        data: checksum of the data set and its split.
+        code: modules of lib that decide the numbers.
+    """
+    settings = {key: value for key, value in experiment.flat().items() if key != "why"}
+    content = json.dumps([settings, seed, data, code_checksum(code)], sort_keys=True, default=list)
+    return Run(folder / f"{name}-seed{seed}-{hashlib.sha256(content.encode()).hexdigest()[:10]}")
+
+
+def code_checksum(modules: Sequence[str] = COMPUTING) -> str:
+    """SHA-256 of the code that decides a model's numbers; comments, docstrings and layout do not count."""
+    digest = hashlib.sha256()
+    for name in modules:
+        tree = ast.parse((paths.LIB / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        digest.update(ast.unparse(tree).encode())
+    return digest.hexdigest()
+
+
+def read_json(file: Path) -> dict:
+    """Parse a JSON file."""
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def write_json(file: Path, content: dict) -> None:
+    """Write a JSON file so that it is either the old one or the whole new one, whenever the process dies."""
+    partial = file.with_suffix(f".{os.getpid()}.part")
+    partial.write_text(json.dumps(content, indent=2, sort_keys=True, default=list) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def write_arrays(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an .npz file, all or nothing."""
+    partial = file.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(partial, **arrays)
+    partial.replace(file)

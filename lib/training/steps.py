@@ -1,0 +1,126 @@
+"""The graph functions of training: one step of gradient descent, evaluation, prediction; and the optimizer."""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lib.config import Training
+from lib.training.device import Device
+
+
+def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_graph: bool = False) -> Callable:
+    """One step of gradient descent as a graph.
+
+    Returns:
+        Function of (images (B, H, W, 3), labels (B,) int or (B, C) rows) that changes the weights and returns a (3,)
+        float32 tensor: sum of the losses, number of right answers, number of images.
+    """
+
+    @tf.function(jit_compile=compile_graph, reduce_retracing=True)
+    def step(images, labels):
+        rows = labels if labels.shape.rank == 2 else tf.one_hot(labels, model.output_shape[-1])
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            losses = smoothed_cross_entropy(rows, logits, smoothing=config.label_smoothing)
+            penalty = tf.add_n(model.losses) if model.losses else 0.0  # L1 and L2: not part of the loss that is shown
+            loss = optimizer.scale_loss(tf.reduce_mean(losses) + penalty)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        right = tf.cast(tf.argmax(logits, 1) == tf.argmax(rows, 1), tf.float32)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right), tf.cast(tf.shape(right)[0], tf.float32)])
+
+    return step
+
+
+def smoothed_cross_entropy(rows: tf.Tensor, logits: tf.Tensor, *, smoothing: float) -> tf.Tensor:
+    """Cross entropy per image in nats, with `smoothing` of the weight spread over all classes (Szegedy et al. 2016)."""
+    num_classes = logits.shape[-1]
+    return tf.nn.softmax_cross_entropy_with_logits(rows * (1 - smoothing) + smoothing / num_classes, logits)
+
+
+def make_evaluate(model: keras.Model) -> Callable:
+    """A function from a dataset of (images, int labels) to mean cross entropy in nats and accuracy in [0, 1]."""
+
+    @tf.function(input_signature=[image_spec(model), tf.TensorSpec((None,), tf.int32)])
+    def step(images, labels):
+        logits = model(images, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        right = tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right), tf.cast(tf.shape(right)[0], tf.float32)])
+
+    def evaluate(dataset) -> tuple[float, float]:
+        loss, right, count = sum(step(images, labels) for images, labels in dataset).numpy()
+        return float(loss / count), float(right / count)
+
+    return evaluate
+
+
+def image_spec(model: keras.Model) -> tf.TensorSpec:
+    """Batches of any length of a model's images: one graph serves them all."""
+    return tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+
+
+def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
+    """Class probabilities of every image of a dataset.
+
+    Args:
+        model: pixels -> logits.
+        dataset: `tf.data.Dataset` of (images, labels).
+        mirror: average over each image and its mirror image.
+
+    Returns:
+        (N, C) float32, rows sum to 1.
+    """
+
+    @tf.function(input_signature=[image_spec(model)])
+    def step(images):
+        probabilities = tf.nn.softmax(model(images, training=False))
+        if mirror:
+            probabilities = (probabilities + tf.nn.softmax(model(images[:, :, ::-1], training=False))) / 2
+        return probabilities
+
+    return np.concatenate([step(images).numpy() for images, _ in dataset])
+
+
+def make_optimizer(config: Training, device: Device) -> keras.optimizers.Optimizer:
+    """The optimizer of a config; weight decay leaves biases and normalisation alone."""
+    settings = {
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay or None,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": config.ema > 0,
+        "ema_momentum": config.ema or 0.99,
+    }
+    if config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(**settings | {"weight_decay": config.weight_decay})
+    else:
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **settings)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return keras.optimizers.LossScaleOptimizer(optimizer) if device.precision == "mixed_float16" else optimizer
+
+
+def flexible(model: keras.Model, sizes: list[int]) -> keras.Model:
+    """The same layers and weights, accepting any image size; the model itself where one size is all there is."""
+    if len(set(sizes)) == 1:
+        return model
+    image = keras.Input((None, None, 3), name="image")
+    return keras.models.clone_model(model, input_tensors=image, clone_function=lambda layer: layer)
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model, optimizer):
+    """Put the averaged weights into the model for a while, where the optimizer keeps them."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema:
+        yield
+        return
+    raw = [variable.numpy() for variable in model.trainable_variables]
+    inner.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, raw, strict=True):
+            variable.assign(value)

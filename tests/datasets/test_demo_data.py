@@ -1,0 +1,214 @@
+"""The drawn demo set: same seed same bytes, the promised layout, pictures that are legible but not trivial."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.config import paths
+from lib.datasets.drawn import objects, scene, shapes
+
+PER_CLASS = 3
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def digests(root: Path) -> dict[str, str]:
+    """SHA-256 of every file under a folder, by relative path."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """A small demo set: its parent folder."""
+    root = tmp_path_factory.mktemp("drawn")
+    objects.draw(root / "demo", images_per_class=PER_CLASS, seed=0, progress=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[tuple[Image.Image, Image.Image]]:
+    """Eight pictures of every object, with their masks."""
+    return [objects.draw_image(category, number) for category in objects.CATEGORIES[:-1] for number in range(1, 9)]
+
+
+def test_categories_are_sorted_objects_and_clutter_last():
+    drawn = objects.CATEGORIES[:-1]
+    assert len(drawn) == 12 and list(drawn) == sorted(drawn) == list(shapes.OBJECTS)
+    assert objects.CATEGORIES[-1] == "clutter"
+    assert objects.folder_name("anchor") == "001.anchor" and objects.folder_name("clutter") == "013.clutter"
+
+
+def test_layout_and_counts(drawn):
+    images, masks = digests(drawn / "demo"), digests(drawn / "masks")
+    expected = [
+        f"{objects.folder_name(category)}/{i:03d}_{number:04d}"
+        for i, category in enumerate(objects.CATEGORIES, start=1)
+        for number in range(1, PER_CLASS + 1)
+    ]
+    assert sorted(images) == [f"{stem}.jpg" for stem in expected]
+    assert sorted(masks) == [f"{stem}.png" for stem in expected if "clutter" not in stem]
+    assert sorted(path.name for path in drawn.iterdir()) == ["demo", "masks"]
+
+
+def test_no_two_images_are_alike(drawn):
+    assert len(set(digests(drawn / "demo").values())) == PER_CLASS * len(objects.CATEGORIES)
+
+
+def test_same_seed_same_bytes_and_fewer_images_are_the_first_ones(drawn, tmp_path):
+    objects.draw(tmp_path / "again", images_per_class=PER_CLASS - 1, seed=0, progress=False)
+    for again, before in [("again", "demo"), ("masks", "masks")]:
+        first, second = digests(drawn / before), digests(tmp_path / again)
+        assert second == {name: digest for name, digest in first.items() if f"_{PER_CLASS:04d}." not in name}
+
+
+def test_other_seed_draws_other_images():
+    first, _ = objects.draw_image("cup", 1, seed=0)
+    other, _ = objects.draw_image("cup", 1, seed=1)
+    assert first.size != other.size or first.tobytes() != other.tobytes()
+
+
+def test_files_are_jpegs_of_the_promised_sizes_with_masks_that_match(drawn):
+    for path in (drawn / "demo").glob("*/*.jpg"):
+        with Image.open(path) as image:
+            assert image.format == "JPEG" and image.mode in ("RGB", "L")
+            assert all(80 <= side <= 400 for side in image.size)
+        if "clutter" in path.parent.name:
+            continue
+        with Image.open(drawn / "masks" / path.parent.name / f"{path.stem}.png") as mask:
+            assert mask.size == image.size and mask.mode == "L"
+            values, counts = np.unique(np.asarray(mask), return_counts=True)
+            assert values.tolist() == [0, 255] and counts[1] > 50
+
+
+def test_sizes_and_aspect_ratios_are_mixed(sample):
+    ratios = np.array([image.width / image.height for image, _ in sample])
+    assert ratios.min() < 0.8 and ratios.max() > 1.25
+    assert len({image.size for image, _ in sample}) > 80
+
+
+def test_some_images_are_grey():
+    grey = [objects.draw_image("star", number)[0].mode == "L" for number in range(1, 101)]
+    assert 1 <= sum(grey) <= 12
+
+
+def test_objects_measure_a_third_to_most_of_the_short_side(sample):
+    for _, mask in sample:
+        left, top, right, bottom = mask.getbbox()
+        assert 0.33 <= max(right - left, bottom - top) / min(mask.size) <= 0.88
+
+
+def test_objects_stand_out_from_their_surroundings(sample):
+    for image, mask in sample:
+        inside = np.asarray(mask) > 0
+        left, top, right, bottom = mask.getbbox()
+        near = np.zeros_like(inside)
+        near[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = True
+        luma = np.asarray(image.convert("RGB")) @ LUMA / 255
+        assert abs(luma[inside].mean() - luma[near & ~inside].mean()) > 0.15
+
+
+def test_the_centre_of_the_image_is_usually_not_the_object(sample):
+    hits = [mask.getpixel((mask.width // 2, mask.height // 2)) == 255 for _, mask in sample]
+    assert np.mean(hits) <= 0.55
+
+
+def test_clutter_has_no_mask():
+    assert objects.draw_image("clutter", 1)[1] is None
+
+
+@pytest.mark.parametrize("name", shapes.OBJECTS)
+def test_every_outline_varies_and_stays_in_its_square(name):
+    outlines = [shapes.OBJECTS[name](np.random.default_rng(seed)) for seed in (1, 2)]
+    points = [np.concatenate([part.points for part in outline]) for outline in outlines]
+    assert all(np.abs(corners).max() < 1.3 for corners in points)
+    assert points[0].shape != points[1].shape or not np.allclose(*points)
+
+
+def test_rasterise_paints_in_order_and_cuts_holes():
+    square = shapes.polygon((0, 0), (12, 0), (12, 12), (0, 12))
+    hole = shapes.polygon((3, 3), (9, 3), (9, 9), (3, 9), kind=shapes.HOLE)
+    spot = shapes.polygon((5, 5), (7, 5), (7, 7), (5, 7), kind=shapes.DETAIL)
+    cover, tone = scene.rasterise(square + hole + spot)
+    assert cover[1, 1] == 1 and cover[4, 4] == 0 and cover[5, 5] == 1
+    assert tone[1, 1] == 0 and tone[4, 4] == 0 and tone[5, 5] == 1
+
+
+def test_posed_outline_has_the_asked_span_and_starts_at_the_origin():
+    quarter_turn = np.array([[0, -1], [1, 0]])
+    (part,) = scene.posed(shapes.polygon((-1, 0), (1, 0), (1, 1)), quarter_turn, span=50)
+    assert part.points.min(axis=0).tolist() == [0, 0]
+    assert part.points.max(axis=0).tolist() == [25, 50]
+
+
+def test_set_apart_moves_only_what_is_too_close():
+    surface, cover = np.full((4, 4, 3), 0.5, np.float32), np.ones((4, 4), np.float32)
+    moved = scene.set_apart(surface, cover, around=0.45)
+    assert moved.mean() == pytest.approx(0.45 + scene.MIN_CONTRAST, abs=1e-5)
+    assert scene.set_apart(surface, cover, around=0.1).mean() == pytest.approx(0.5)
+
+
+def test_refuses_a_folder_that_exists(drawn):
+    before = digests(drawn)
+    with pytest.raises(ValueError, match="must not exist yet"):
+        objects.draw(drawn / "demo", images_per_class=1)
+    assert digests(drawn) == before
+
+
+def test_refuses_to_replace_a_folder_of_masks_that_is_not_its_own(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "mine.png").write_bytes(b"precious")
+    with pytest.raises(ValueError, match="object masks only"):
+        objects.draw(tmp_path / "demo", images_per_class=1)
+    assert (tmp_path / "masks" / "mine.png").read_bytes() == b"precious"
+
+
+def test_refuses_a_folder_called_masks(tmp_path):
+    with pytest.raises(ValueError, match="'masks'"):
+        objects.draw(tmp_path / "masks", images_per_class=1)
+
+
+@pytest.mark.parametrize("options", [{"images_per_class": 0}, {"images_per_class": 10_000}, {"seed": -1}])
+def test_refuses_numbers_out_of_range(tmp_path, options):
+    with pytest.raises(ValueError, match="from 1 to 9999 and seed at least 0"):
+        objects.draw(tmp_path / "demo", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_is_reported_on_standard_error(tmp_path, capsys):
+    objects.draw(tmp_path / "demo", images_per_class=1, progress=True)
+    assert "13 of 13 images" in capsys.readouterr().err
+
+
+def test_a_draw_that_cannot_write_leaves_nothing_behind(tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows has no limit on file sizes")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(RuntimeError, match="File too large"):
+            objects.draw(tmp_path / "demo", images_per_class=1, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX process groups")
+def test_a_killed_draw_does_not_count_and_can_be_repeated(tmp_path):
+    code = f"from lib.datasets.drawn import objects; objects.draw({str(tmp_path / 'demo')!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=paths.ROOT, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".drawing-*/images/*/*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.glob(".drawing-*")) and not (tmp_path / "demo").exists()
+    (tmp_path / "masks" / "001.anchor").mkdir(parents=True)  # as if killed between the two renames
+    objects.draw(tmp_path / "demo", images_per_class=1, progress=False)
+    assert len(digests(tmp_path / "demo")) == 13 and len(digests(tmp_path / "masks")) == 12

@@ -1,0 +1,314 @@
+"""Splits: stratified, seeded, without leaks, faithful to the layout, stored with a checksum."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.config import Split as SplitConfig
+from lib.datasets import DataError, Dataset, splits
+from lib.datasets.dataset import checksum_of
+from lib.datasets.splits import make_split, take
+
+
+def make_dataset(counts, *, roles=None, equal=(), prefix=""):
+    """A data set without files: `counts` images a class; `equal` are groups of rows with the same bytes."""
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    sums = [hashlib.sha256(f"image {row}".encode()).hexdigest() for row in range(len(labels))]
+    for first, *others in equal:
+        for row in others:
+            sums[row] = sums[first]
+    index = pd.DataFrame(
+        {
+            "path": [f"{prefix}c{label}/{row}.jpg" for row, label in enumerate(labels)],
+            "label": labels,
+            "class_name": [f"c{label}" for label in labels],
+            "sha256": sums,
+            "role": roles or [""] * len(labels),
+        }
+    )
+    names = tuple(f"c{label}" for label in range(len(counts)))
+    left_out = pd.DataFrame(columns=["path", "reason"])
+    return Dataset("toy", "Toy", Path("."), index, names, left_out, "drawn", "", "", checksum_of(index))
+
+
+def per_class(dataset, rows):
+    return np.bincount(dataset.index["label"].to_numpy()[rows], minlength=len(dataset.class_names)).tolist()
+
+
+def paths_of(dataset, rows):
+    return set(dataset.index["path"].iloc[rows])
+
+
+def test_every_row_has_one_side_and_classes_give_their_share():
+    dataset = make_dataset([100, 40, 25])
+    split = make_split(dataset, SplitConfig())
+    assert per_class(dataset, split.test) == [10, 4, 3]  # a tenth, halves upwards
+    assert per_class(dataset, split.val) == [9, 4, 2]  # a tenth of the rest
+    assert sorted([*split.train, *split.val, *split.test]) == list(range(165))
+    assert len(split.unused) == 0
+    for rows in (split.train, split.val, split.test):
+        assert rows.dtype == np.int64
+        assert (np.diff(rows) > 0).all()
+
+
+def test_small_classes():
+    dataset = make_dataset([1, 2, 3, 4])
+    split = make_split(dataset, SplitConfig())
+    assert per_class(dataset, split.test) == [0, 0, 1, 1]
+    assert per_class(dataset, split.val) == [0, 0, 1, 1]
+    assert per_class(dataset, split.train) == [1, 2, 1, 2]
+
+
+def test_large_shares_leave_something_to_train_on():
+    dataset = make_dataset([3, 4, 10])
+    split = make_split(dataset, SplitConfig(test=0.5, val=0.5))
+    assert per_class(dataset, split.test) == [1, 2, 5]
+    assert per_class(dataset, split.val) == [1, 1, 3]
+
+
+def test_every_setting_changes_the_result():
+    dataset = make_dataset([50, 50])
+    base = make_split(dataset, SplitConfig())
+    for changed in (SplitConfig(seed=1), SplitConfig(test=0.2), SplitConfig(val=0.2)):
+        assert make_split(dataset, changed).checksum != base.checksum
+    assert make_split(dataset, SplitConfig()).checksum == base.checksum
+    assert set(make_split(dataset, SplitConfig(seed=1)).test) != set(base.test)
+    assert set(base.test) <= set(make_split(dataset, SplitConfig(test=0.2)).test)
+
+
+def test_drawn_rows_are_the_same_on_every_machine():
+    split = make_split(make_dataset([10, 10]), SplitConfig(test=0.2))
+    assert split.test.tolist() == [2, 3, 13, 17]
+    assert split.checksum.startswith("da50a7fbe6b13bf3")
+
+
+def test_draw_follows_the_bytes_and_not_names_or_order():
+    dataset = make_dataset([30, 30])
+    drawn = set(dataset.index["sha256"].iloc[make_split(dataset, SplitConfig()).test])
+    order = np.random.Generator(np.random.PCG64(0)).permutation(60)
+    shuffled = dataset.index.iloc[order].reset_index(drop=True)
+    shuffled["path"] = [f"renamed/{row}.jpg" for row in range(60)]
+    other = Dataset("toy", "Toy", Path("."), shuffled, dataset.class_names, dataset.left_out, "", "", "", "")
+    assert set(shuffled["sha256"].iloc[make_split(other, SplitConfig()).test]) == drawn
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_images_stay_on_one_side(seed):
+    groups = [(0, 1, 2), (5, 25), (21, 22)]  # the second lies in two classes
+    dataset = make_dataset([20, 20], equal=groups)
+    split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3))
+    for group in groups:
+        sides = [rows for rows in (split.train, split.val, split.test) if set(group) & set(rows)]
+        assert len(sides) == 1
+        assert set(group) <= set(sides[0])
+    assert len(split.train) + len(split.val) + len(split.test) == 40
+
+
+def test_class_of_equal_images_only_trains():
+    dataset = make_dataset([3, 10], equal=[(0, 1, 2)])
+    assert per_class(dataset, make_split(dataset, SplitConfig()).train)[0] == 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_groups_stay_on_one_side(seed):
+    together = [(0, 1, 2), (5, 25), (21, 22)]  # the second lies in two classes
+    dataset, groups = make_dataset([20, 20]), np.arange(40)
+    for rows in together:
+        groups[list(rows)] = rows[0]
+    split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3), groups=groups)
+    for rows in together:
+        assert sum(bool(set(rows) & set(side)) for side in (split.train, split.val, split.test)) == 1
+    assert len(split.train) + len(split.val) + len(split.test) == 40
+
+
+def test_groups_of_one_change_nothing_and_numbers_do_not_matter():
+    dataset = make_dataset([30, 30], equal=[(0, 1), (3, 40)])
+    groups = np.arange(60)
+    groups[[1, 40]] = 0, 3  # equal images belong together
+    usual = make_split(dataset, SplitConfig())
+    assert make_split(dataset, SplitConfig(), groups=groups).checksum == usual.checksum
+    assert make_split(dataset, SplitConfig(), groups=1000 - groups).checksum == usual.checksum
+
+
+def test_a_group_counts_as_one_image():
+    groups = np.arange(20)
+    groups[:10] = 0
+    split = make_split(make_dataset([10, 10]), SplitConfig(test=0.3, val=0.3), groups=groups)
+    assert per_class(make_dataset([10, 10]), split.train)[0] == 10  # one picture only trains
+    assert per_class(make_dataset([10, 10]), split.test)[1] == 3
+
+
+def test_groups_do_not_touch_what_the_layout_fixes():
+    roles = (["train"] * 20 + ["test"] * 5) * 2
+    dataset, groups = make_dataset([25, 25], roles=roles), np.arange(50)
+    groups[[0, 20, 1]] = 0  # two of train and one of test
+    for seed in range(10):
+        split = make_split(dataset, SplitConfig(seed=seed, val=0.3), groups=groups)
+        assert split.test.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
+        assert len({0, 1} & set(split.val)) in (0, 2) and len(split.unused) == 0
+
+
+def test_groups_must_be_one_number_an_image():
+    with pytest.raises(ValueError, match=r"one number an image, 10. Received: shape \(9,\)"):
+        make_split(make_dataset([5, 5]), SplitConfig(), groups=np.arange(9))
+
+
+def test_layout_with_train_val_and_test_is_kept():
+    roles = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    split = make_split(make_dataset([5, 5], roles=roles), SplitConfig())
+    assert (split.train.tolist(), split.val.tolist(), split.test.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7], [8, 9])
+
+
+def test_missing_val_is_carved_from_train():
+    roles = (["train"] * 20 + ["test"] * 5) * 2
+    dataset = make_dataset([25, 25], roles=roles)
+    split = make_split(dataset, SplitConfig())
+    assert split.test.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
+    assert per_class(dataset, split.val) == [2, 2]
+    assert per_class(dataset, split.train) == [18, 18]
+
+
+def test_missing_test_is_carved_from_train():
+    roles = (["train"] * 20 + ["val"] * 5) * 2
+    dataset = make_dataset([25, 25], roles=roles)
+    split = make_split(dataset, SplitConfig())
+    assert split.val.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
+    assert per_class(dataset, split.test) == [2, 2]
+
+
+def test_splitting_leaves_the_data_set_as_it_was():
+    dataset = make_dataset([25, 25], roles=(["train"] * 20 + ["test"] * 5) * 2)
+    before = dataset.index.copy()
+    make_split(dataset, SplitConfig())
+    pd.testing.assert_frame_equal(dataset.index, before)
+
+
+def test_layout_with_train_only_is_split_like_any_other():
+    dataset = make_dataset([20, 20])
+    plain = make_split(dataset, SplitConfig())
+    laid_out = make_split(make_dataset([20, 20], roles=["train"] * 40), SplitConfig())
+    assert laid_out.test.tolist() == plain.test.tolist()
+    assert laid_out.val.tolist() == plain.val.tolist()
+
+
+def test_equal_images_on_two_sides_of_the_layout_are_not_trained_on():
+    roles = (["train"] * 6 + ["val"] * 2 + ["test"] * 2) * 2
+    equal = [(0, 8), (1, 6), (7, 9), (2, 19)]  # train-test, train-val, val-test, train-test of another class
+    split = make_split(make_dataset([10, 10], roles=roles, equal=equal), SplitConfig())
+    assert split.unused.tolist() == [0, 1, 2, 7]
+    assert split.test.tolist() == [8, 9, 18, 19]
+    assert split.val.tolist() == [6, 16, 17]
+
+
+def test_equal_image_of_a_fixed_test_is_not_carved_into_val():
+    roles = (["train"] * 8 + ["test"] * 2) * 2
+    dataset = make_dataset([10, 10], roles=roles, equal=[(0, 8), (1, 18)])
+    for seed in range(10):
+        split = make_split(dataset, SplitConfig(seed=seed, val=0.5))
+        assert split.unused.tolist() == [0, 1]
+        assert not {0, 1} & set(split.val)
+
+
+def test_table(tmp_path):
+    dataset = make_dataset([10, 10])
+    split = make_split(dataset, SplitConfig())
+    table = split.to_frame(dataset)
+    assert list(table.columns) == ["path", "label", "role"]
+    assert table["path"].tolist() == dataset.index["path"].tolist()
+    assert np.flatnonzero(table["role"] == "test").tolist() == split.test.tolist()
+    with pytest.raises(DataError, match="made for other images than those of toy: 20 against 19 rows"):
+        split.to_frame(make_dataset([10, 9]))
+    with pytest.raises(DataError, match="or other contents"):
+        split.to_frame(make_dataset([10, 10], equal=[(0, 1)]))
+    with pytest.raises(DataError, match="or other contents"):
+        split.to_frame(make_dataset([10, 10], prefix="moved/"))
+
+
+def test_saved_and_read_again(tmp_path):
+    dataset = make_dataset([10, 10], roles=(["train"] * 8 + ["test"] * 2) * 2, equal=[(0, 8)])
+    split = make_split(dataset, SplitConfig())
+    split.save(tmp_path / "report" / "split.csv")
+    again = splits.load(tmp_path / "report" / "split.csv")
+    for name in ("train", "val", "test", "unused"):
+        rows, expected = getattr(again, name), getattr(split, name)
+        assert rows.dtype == np.int64
+        assert rows.tolist() == expected.tolist()
+    assert again.checksum == split.checksum
+    pd.testing.assert_frame_equal(again.to_frame(dataset), split.to_frame(dataset))
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["split.csv"]
+
+
+def test_names_that_look_like_numbers_or_gaps_are_kept(tmp_path):
+    dataset = make_dataset([3, 3])
+    dataset.index["path"] = ["001", "NA", "", "nan", 'a,"b"', " 1.0 "]
+    split = make_split(dataset, SplitConfig())
+    split.save(tmp_path / "split.csv")
+    assert splits.load(tmp_path / "split.csv").table["path"].tolist() == dataset.index["path"].tolist()
+
+
+def test_changed_file_is_refused(tmp_path):
+    file = tmp_path / "split.csv"
+    make_split(make_dataset([10, 10]), SplitConfig()).save(file)
+    text = file.read_text()
+    file.write_text(text.replace("test", "train", 1))
+    with pytest.raises(DataError, match="split.csv was changed after it was written"):
+        splits.load(file)
+    file.write_text(text.partition("\n")[2])
+    with pytest.raises(DataError, match="was changed after it was written"):
+        splits.load(file)
+    with pytest.raises(DataError, match="cannot be read"):
+        splits.load(tmp_path / "missing.csv")
+    file.write_text(text, newline="\r\n")  # what git does on Windows is no change
+    assert len(splits.load(file).table) == 20
+
+
+def test_other_table_is_no_split(tmp_path):
+    splits.write_table(tmp_path / "other.csv", pd.DataFrame({"a": [1]}), facts={})
+    with pytest.raises(DataError, match="other.csv is not a split"):
+        splits.load(tmp_path / "other.csv")
+
+
+def test_take_everything():
+    dataset = make_dataset([5, 5])
+    assert take(dataset, None, 0) is dataset
+    assert take(dataset, 5, 0).checksum == dataset.checksum
+
+
+def test_take_some_of_each_class():
+    dataset = make_dataset([50, 20, 3])
+    sample = take(dataset, 10, 0)
+    assert per_class(sample, np.arange(len(sample.index))) == [10, 10, 3]
+    assert sample.index.index.tolist() == list(range(23))
+    assert sample.index["label"].is_monotonic_increasing
+    assert sample.checksum != dataset.checksum
+    assert sample.class_names == dataset.class_names
+    assert len(dataset.index) == 73
+
+
+def test_larger_sample_contains_the_smaller_and_seeds_differ():
+    dataset = make_dataset([50, 50])
+    small, large = take(dataset, 5, 0), take(dataset, 20, 0)
+    assert set(small.index["path"]) < set(large.index["path"])
+    assert set(take(dataset, 5, 1).index["path"]) != set(small.index["path"])
+    assert take(dataset, 5, 0).checksum == small.checksum
+
+
+def test_take_keeps_roles_in_proportion():
+    roles = (["train"] * 80 + ["val"] * 10 + ["test"] * 10) * 2
+    dataset = make_dataset([100, 100], roles=roles)
+    sample = take(dataset, 20, 0).index
+    assert sample.groupby(["label", "role"]).size().tolist() == [2, 16, 2, 2, 16, 2]
+    assert take(dataset, 4, 0).index.groupby(["label", "role"]).size().tolist() == [1, 2, 1, 1, 2, 1]
+
+
+def test_take_refuses_nothing():
+    with pytest.raises(ValueError, match="images_per_class must be positive. Received: 0"):
+        take(make_dataset([5, 5]), 0, 0)
+
+
+def test_sampled_data_can_be_split():
+    split = make_split(take(make_dataset([50, 50]), 4, 0), SplitConfig())
+    assert (len(split.train), len(split.val), len(split.test)) == (4, 2, 2)

@@ -1,0 +1,210 @@
+"""Tables against small cases written by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import config
+from lib.figures import tables
+
+RUNS = [
+    {"experiment": "wide", "seed": 1, "why": "more filters?", "parameters": 2000, "minutes": 4.0, "val_accuracy": 0.90},
+    {"experiment": "wide", "seed": 0, "why": "more filters?", "parameters": 2000, "minutes": 2.0, "val_accuracy": 0.88},
+    {"experiment": "base", "seed": 0, "why": "where to start", "parameters": 500, "minutes": 1.0, "val_accuracy": 0.60},
+    {"experiment": "base", "seed": 1, "why": "where to start", "parameters": 500, "minutes": 1.0, "val_accuracy": 0.62},
+    {"experiment": "deep", "seed": 0, "why": "more layers?", "parameters": 900, "minutes": 3.0, "val_accuracy": 0.95},
+]
+BROKEN = {"experiment": "broken", "seed": 0, "why": "what fails?", "status": "loss is not a number"}
+
+
+def summary(**options):
+    options = {"baseline": "base", **options}
+    return tables.experiments_summary(tables.experiments_table([*RUNS, BROKEN]), **options).set_index("experiment")
+
+
+# --- experiments
+
+
+def test_experiments_table_has_one_row_a_run_in_order():
+    frame = tables.experiments_table(RUNS)
+    rows = list(zip(frame["experiment"], frame["seed"], strict=True))
+    assert rows == [("wide", 0), ("wide", 1), ("base", 0), ("base", 1), ("deep", 0)]
+    assert list(frame.columns) == ["experiment", "seed", "why", "parameters", "minutes", "val_accuracy"]
+    assert frame["val_accuracy"].tolist() == [0.88, 0.90, 0.60, 0.62, 0.95] and list(frame.index) == [0, 1, 2, 3, 4]
+
+
+def test_experiments_table_keeps_failed_runs_and_further_fields():
+    frame = tables.experiments_table([*RUNS, BROKEN])
+    assert list(frame.columns)[-1] == "status" and math.isnan(frame["val_accuracy"].iloc[-1])
+    assert tables.experiments_table([BROKEN])["val_accuracy"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "at least one run"),
+        ([{"seed": 0}], r"an experiment and a seed. Received: \{'seed': 0\}"),
+        ([{"experiment": "a", "seed": None}], "an experiment and a seed"),
+        ([RUNS[0], RUNS[0]], "must appear once. Received: wide, seed 1 twice"),
+    ],
+)
+def test_experiments_table_refuses(runs, message):
+    with pytest.raises(ValueError, match=message):
+        tables.experiments_table(runs)
+
+
+def test_experiments_summary_by_hand():
+    frame = summary()
+    assert frame.index.tolist() == ["wide", "base", "deep", "broken"]
+    assert frame["n"].tolist() == [2, 2, 1, 0]
+    assert frame["mean"].tolist()[:3] == pytest.approx([0.89, 0.61, 0.95])
+    assert frame["spread"].tolist() == pytest.approx([0.02 / math.sqrt(2), 0.02 / math.sqrt(2), 0, 0])
+    assert frame["difference"].tolist()[:3] == pytest.approx([0.28, 0, 0.34])
+    assert frame["verdict"].tolist() == ["better", "baseline", "one seed, no claim", "no finished run"]
+    assert frame["result"].tolist() == ["89.0 ± 1.4 (n=2)", "61.0 ± 1.4 (n=2)", "95.0 (n=1)", "– (n=0)"]
+    assert frame["minutes"].tolist()[:3] == [3.0, 1.0, 3.0] and frame["parameters"].tolist()[:3] == [2000, 500, 900]
+    assert frame.loc["wide", "why"] == "more filters?"
+
+
+def test_experiments_summary_baseline_changes_the_result():
+    assert summary(baseline="wide").loc["base", "verdict"] == "worse"
+    against_failed = summary(baseline="broken")
+    assert against_failed.loc["wide", "verdict"] == "no finished baseline"
+    assert against_failed["difference"].isna().all()
+
+
+def test_experiments_summary_metric_changes_the_result():
+    assert summary(metric="minutes").loc["wide", "mean"] == 3.0
+
+
+def test_experiments_summary_of_the_bare_minimum():
+    frame = tables.experiments_summary(pd.DataFrame({"experiment": ["a"], "val_accuracy": [0.5]}), baseline="a")
+    assert list(frame.columns) == ["experiment", "n", "mean", "spread", "difference", "verdict", "result"]
+    assert not frame.isna().any(axis=None)
+
+
+def test_experiments_summary_refuses():
+    with pytest.raises(ValueError, match="baseline must be one of wide, base, deep, broken. Received: 'nobody'"):
+        summary(baseline="nobody")
+    with pytest.raises(ValueError, match="columns experiment and nothing. Received: experiment, seed"):
+        summary(metric="nothing")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "expected"),
+    [
+        ([0.939, 0.941, 0.943], {}, "94.1 ± 0.2 (n=3)"),
+        ([0.5], {}, "50.0 (n=1)"),
+        ([], {}, "– (n=0)"),
+        ([0.5, 0.7], {"digits": 2}, "60.00 ± 14.14 (n=2)"),
+        ([1.25, 1.75], {"scale": 1}, "1.5 ± 0.4 (n=2)"),
+    ],
+)
+def test_format_mean_spread(values, options, expected):
+    assert tables.format_mean_spread(values, **options) == expected
+
+
+def test_format_mean_spread_refuses():
+    with pytest.raises(ValueError, match="values must be finite"):
+        tables.format_mean_spread([0.5, math.nan])
+
+
+# --- settings
+
+
+def test_settings_table_shows_only_what_differs():
+    frame = tables.settings_table(
+        {
+            "a": {"why": "x", "filters": (16, 32), "flip": False, "epochs": 5, "rate": 0.1},
+            "b": {"why": "y", "filters": (16,), "flip": True, "epochs": 5, "sizes": ()},
+        }
+    )
+    assert frame.to_dict("list") == {
+        "experiment": ["a", "b"],
+        "filters": ["16-32", "16"],
+        "flip": ["no", "yes"],
+        "rate": [0.1, "–"],
+        "sizes": ["–", "none"],
+    }
+
+
+def test_settings_table_leave_out_changes_the_result():
+    configs = {"a": {"why": "x", "rate": 1}, "b": {"why": "y", "rate": 2}}
+    assert list(tables.settings_table(configs, leave_out=["rate"]).columns) == ["experiment", "why"]
+
+
+def test_settings_table_takes_real_experiments():
+    base = config.Experiment(why="where to start")
+    wide = base.vary("more filters?", model={"filters": (32, 64, 128)})
+    frame = tables.settings_table({"base": base.flat(), "wide": wide.flat()})
+    assert frame.to_dict("list") == {"experiment": ["base", "wide"], "model.filters": ["16-32-64", "32-64-128"]}
+
+
+def test_settings_table_of_one_experiment_or_none():
+    assert list(tables.settings_table({"a": {"rate": 1}}).columns) == ["experiment"]
+    with pytest.raises(ValueError, match="at least one experiment"):
+        tables.settings_table({})
+
+
+# --- models
+
+
+def test_model_table_sums_the_parameters():
+    layers = [
+        {"layer": "conv", "type": "Conv2D", "output_shape": (None, 32, 32, 8), "parameters": 224},
+        {"layer": "head", "type": "Dense", "output_shape": (10,), "parameters": 90},
+    ]
+    frame = tables.model_table(layers)
+    assert frame["output_shape"].tolist() == ["32 × 32 × 8", "10", ""]
+    assert frame["layer"].tolist() == ["conv", "head", "total"] and frame["parameters"].tolist() == [224, 90, 314]
+
+
+@pytest.mark.parametrize("layers", [[], [{"layer": "conv"}]])
+def test_model_table_refuses(layers):
+    with pytest.raises(ValueError, match="each layer must have layer, type, output_shape, parameters"):
+        tables.model_table(layers)
+
+
+# --- Markdown
+
+
+def test_to_markdown_by_hand():
+    frame = pd.DataFrame({"name": ["a|b", "c\nd"], "count": [1234567, 2], "share": [0.123456, np.nan]})
+    assert tables.to_markdown(frame).splitlines() == [
+        "| name | count | share |",
+        "| --- | ---: | ---: |",
+        "| a\\|b | 1,234,567 | 0.1235 |",
+        "| c d | 2 | – |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0005, "0.0005"),
+        (120000.0, "120,000"),
+        (123456.7, "123,457"),
+        (-0.0, "0"),
+        (math.inf, "inf"),
+        (True, "yes"),
+        (np.False_, "no"),
+        (None, "–"),
+        ((1, 2), "(1, 2)"),
+    ],
+)
+def test_to_markdown_shows_every_kind_of_value(value, expected):
+    frame = pd.DataFrame({"value": pd.Series([value], dtype=object)})
+    assert tables.to_markdown(frame).splitlines()[-1] == f"| {expected} |"
+
+
+def test_to_markdown_digits_change_the_result():
+    frame = pd.DataFrame({"x": [0.123456]})
+    assert "| 0.12 |" in tables.to_markdown(frame, digits=2)
+
+
+def test_to_markdown_of_no_rows_and_no_columns():
+    assert tables.to_markdown(pd.DataFrame({"x": []})).splitlines()[0] == "| x |"
+    with pytest.raises(ValueError, match="at least one column"):
+        tables.to_markdown(pd.DataFrame())

@@ -1,0 +1,78 @@
+"""The graph for TensorBoard: one scope a block, unique names, nothing that only fills the picture."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from lib.config import Model
+from lib.models.families import build_model
+from lib.models.graph import graph_def
+
+TINY = {"filters": (4, 8), "blocks": (1, 2), "batch_norm": True, "dropout": 0.5}
+MODELS = [Model("softmax"), *(Model(name, **TINY) for name in ("simple_cnn", "conv_blocks", "residual"))]
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: model.name)
+def graph(request):
+    return graph_def(build_model(request.param, 3, image_size=16))
+
+
+def test_names_are_unique_and_inputs_exist(graph):
+    names = [node.name for node in graph.node]
+    assert len(names) == len(set(names))
+    inputs = {name.lstrip("^").split(":")[0] for node in graph.node for name in node.input}
+    assert inputs <= set(names)
+    assert not [node for node in graph.node if node.op == "NoOp"]
+    assert not [name for name in names if "__" in name]
+
+
+def test_the_top_level_holds_blocks_and_no_model(graph):
+    top = {node.name.split("/")[0] for node in graph.node}
+    assert {"image", "logits"} <= top
+    assert not top & {"softmax", "simple_cnn", "conv_blocks", "residual"}
+
+
+def scopes(kind: str, prefix: str, **options) -> set[str]:
+    """Names one level below a scope."""
+    graph = graph_def(build_model(Model(kind, **TINY | options), 3, image_size=16))
+    inside = [node.name for node in graph.node if node.name.startswith(f"{prefix}/")]
+    return {name.removeprefix(f"{prefix}/").split("/")[0] for name in inside}
+
+
+def test_a_block_opens_to_its_layers():
+    expected = {"conv", "batchnorm", "relu", "dropout", "pool"}
+    assert scopes("conv_blocks", "Block_4") == expected
+    assert scopes("conv_blocks", "Block_8") == {"unit_1", "unit_2", "dropout", "pool"}
+    assert scopes("conv_blocks", "Block_8/unit_2") == {"conv", "batchnorm", "relu"}
+    assert scopes("conv_blocks", "Block_4", dropout=0.0) == expected - {"dropout"}
+
+
+def test_residual_blocks_nest():
+    assert scopes("residual", "Block_8") == {"block_1", "block_2"}
+    inside = scopes("residual", "Block_8/block_1", squeeze_excite=True, stochastic_depth=0.5)
+    assert {"unit_1", "unit_2", "squeeze", "reduce", "excite", "scale", "drop_path", "shortcut_conv", "add"} <= inside
+
+
+def test_any_flat_keras_model_will_do():
+    image = keras.Input((4, 4, 3), name="image")
+    x = keras.layers.Conv2D(2, 3, name="conv")(image)
+    x = keras.layers.Conv2D(2, 1, name="conv_1")(x)  # a name that looks like Keras' own numbering
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="net")
+    top = {node.name.split("/")[0] for node in graph_def(model).node}
+    assert {"image", "conv", "conv_1", "pool"} <= top
+
+
+class Scoped(keras.layers.Layer):
+    """A layer with a scope of its own inside."""
+
+    def call(self, x):
+        with tf.name_scope("b"):
+            return tf.nn.relu(x)
+
+
+def test_two_nodes_of_one_name_are_refused():
+    image = keras.Input((4, 4, 3), name="image")
+    x = Scoped(name="a")(image)
+    model = keras.Model(image, keras.layers.ReLU(name="a__b")(x), name="net")
+    with pytest.raises(ValueError, match="two nodes of the graph have one name; give the layers .* different names"):
+        graph_def(model)

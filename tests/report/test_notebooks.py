@@ -1,0 +1,210 @@
+"""Notebooks run with checked parameters, and become pages that need no network."""
+
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from page_reader import Tags, fetched
+from tiny_notebooks import METADATA, tagged, tiny_notebook, write
+
+from lib.config import paths
+from lib.report import notebooks
+from lib.report.results import read_manifest, read_values
+
+
+@pytest.fixture
+def home(own_folders, monkeypatch):
+    """A folder of notebooks of this test's own."""
+    folder = own_folders / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
+    return folder
+
+
+# Names and parameters
+
+
+def test_only_numbered_notebooks_are_offered(home):
+    for name in ("02_b", "01_a", "scratch"):
+        write(tiny_notebook(), home, name)
+    assert notebooks.names() == ["01_a", "02_b"]
+    with pytest.raises(ValueError, match="Unknown notebook '1_a'. Notebooks: 01_a, 02_b"):
+        notebooks.execute("1_a", brief="demo", profile="smoke")
+
+
+def test_unknown_parameters_are_refused_before_anything_runs(home):
+    write(tiny_notebook(), home)
+    with pytest.raises(ValueError, match="01_tiny has no parameter EPOCS. Parameters: BRIEF, PROFILE, DATA"):
+        notebooks.execute("01_tiny", brief="demo", profile="smoke", parameters={"EPOCS": 3})
+    assert not paths.report("demo").exists()
+
+
+def test_a_notebook_without_parameters_is_refused(home):
+    write(new_notebook(cells=[new_code_cell("x = 1")], metadata=METADATA), home)
+    with pytest.raises(ValueError, match="01_tiny.ipynb has no parameters: one cell must be tagged"):
+        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+
+
+# Pages
+
+
+def page_of(folder, *cells):
+    executed = write(tiny_notebook(*cells), folder)
+    page = folder / "01_tiny.html"
+    notebooks.export_page(executed, page, subtitle="demo, profile smoke")
+    return page.read_text(encoding="utf-8")
+
+
+def output(**data):
+    return new_output("display_data", data={key.replace("_", "/"): value for key, value in data.items()})
+
+
+def test_a_page_fetches_nothing_and_says_what_it_is(tmp_path):
+    figure = '<figure><img alt="Bars" src="data:image/png;base64,AAAA"></figure>'
+    html = page_of(
+        tmp_path,
+        new_markdown_cell("## How many?\n\nSee [the paper](https://example.org/paper). $x^2$"),
+        new_code_cell("shown = 1", outputs=[output(text_html=figure), output(text_markdown="**3** images")]),
+        new_markdown_cell("## And then?"),
+    )
+    assert fetched(html) == []
+    assert "script" not in {tag for tag, _ in Tags(html).found}
+    assert re.findall(r"https?://[^\"<\s]+", html) == ["https://example.org/paper"]
+    assert Tags(html).all("html") == [{"lang": "en"}]
+    assert "<title>What is in the data?</title>" in html
+    assert "demo, profile smoke" in html
+    assert [tag["href"] for tag in Tags(html).all("a")].count("index.html") == 2
+    assert [tag["alt"] for tag in Tags(html).all("img")] == ["Bars"]
+    assert "<strong>3</strong> images" in html
+    links = [tag["href"] for tag in Tags(html).all("a") if tag["href"].startswith("#How")]
+    assert set(links) == {"#How-many?"}
+
+
+def test_the_fetch_test_finds_what_the_stock_page_fetches(tmp_path):
+    from nbconvert import HTMLExporter
+
+    html, _ = HTMLExporter().from_notebook_node(tiny_notebook())
+    assert any("require" in address for address in fetched(html))
+
+
+def test_hidden_inputs_and_warnings_are_not_on_the_page(tmp_path):
+    html = page_of(
+        tmp_path,
+        tagged("secret = 1", "injected-parameters"),
+        tagged("hidden = 2", "remove-input"),
+        new_code_cell("visible = 3", outputs=[new_output("stream", name="stderr", text="a warning")]),
+    )
+    text = re.sub(r"<style.*?</style>|<[^>]+>", "", html, flags=re.DOTALL)
+    assert "visible = 3" in text
+    for hidden in ("PROFILE", "secret", "hidden", "a warning"):
+        assert hidden not in text
+
+
+def test_long_prints_are_folded_and_plain_outputs_are_shown(tmp_path):
+    html = page_of(
+        tmp_path,
+        new_code_cell("x", outputs=[new_output("stream", name="stdout", text="line\n" * 30)]),
+        new_code_cell("y", outputs=[new_output("stream", name="stdout", text="short\n")]),
+        new_code_cell("z", outputs=[new_output("execute_result", data={"text/plain": "42 < 43"})]),
+        new_code_cell("w", outputs=[output(image_png="AAAA", text_plain="<Figure>")]),
+    )
+    assert "Printed text, 30 lines" in html
+    assert html.count("<details>") == 1
+    assert "42 &lt; 43" in html
+    assert Tags(html).all("img") == [{"alt": "<Figure>", "src": "data:image/png;base64,AAAA"}]
+
+
+def test_title_is_the_first_heading_as_plain_text():
+    assert notebooks.title(tiny_notebook()) == "What is in the data?"
+    assert notebooks.title(new_notebook(cells=[new_markdown_cell("## Smaller")])) == ""
+
+
+# Execution
+
+
+SHOWN = """\
+import os
+import sys
+import pandas as pd
+from matplotlib import pyplot
+
+os.write(2, b"noise of a C++ library\\n")
+print("a warning", file=sys.stderr)
+print("10 %\\r20 %\\rdone")
+figure, axes = pyplot.subplots()
+results.save_figure("bars", figure, caption="Bars.", alt="No bars")
+results.save_table("sizes", pd.DataFrame({"n": [1]}), caption="Sizes.")
+results.save_value("dataset.images", 3)
+results.say("{dataset.images} images of " + BRIEF)
+"""
+
+TWICE = """\
+results.save_value("twice", 1)
+try:
+    results.save_value("twice", 2)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.notebook
+def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd, monkeypatch):
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("COURSEWORK_REPORTS", "../reports")  # relative: another folder for the kernel
+    facts = "print(BRIEF, PROFILE, DATA, os.getcwd())"
+    write(tiny_notebook(new_code_cell(SHOWN), new_code_cell(facts), new_code_cell(TWICE)), home)
+    given = {"brief": "folder", "profile": "quick", "parameters": {"DATA": "/photos"}}
+    page = notebooks.execute("01_tiny", **given)
+    folder = paths.report("folder")
+    copy = folder / "notebooks" / "01_tiny.ipynb"
+    first = copy.read_bytes()
+    assert page == folder / "01_tiny.html"
+    assert notebooks.execute("01_tiny", **given) == page
+    assert copy.read_bytes() == first
+    assert b"papermill" not in first and b"iopub" not in first
+    assert not copy.with_suffix(".log").exists()
+    assert [entry["file"] for entry in read_manifest(folder)] == ["figures/bars.png", "tables/sizes.csv"]
+    assert read_values(folder)["dataset.images"]["profile"] == "quick"
+    executed = nbformat.read(copy, as_version=4)
+    shown = executed.cells[4].outputs
+    assert [out.get("name", "".join(out.get("data", {}).keys())) for out in shown] == [
+        "stderr",
+        "stdout",
+        "text/htmltext/plain",
+        "text/htmltext/plain",
+        "text/markdowntext/plain",
+    ]
+    assert [out.text for out in shown[:2]] == ["a warning\n", "done\n"]  # nothing of C++, no overwritten progress
+    assert executed.cells[5].outputs[0].text == f"folder quick /photos {home}\n"
+    assert "Received twice: 'twice'" in executed.cells[6].outputs[0].text
+    html = page.read_text(encoding="utf-8")
+    assert "3 images of folder" in html and 'alt="No bars"' in html
+    assert fetched(html) == []
+    screen = capfd.readouterr()
+    assert f"folder quick /photos {home}\n" in screen.out  # what it prints can be followed
+    assert re.search(r"^01_tiny: done in \d+ s$", screen.out, re.MULTILINE)
+    assert "noise" not in screen.out + screen.err and "Executing" not in screen.err
+
+
+@pytest.mark.notebook
+def test_a_failing_cell_is_named_and_its_notebook_kept(home):
+    write(tiny_notebook(new_code_cell("x = 1"), new_code_cell('print("before")\nraise OSError("no\\nspace")')), home)
+    page = notebooks.page_file("01_tiny", "demo")
+    page.parent.mkdir(parents=True)
+    page.write_text("of an earlier run")
+    message = r'01_tiny, cell \[5\] `print\("before"\)`: OSError: no space\nRead .*01_tiny.ipynb'
+    with pytest.raises(notebooks.NotebookError, match=message) as caught:
+        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+    assert caught.value.__suppress_context__
+    assert "OSError" in notebooks.executed_file("01_tiny", "demo").read_text()
+    assert not page.exists()
+
+
+@pytest.mark.notebook
+def test_a_kernel_that_dies_is_reported_with_its_last_words(home):
+    write(tiny_notebook(new_code_cell('import os\nos.write(2, b"out of memory")\nos._exit(1)')), home)
+    with pytest.raises(notebooks.NotebookError, match="its Python process died.*01_tiny.log"):
+        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+    log = notebooks.executed_file("01_tiny", "demo").with_suffix(".log")
+    assert "out of memory" in log.read_text()

@@ -1,0 +1,314 @@
+"""Written reports: the shipped ones hold for whatever the runs gave, and every planted lie is caught by name."""
+
+import hashlib
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+from written_report import edit_value, make_report_folder, record
+
+from lib import briefs
+from lib.__main__ import main
+from lib.config import paths
+from lib.report import written
+from lib.report.written import source
+
+REPORTS = ("experimentation", "explainability")
+NOTEBOOKS = ("01_explore", "02_experiments", "03_best_model", "04_explainability")
+BRIEF = briefs.load("demo").replace(reports=REPORTS, notebooks=NOTEBOOKS)
+FIRST = "reports/templates/experimentation.md"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished report folder with its written reports."""
+    root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSEWORK_REPORTS", str(root))
+        make_report_folder(BRIEF)
+        assert written.write_reports(BRIEF) == []
+    return root
+
+
+@pytest.fixture
+def folder(finished, tmp_path, monkeypatch):
+    """A copy of it, to be spoilt; copying makes no run look newer."""
+    shutil.copytree(finished, tmp_path / "reports")
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "reports"))
+    return paths.report("demo")
+
+
+@pytest.fixture
+def templates(tmp_path, monkeypatch):
+    """The shipped templates in a folder of the test's own."""
+    shutil.copytree(source.TEMPLATES, tmp_path / "templates")
+    monkeypatch.setattr(source, "TEMPLATES", tmp_path / "templates")
+    return tmp_path / "templates"
+
+
+def change(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
+def faults_of_results():
+    """What is wrong apart from the pages, which are older than what was edited."""
+    return [fault for fault in written.check_reports(BRIEF) if "run `make report`" not in fault]
+
+
+def prose(name="experimentation"):
+    """The filled report as a reader reads it."""
+    text = re.sub(r"<(script|style).*?</\1>", "", (paths.report("demo") / f"{name}.html").read_text(), flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", "", text).replace("\u00a0", " ").split())
+
+
+# What is shipped
+
+
+def test_a_finished_report_passes(folder, capsys):
+    assert written.check_reports(BRIEF) == []
+    assert all(500 <= words <= 1000 for words in written.words(BRIEF).values())
+    assert {file.name for file in folder.glob("expl*")} == {f"explainability.{kind}" for kind in written.FORMATS}
+    assert written.titles(folder) == {
+        "experimentation": "Experimentation report",
+        "explainability": "Explainability report",
+    }
+
+
+def test_the_same_runs_give_the_same_bytes(folder):
+    files = [folder / f"{name}.{kind}" for name in REPORTS for kind in written.FORMATS]
+    before = [file.read_bytes() for file in files]
+    assert written.write_reports(BRIEF) == []
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize(("seeds", "masks", "profile"), [(1, True, "smoke"), (1, False, "quick"), (2, False, "full")])
+def test_the_shipped_reports_hold_at_every_size(tmp_path, monkeypatch, seeds, masks, profile):
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path))
+    make_report_folder(BRIEF, seeds=seeds, masks=masks, profile=profile)
+    assert faults_of_results() == []
+
+
+def test_sentences_choose_their_words_from_the_numbers(finished, folder):
+    text = prose()
+    assert "Random flips, turns, shifts and zooms (augment) gained 15.0 points" in text
+    assert "Dropout before the classifier (dropout) cost 20.0 points" in text
+    assert "a larger input image (pixels_64) (−3.5 to +5.5 points) made no difference" in text
+    assert "each was trained three times" in text
+    assert "From one seed" not in text
+    text = prose("explainability")
+    assert "Integrated gradients passes every one of these tests. Grad-CAM marks what matters" in text
+    assert "guided backpropagation still draws nearly the same map" in text
+
+
+def test_with_one_seed_nothing_is_claimed(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path))
+    make_report_folder(BRIEF, seeds=1, profile="smoke")
+    assert written.write_reports(BRIEF) == []
+    text = prose()
+    assert "one seed only" in text and "naive ended −2.0, dropout −20.0, augment +15.0" in text
+    assert "gained" not in text and "cost" not in text
+    assert "A smoke run: its numbers show that every step works" in text
+
+
+def test_the_runs_are_named_in_an_appendix(folder):
+    text = prose()
+    runs = [path.name for path in (folder / "runs").iterdir()]
+    assert len(runs) == 19 and all(run in text for run in runs)
+
+
+# Planted lies
+
+
+def test_a_number_edited_in_the_template_is_caught(folder, templates):
+    line = change(templates / "experimentation.md", '{{ value("best.val_accuracy", "%") }}', "99.9 %")
+    found = written.check_reports(BRIEF)
+    assert any(re.search(rf"experimentation\.md:{line}: typed number '99\.9 %'", fault) for fault in found)
+    assert any("older than its template" in fault for fault in found)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "It has 12 blocks.",
+        "It took seven epochs.",
+        '{{ "0.97" }}',
+        "{{ 0.9 + 0.07 }}",
+        '{{ value("best.epochs") + 1 }}',
+    ],
+)
+def test_every_way_to_type_a_number_is_caught(folder, templates, lie):
+    line = change(templates / "experimentation.md", "What I would try next", f"{lie} What I would try next")
+    assert any(f"experimentation.md:{line}: typed number" in fault for fault in written.check_reports(BRIEF))
+
+
+def test_a_number_typed_in_a_branch_not_taken_is_caught(folder, templates):
+    line = change(templates / "experimentation.md", "is missed", "is 5 % short")
+    assert f"experimentation.md:{line}" not in "\n".join(written.check_reports(BRIEF))  # inside an expression
+    line = change(
+        templates / "experimentation.md", "The baseline overfits a little", "By 7 points the baseline overfits"
+    )
+    assert any(f"experimentation.md:{line}: typed number '7'" in fault for fault in written.check_reports(BRIEF))
+
+
+def test_a_value_edited_in_values_json_is_caught(folder):
+    edit_value(folder, "best.test_accuracy", 0.99)
+    lines = (folder / "values.json").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if '"value": 0.99' in text)
+    found = written.check_reports(BRIEF)
+    assert any(
+        f"values.json:{line}: the value 'best.test_accuracy' was changed after 03_best_model saved it. Received: 0.99"
+        in fault
+        for fault in found
+    )
+
+
+def test_a_value_edited_together_with_its_record_is_caught_by_its_run(folder):
+    edit_value(folder, "best.test_accuracy", 0.99)
+    record(folder)
+    (fault,) = faults_of_results()
+    assert re.search(r"values\.json:\d+: best\.test_accuracy is 0\.99, but its run gives 0\.\d+", fault)
+
+
+def test_a_table_edited_together_with_its_record_is_caught_by_its_run(folder):
+    file = folder / "tables" / "experiments.csv"
+    frame = pd.read_csv(file)
+    frame.loc[4, "val_accuracy"] = 0.9
+    file.write_text(frame.to_csv(index=False, lineterminator="\n"))
+    assert any("the table 'experiments' was edited" in fault for fault in written.check_reports(BRIEF))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest:
+        if entry["file"] == "tables/experiments.csv":
+            entry["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    record(folder)
+    (fault,) = faults_of_results()
+    assert re.search(r"tables/experiments\.csv:6: val_accuracy is 0\.9, but its run gives 0\.6", fault)
+
+
+def test_a_deleted_run_is_caught(folder):
+    shutil.rmtree(folder / "runs" / "augment-seed1-0123456789")
+    found = written.check_reports(BRIEF)
+    assert any(re.search(r"runs/augment-seed1-0123456789: the run is missing; \w+ '\w+' rests on it", f) for f in found)
+
+
+def test_a_run_that_changed_makes_its_figures_too_old(folder):
+    metrics = next((folder / "runs").glob("dropout-seed0-*")) / "metrics.json"
+    metrics.write_text(metrics.read_text().replace("0.4", "0.5", 1))
+    found = "\n".join(written.check_reports(BRIEF))
+    assert "runs/dropout-seed0-0123456789: the run has changed since 02_experiments showed it" in found
+    assert "is older" in found
+
+
+def test_an_unfinished_run_is_caught(folder):
+    (folder / "runs" / "naive-seed0-0123456789" / "metrics.json").unlink()
+    assert any("naive-seed0-0123456789: the run is not finished" in fault for fault in written.check_reports(BRIEF))
+
+
+def test_an_edited_or_missing_figure_is_caught(folder):
+    with (folder / "figures" / "confusion_test.png").open("ab") as file:
+        file.write(b"x")
+    found = written.check_reports(BRIEF)
+    assert any(re.search(r"manifest\.json:\d+: the figure 'confusion_test' was edited", fault) for fault in found)
+    (folder / "figures" / "confusion_test.png").unlink()
+    assert any("figures/confusion_test.png is missing" in fault for fault in written.check_reports(BRIEF))
+
+
+def test_a_figure_that_names_no_run_is_caught(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest:
+        if entry["name"] == "confusion_test":
+            entry["runs"] = []
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    record(folder)
+    assert any("the figure 'confusion_test' names no run" in fault for fault in written.check_reports(BRIEF))
+
+
+def test_a_missing_record_is_caught(folder):
+    (folder / "notebooks" / "03_best_model.json").unlink()
+    found = written.check_reports(BRIEF)
+    assert any("the value 'best.test_accuracy' is not recorded" in fault for fault in found)
+
+
+def test_a_value_of_a_notebook_that_the_brief_does_not_have_is_caught(folder):
+    found = written.check_reports(BRIEF.replace(notebooks=NOTEBOOKS[:3]))
+    assert any("was saved by 04_explainability, which is no notebook of demo" in fault for fault in found)
+
+
+def test_files_edited_after_they_were_written_are_caught(folder):
+    change(folder / "experimentation.html", "Introduction", "Introductions")
+    (folder / "explainability.pdf").unlink()
+    found = written.check_reports(BRIEF)
+    assert [fault.split(": ")[0].rsplit("/", 1)[1] for fault in found] == ["experimentation.html", "explainability.pdf"]
+
+
+# Structure
+
+
+def test_a_missing_or_empty_section_is_caught(folder, templates):
+    file = templates / "experimentation.md"
+    text = file.read_text(encoding="utf-8")
+    start, end = text.index("## Optimal Model Evaluation"), text.index("## References")
+    file.write_text(f"{text[:start]}## Optimal Model Evaluation\n\n{text[end:]}", encoding="utf-8")
+    found = written.check_reports(BRIEF)
+    assert any("experimentation.md:4: the section 'Optimal Model Evaluation' is missing or empty" in f for f in found)
+
+
+def test_too_few_words_are_caught_and_captions_do_not_count(folder, templates):
+    change(templates / "experimentation.md", "words: 500 to 1000", "words: 900 to 1000")
+    words = written.words(BRIEF)["experimentation"]
+    assert any(
+        f"experimentation.md:3: {words} words, where 900 to 1,000 are asked for" in fault
+        for fault in written.check_reports(BRIEF)
+    )
+    change(
+        templates / "experimentation.md", 'caption="Accuracy of', 'caption="Here are many more words than before. Acc'
+    )
+    change(templates / "experimentation.md", "## References\n", "## References\n\nMore of them, and more.\n")
+    assert written.words(BRIEF)["experimentation"] == words
+
+
+# The command line
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    monkeypatch.setattr("lib.briefs.demo.BRIEF", BRIEF)
+    monkeypatch.setenv("VENV", "none")
+
+
+def test_the_command_says_what_is_wrong_and_fails(folder, demo, capsys):
+    assert main(["check-report"]) == 0
+    assert capsys.readouterr().out == "== check of the written reports of demo: nothing to mend\n"
+    edit_value(folder, "best.epochs", 13)
+    assert main(["check-report", "--brief", "demo"]) == 1
+    printed = capsys.readouterr()
+    assert "the value 'best.epochs' was changed" in printed.err
+    assert re.search(r"== check of the written reports of demo: \d faults\n", printed.out)
+
+
+def test_a_report_that_is_not_made_is_said_so(own_folders, demo, capsys):
+    assert main(["check-report"]) == 1
+    assert "not made yet: run `make report BRIEF=demo`" in capsys.readouterr().err
+    assert written.check_reports(BRIEF.replace(reports=())) == []
+
+
+def test_faults_do_not_keep_the_files_from_being_written(folder, templates):
+    change(templates / "experimentation.md", "What I would try next", "It has 12 blocks. What I would try next")
+    (fault,) = written.write_reports(BRIEF)
+    assert "typed number '12'" in fault
+    assert (folder / "experimentation.pdf").exists()
+
+
+def test_a_template_that_cannot_be_filled_leaves_no_old_pages(folder, templates):
+    change(templates / "experimentation.md", 'value("best.test_accuracy")', 'value("best.test_acuracy")')
+    (fault,) = written.write_reports(BRIEF)
+    assert re.search(r"experimentation\.md:\d+: .*'best.test_acuracy'\. Similar: best\.test_accuracy", fault)
+    assert not (folder / "experimentation.html").exists()
+    assert (folder / "explainability.html").exists()
+    written.drop_reports(folder)
+    assert not list(folder.glob("expl*")) and not (folder / "written.json").exists()

@@ -1,0 +1,190 @@
+"""HTML, PDF and DOCX: everything inside, whatever signs the words hold, and a title block from the settings."""
+
+import re
+import subprocess
+import zipfile
+import zlib
+from types import SimpleNamespace
+
+import pypandoc
+import pytest
+from page_reader import Tags, fetched
+from PIL import Image
+
+from lib import briefs
+from lib.report.written import about, export
+from lib.report.written.about import About
+from lib.report.written.numbers import escape
+from lib.training import device
+
+NASTY = [
+    "<b>ant</b> & co",
+    "#let *b*_c",
+    "$x$ @d [e](f) | `g`",
+    '"h" \\i {j} ~k^ //l',
+    "= m",
+    "- n",
+    "1. o",
+    "Ünï 漢字",
+]
+BLOCK = About(
+    "A report", "Drawn <objects> #1", "Which $one?", "Ada & Co (7)", "1 May 2026, commit x", "", 1_780_000_000
+)
+PANDOC = pypandoc.get_pandoc_path()
+
+
+def document(words):
+    rows = "\n".join(f"| {escape(word)} | 1 |" for word in words)
+    text = "\n\n".join(f"So {escape(word)} and *{escape(word)}*." for word in words)
+    return (
+        f"## A *heading*\n\n{text}\n\n"
+        '[93.8 %]{.value title="best.x, run"} of [Figure 1](#figure-a), <u>raw</u> \\pi @x\n\n'
+        '![**Figure 1.** Caption.](figures/a.png){#figure-a alt="It \\"shows\\" \\<x\\>\\." width=50%}\n\n'
+        f"| Name | n |\n| :--- | ---: |\n{rows}\n\n: **Table 1.** Words. {{#table-a}}\n\n$$ \\sqrt{{x}} = \\alpha $$\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home with spaces")
+    (home / "figures").mkdir()
+    Image.new("RGB", (300, 200), "teal").save(home / "figures" / "a.png")
+    return home
+
+
+@pytest.fixture(scope="module")
+def files(folder):
+    return export.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
+
+
+def as_text(file, form):
+    done = subprocess.run(
+        [PANDOC, f"--from={form}", "--to=plain", "--wrap=none", str(file)], capture_output=True, check=True, text=True
+    )
+    return done.stdout.replace("\u00a0", " ")
+
+
+def straight(text):
+    """Without the difference between typographic and plain quotation marks."""
+    return re.sub("[“”]", '"', re.sub("[‘’]", "'", text))
+
+
+def test_html_stands_alone_and_shows_every_sign(files):
+    html = files["html"].read_text(encoding="utf-8")
+    tags = Tags(html)
+    assert fetched(html) == [] and "<script" not in html
+    assert tags.all("html") == [{"lang": "en-GB"}]
+    assert [(tag["alt"], tag["src"][:22]) for tag in tags.all("img")] == [('It "shows" <x>.', "data:image/png;base64,")]
+    assert {"title": "best.x, run", "class": "value"} in tags.all("span")
+    assert (
+        "Drawn &lt;objects&gt; #1" in html and "Ada &amp; Co (7)" in html and "&lt;u&gt;raw&lt;/u&gt; \\pi @x" in html
+    )
+    text = straight(as_text(files["html"], "html"))
+    assert all(straight(f"So {word} and ") in text for word in NASTY)
+
+
+def test_docx_holds_the_same_words_pictures_and_page(files):
+    text = straight(as_text(files["docx"], "docx"))
+    assert all(straight(f"So {word} and ") in text for word in NASTY)
+    with zipfile.ZipFile(files["docx"]) as archive:
+        assert archive.testzip() is None
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    body = parts["word/document.xml"].decode()
+    assert 'descr="It &quot;shows&quot; &lt;x&gt;."' in body
+    assert 'w:w="11906"' in body and 'w:h="16838"' in body and "footerReference" in body
+    assert "PAGE" in parts["word/footer1.xml"].decode()
+    assert "tblBorders" in parts["word/styles.xml"].decode()
+    assert 'typeface="Cambria"' in parts["word/theme/theme1.xml"].decode()
+    assert "Ada &amp; Co (7)" in parts["docProps/core.xml"].decode()
+    assert not any(str(files["docx"].parent) in content.decode(errors="replace") for content in parts.values())
+
+
+def test_pdf_embeds_its_fonts_and_describes_its_pictures(files, folder):
+    content = files["pdf"].read_bytes()
+    assert content.startswith(b"%PDF-")
+    streams = [content]
+    for match in re.finditer(rb"stream\r?\n", content):
+        try:
+            streams.append(zlib.decompressobj().decompress(content[match.end() :]))
+        except zlib.error:
+            continue
+    inside = b"".join(streams)
+    fonts = set(re.findall(rb"/FontName ?/([^\s/]+)", inside))
+    assert {font.split(b"+")[1] for font in fonts} >= {b"LibertinusSerif-Regular", b"LibertinusSerif-Bold"}
+    assert len(re.findall(rb"/FontFile[23]? ", inside)) == len(fonts)
+    assert b"/StructTreeRoot" in inside and b"/Alt" in inside
+
+
+def test_what_typst_sets_shows_every_sign(folder):
+    body = export._pandoc(document(NASTY), folder, "typst").decode()
+    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in export._with_alt_texts(body, document(NASTY))
+    (folder / "body.typ").write_text(
+        re.sub(r"#figure\(image.*?<figure-a>", "", body, flags=re.DOTALL), encoding="utf-8"
+    )
+    text = straight(as_text(folder / "body.typ", "typst"))
+    assert [word for word in NASTY if straight(f"So {word} and ") not in text] == []
+
+
+def test_no_figure_floats_above_the_title():
+    body = "= One\n#figure(image(a))\n= Two\n#figure(image(b))"
+    assert export._below_title(body) == "= One\n#figure(placement: bottom, image(a))\n= Two\n#figure(image(b))"
+
+
+def test_equal_input_gives_equal_bytes(files, folder):
+    before = {name: file.read_bytes() for name, file in files.items()}
+    again = export.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
+    assert {name: file.read_bytes() for name, file in again.items()} == before
+
+
+def test_a_missing_picture_is_an_error_with_its_name(folder):
+    with pytest.raises(export.ExportError, match="figures/none.png"):
+        export.export("![x](figures/none.png)", folder / "other", folder=folder, about=BLOCK)
+
+
+# The title block
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    for name in ("STUDENT", "STUDENT_ID", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    state = SimpleNamespace(commit="0123456789abcdef", dirty=False)
+    monkeypatch.setattr(device, "git_state", lambda: vars(state))
+    return monkeypatch, state
+
+
+def block(profile="quick", runs=()):
+    return about.about("Title", briefs.load("demo"), profile=profile, runs=list(runs))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "line"),
+    [
+        ("", "", "Name and student number not given"),
+        ("Ada Lovelace", "", "Ada Lovelace"),
+        ("", "s123", "s123"),
+        (" Ada ", "s123", "Ada (s123)"),
+    ],
+)
+def test_name_and_number_come_from_the_environment(settings, name, number, line):
+    settings[0].setenv("STUDENT", name)
+    settings[0].setenv("STUDENT_ID", number)
+    assert block().student == line
+
+
+def test_the_date_is_that_of_the_state_and_not_of_today(settings, tmp_path):
+    patch, state = settings
+    patch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert block().made == "2 January 1970, commit 0123456789, brief demo, profile quick"
+    state.dirty = True
+    assert "commit 0123456789 with uncommitted changes" in block().made
+    patch.delenv("SOURCE_DATE_EPOCH")
+    patch.setattr(about.paths, "ROOT", tmp_path)  # no git here
+    state.commit = None
+    assert block().made.startswith("1 January 1970, no commit known")
+    (tmp_path / "metrics.json").touch()
+    assert block(runs=[tmp_path]).timestamp == int((tmp_path / "metrics.json").stat().st_mtime)
+
+
+def test_a_smoke_run_is_said_to_be_one(settings):
+    assert block("smoke").note.startswith("A smoke run") and block().note == ""

@@ -1,0 +1,289 @@
+"""Templates: a brief's own sections, what they can call, and errors that name file and line."""
+
+import pytest
+from written_report import make_report_folder
+
+from lib import briefs
+from lib.config import paths
+from lib.report.written import numbers, source
+from lib.report.written.findings import Findings
+from lib.report.written.markdown import to_markdown
+from lib.report.written.render import render
+from lib.report.written.source import TemplateError
+
+BRIEF = briefs.load("demo")
+HEAD = "---\ntitle: Note\nwords: 1 to 100\nsections: One; Two\n---\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSEWORK_REPORTS", str(tmp_path_factory.mktemp("reports")))
+        yield make_report_folder(BRIEF, seeds=2, classes=["<b>ant</b>", "#let *b*_c", "$x$ @d [e](f) | `g`"])
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def fill(home, folder):
+    """A function from the text of a template to the filled report as plain Markdown."""
+
+    def filled(text, *, head=HEAD):
+        (home / "note.md").write_text(head + text, encoding="utf-8")
+        return render(source.load("note", "demo"), Findings(folder, BRIEF))
+
+    return filled
+
+
+def plain(report):
+    return numbers.MARKED.sub(r"\2", report.text).replace("\u00a0", " ").strip()
+
+
+# Sources
+
+
+def write_own(home, text):
+    (home / "demo").mkdir()
+    (home / "demo" / "note.md").write_text(text, encoding="utf-8")
+
+
+def test_a_brief_replaces_sections_and_the_lines_are_those_of_its_file(fill, home):
+    write_own(home, "# ignored opening\n## Two\nMine: {{ x }}.\n")
+    report = fill("{% set x = 'kept' %}\n## One\nshipped\n\n## Two\ngone {{ nothing }}\n## Three\nstays")
+    assert plain(report) == "## One\nshipped\n\n## Two\nMine: kept.\n## Three\nstays"
+    own = home / "demo" / "note.md"
+    own.write_text("## Two\n\nMine: {{ y }}.", encoding="utf-8")
+    with pytest.raises(TemplateError, match=r"^demo/note\.md:3: 'y' is undefined"):
+        fill("## One\nshipped\n## Two\ngone")
+
+
+def test_a_brief_may_add_sections_but_not_misspell_one(fill, home):
+    write_own(home, "## Tow\nmine")
+    with pytest.raises(TemplateError, match=r"^demo/note\.md:1: no section 'Tow' to replace. Did you mean 'Two'\?"):
+        fill("## One\na\n## Two\nb")
+    (home / "demo" / "note.md").write_text(
+        "---\ntitle: 'My note'\nsections: Two; One; End\n---\n## End\nend", encoding="utf-8"
+    )
+    report = fill("## One\na\n## Two\nb")
+    assert (report.source.title, plain(report)) == ("My note", "## Two\nb\n## One\na\n## End\nend")
+    assert report.source.demanded == ("One", "Two")
+
+
+def test_headings_in_code_are_no_sections(fill):
+    assert plain(fill("## One\n```\n## Two\n```\n## Two\nb")) == "## One\n```\n## Two\n```\n## Two\nb"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no head", "note.md:1: the lines between --- must hold title, words, sections: no title"),
+        ("---\ntitle: x\nwords: 1 to 2\n---\n", "note.md:1: .*: no sections"),
+        ("---\ntitle: x\n", "note.md:1: the opening --- has no closing one"),
+        ("---\ntitel: x\n---\n", "note.md:2: only title, words, sections stand between ---. Received: 'titel: x'"),
+        ("---\ntitle: x\nwords: many\nsections: a\n---\n", "note.md:3: words must be given like 500 to 1000"),
+        ("---\ntitle: x\nwords: 9 to 8\nsections: a\n---\n", "note.md:3: words must be given like 500 to 1000"),
+        (f"{HEAD}## One\n## One\n", "note.md:7: the section 'One' is there twice"),
+    ],
+)
+def test_a_source_that_breaks_a_rule_is_refused(home, text, message):
+    (home / "note.md").write_text(text, encoding="utf-8")
+    with pytest.raises(TemplateError, match=message):
+        source.load("note", "demo")
+
+
+def test_an_unknown_report_and_other_encodings_are_refused(home):
+    (home / "note.md").write_bytes(b"---\ntitle: \xff\n---\n")
+    with pytest.raises(TemplateError, match=r"note\.md: a template must be UTF-8 text"):
+        source.load("note", "demo")
+    with pytest.raises(TemplateError, match="Unknown report 'nota'. Templates in .*: note"):
+        source.load("nota", "demo")
+
+
+# Filling
+
+
+def test_lines_that_hold_only_tags_leave_nothing_and_others_keep_their_end(fill):
+    text = "## One\n{% if true %}\n  {# why #}\na{% if true %} b{% endif %}\n\nc\n{% endif -%}\n\n## Two\n"
+    text += "{% set x =\n 1 %}\nd"
+    assert plain(fill(text)) == "## One\na b\n\nc\n## Two\nd"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ('value("best.epochs")', "12"),
+        ('value("best.val_accuracy", "%")', "90.0 %"),
+        ('value("best.leaning")', "too modest"),
+        ('value("explain.masks")', "True"),
+        ('has("best.epochs") and has("samples") and has("trust") and not has("nothing")', "True"),
+        ('difference("best.train_accuracy", "best.val_accuracy", "+points")', "+10.0 points"),
+        ('share("split.test", "dataset.images", "0%")', "27 %"),
+        ('count("best.epochs", "epoch")', "twelve epochs"),
+        ('count(experiment("augment").n, "seed")', "two seeds"),
+        ('count(experiment("best").n, "seed")', "one seed"),
+        ('count("best.perfect_classes", "class", "classes")', "no classes"),
+        (
+            'count([], "gain") ~ count(rows("trust"), "row") ~ count(experiments("better"), "gain")',
+            "no gainsthree rowsone gain",
+        ),
+        ('capital(count("best.epochs", "epoch"))', "Twelve epochs"),
+        ('capital("`x` and *y*")', "`X` and *y*"),
+        ('join(["a", "b", "c"]) ~ join(["a"]) ~ join(["a", "b"], "or") ~ join([])', "a, b and caa or b"),
+        ("join(experiments('better', sort='-mean'))", "`augment`"),
+        ("join(experiments(sort='mean')[:2])", "`softmax` and `dropout`"),
+        ('compare("augment").verdict ~ compare("softmax", "augment").verdict', "betterworse"),
+        ('compare("naive").say(better="b", worse="w", level="l", unclear="u")', "l"),
+        ('compare("best").say(better="b", worse="w", level="l", unclear="u")', "u"),
+        ('show(compare("dropout").size, "points")', "20.0 points"),
+        ('show(compare("dropout").least, "pts") ~ " to " ~ show(compare("dropout").most, "pts")', "13.9 to 26.1"),
+        ('show(compare("dropout").low, "+pts") ~ " to " ~ show(compare("dropout").high, "+pts")', "−26.1 to −13.9"),
+        ('show(experiment("augment").mean, "%") ~ " " ~ show(experiment("augment").spread, "pts")', "76.0 % 1.4"),
+        ('show(experiment("augment").gap, "points")', "20.0 points"),
+        ('show(rows("trust")[1].hit, "0%") ~ rows("trust")[1].method', "60 %Grad-CAM"),
+        ('rows("trust", sort="hit", descending=true)[0]["rank"]', "1"),
+        ('quote("at least 40 %")', "“at least 40 %”"),
+        ("brief.title ~ brief.asked_accuracy", "Drawn objectsNone"),
+        ("profile", "quick"),
+    ],
+)
+def test_what_a_template_can_call(fill, call, expected):
+    report = fill(f"## One\n{{{{ {call} }}}}\n## Two\nx")
+    assert plain(report) == f"## One\n{expected}\n## Two\nx"
+    assert not report.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{% if %}", "Expected an expression, got 'end of statement block'"),
+        ("{{ 1 }", "unexpected '}'"),
+        ("{% endif %}", "Encountered unknown tag 'endif'"),
+        ("{{ acuracy }}", "'acuracy' is undefined"),
+        (
+            '{{ value("best.acuracy") }}',
+            "No notebook has saved the value 'best.acuracy'. Similar: .*best.test_accuracy",
+        ),
+        ('{{ value("best.epochs", "persent") }}', "known format. Received: 'persent'"),
+        ('{{ value("best.leaning", "%") }}', "Words take no format. Received: '%' for 'too modest'"),
+        ('{{ figure("confusion") }}', "No notebook has saved the figure 'confusion'. Saved: confusion_test"),
+        ('{{ figure("samples", width="2cm") }}', "A width must be a share of the text's, like 80%. Received: '2cm'"),
+        ('{{ figure("samples") }}{{ figure("samples") }}', "The figure 'samples' is shown twice"),
+        ('{{ table("experimnts") }}', "No notebook has saved the table 'experimnts'. Saved: experiments"),
+        ('{{ table("trust", columns=["hits"]) }}', "The table 'trust' has no column hits. Columns: rank, method"),
+        ('{{ table("trust", sorted="hit") }}', "no option sorted. Options: rows, sort, descending, caption"),
+        ('{{ ref("samples") }}', r"ref\('samples'\) needs a figure or table that the report shows. Shown: nothing"),
+        ('{{ rows("trust")[0].hits }}', "The table 'trust' has no column 'hits'. Columns: rank"),
+        ('{{ rows("trust", sort="hits") }}', "has no column hits"),
+        ('{{ rows("trust")[9] }}', "list object has no element 9"),
+        ('{{ experiment("augmnt").mean }}', "The experiment 'augmnt' has no finished run. Experiments: softmax"),
+        ('{{ experiments("good") }}', r"takes a verdict \(better, worse, level, unclear\)"),
+        ('{{ experiments(sort="size") }}', r"sort= a field \(name, n, mean"),
+        ("{{ show(0.5) }}", r"show\(\) takes what value\(\), rows\(\), experiment\(\) or compare\(\) gave"),
+        ("{{ count(3, 'seed') }}", "takes the name of a value, a bound number or a list of what.* Received: 3"),
+        ("{{ count([1, 2], 'seed') }}", r"takes the name of .* Received: \[1, 2\]"),
+        ('{{ share("best.epochs", "best.perfect_classes") }}', "A share needs a whole that is not 0"),
+        ('{{ difference("best.epochs", "best.leaning") }}', "Both values must be numbers"),
+        ("{{ brief.asked_accuracy }}", "There is nothing to print here"),
+        ("{{ compare('best').low }}", "There is nothing to print here"),
+        ("{{ ''.__class__.__mro__ }}", "access to attribute '__class__' of 'str' object is unsafe"),
+        ("{% include 'x' %}", "no loader"),
+        ("{{ range(10000000) | list }}", "Range too big"),
+        ("{{ 1 / 0 }}", "division by zero"),
+    ],
+)
+def test_errors_name_file_and_line(fill, text, message):
+    with pytest.raises(TemplateError, match=f"note\\.md:9: .*{message}"):
+        fill(f"## One\n{{% set x = 1 %}}\n\n{text}\n## Two\nx")
+
+
+def test_a_figure_and_a_table_of_one_name_are_told_apart(fill):
+    text = '## One\n{{ ref("feature_maps", "table") }}{{ figure("feature_maps") }}{{ table("feature_maps") }}\n## Two\n'
+    assert [block.kind for block in fill(text).links] == ["table"]
+    with pytest.raises(TemplateError, match="note.md:7: both a figure and a table 'feature_maps' are shown: write ref"):
+        fill(text.replace(', "table"', ""))
+
+
+def test_what_is_cited_must_be_in_the_references(fill):
+    text = '## One\nRate {{ cited("0.9", by="Kingma and Ba, 2015") }}, $\\beta = {{ cited("0.9", by="Ba, 2015") }}$\n'
+    text += "## Two\n"
+    (fault, _) = fill(text).faults
+    assert fault == "note.md:7: 'Kingma and Ba, 2015' is not in the section References"
+    report = fill(f"{text}## References\nKingma, D. and Ba, J. (2015). Adam, 12–15.")
+    assert not report.faults
+    assert "$\\beta = 0.9$" in to_markdown(report, paths.report("demo"), {})
+
+
+def test_typed_numbers_are_listed_with_their_lines(fill):
+    text = '## One\nOf 7, {{ "8" }}\n{{ value("best.epochs") * 2 }} {{ figure("samples", caption="All 9") }}\n## Two\n'
+    found = [fault.split(": ")[:2] for fault in fill(text).faults]
+    assert found == [
+        ["note.md:7", "typed number '7'"],
+        ["note.md:7", "typed number '8'"],
+        ["note.md:8", "typed number '24.0'"],
+        ["note.md:8", "typed number '9'"],
+    ]
+
+
+def test_a_picture_put_in_by_hand_is_listed(fill):
+    report = fill("## One\n![Mine](own.png)\n\n`![as code](x.png)` {{ figure('samples') }}\n## Two\n")
+    assert report.faults == ("note.md:7: a picture without figure(): no run stands behind it",)
+
+
+# As Markdown for Pandoc
+
+
+def test_captions_may_hold_references_and_values(fill, folder):
+    text = (
+        '## One\n{% set words %}As {{ ref("trust") }}, in {{ value("best.epochs") }}{% endset %}\n'
+        '{{ figure("samples", caption=words) }}{{ table("trust", caption="See " ~ ref("samples")) }}\n## Two\n'
+    )
+    found = markdown(fill(text), folder).replace("\u00a0", " ")
+    assert "**Figure 1.** As [Table 1](#table-trust), in [12]{.value" in found
+    assert ": **Table 1.** See [Figure 1](#figure-samples) {#table-trust}" in found
+
+
+def markdown(report, folder):
+    findings = Findings(folder, BRIEF)
+    return to_markdown(report, folder, findings.used)
+
+
+def test_figures_and_tables_are_numbered_linked_and_described(fill, folder):
+    text = (
+        '## One\nSee {{ ref("trust") }} and {{ ref("model_graph") }}.\n{{ figure("samples") }}'
+        '{{ figure("model_graph", width="50%", caption="My *own* words") }}\n## Two\n'
+        '{{ table("trust", columns={"method": "Which", "hit": "Hits"}, formats={"hit": "0%"}, sort="hit", rows=2) }}'
+    )
+    found = markdown(fill(text), folder).replace("\u00a0", " ")
+    assert "See [Table 1](#table-trust) and [Figure 2](#figure-model-graph)." in found
+    assert r"![**Figure 1.** It \<shows\> samples\.](figures/samples.png){#figure-samples" in found
+    assert r'alt="A \"samples\"\." width=32%}' in found
+    assert "![**Figure 2.** My *own* words](figures/model_graph.png)" in found and "width=50%}" in found
+    assert r"| Which | Hits |" in found and r"| Grad\-CAM | 60 \% |" in found
+    assert "The first 2 of 3 rows. {#table-trust}" in found
+
+
+def test_bound_numbers_say_where_they_come_from_and_words_are_shown_letter_by_letter(fill, folder):
+    report = fill(
+        '## One\n{{ value("best.epochs") }} of {{ rows("per_class")[0].class_name }}\n\n'
+        "`{{ rows('per_class')[0].class_name }}` $x = {{ value('best.epochs') }}$\n## Two\n"
+    )
+    found = markdown(report, folder)
+    assert '[12]{.value title="best.epochs, 03_best_model, best-seed0-0123456789"} of \\<b\\>ant\\<\\/b\\>' in found
+    assert "`<b>ant</b>`" in found
+    assert "$x = 12$" in found
+
+
+def test_the_appendix_names_every_run_and_where_it_is_shown(fill, folder):
+    report = fill('## One\n{{ figure("model_graph") }}{{ table("trust") }}\n{{ experiment("augment").mean }}\n## Two\n')
+    findings = Findings(folder, BRIEF)
+    render(report.source, findings)
+    found = to_markdown(report, folder, findings.used)
+    appendix = found[found.index("## Appendix: runs behind this report") :]
+    assert r"| best\-seed0\-0123456789 | best | 0 | 12 | 0123456 | 1 | 1 |" in appendix
+    assert r"| augment\-seed1\-0123456789 | augment | 1 | 12 | 0123456 | – | – |" in appendix
+    assert "{#table-runs}" in appendix and "**Table\u00a02.**" in appendix

@@ -1,0 +1,347 @@
+"""What a report shows: figures, tables and numbers, where they come from, and what outlives what."""
+
+import base64
+import hashlib
+import json
+import re
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from PIL import Image
+
+from lib.config import paths
+from lib.report.results import drop, open_results, read_manifest, read_values
+from lib.report.results.display import ROWS, column_texts, short
+
+
+@pytest.fixture(autouse=True)
+def reports(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path))
+    yield tmp_path
+    pyplot.close("all")
+
+
+@pytest.fixture
+def results():
+    return open_results("demo", notebook="01_explore", profile="quick")
+
+
+def draw(height=3):
+    figure, axes = pyplot.subplots(figsize=(4, height))
+    axes.plot([1, 2, 3])
+    return figure
+
+
+# Values
+
+
+def test_a_value_keeps_where_it_comes_from(results, reports):
+    results.save_value("dataset.images", 1200, runs=["baseline-1", "best-2", "baseline-1"])
+    assert json.loads((reports / "demo" / "values.json").read_text()) == {
+        "dataset.images": {
+            "value": 1200,
+            "runs": ["baseline-1", "best-2"],
+            "notebook": "01_explore",
+            "profile": "quick",
+        }
+    }
+    assert results.value("dataset.images") == 1200
+
+
+def test_values_are_sorted_by_name_and_keep_full_precision(results, reports):
+    results.save_value("b", 1 / 3)
+    results.save_value("a", 0.1 + 0.2)
+    text = (reports / "demo" / "values.json").read_text()
+    assert text.index('"a"') < text.index('"b"')
+    assert read_values(reports / "demo")["a"]["value"] == 0.1 + 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.int64(3), 3),
+        (np.float64(0.25), 0.25),
+        (np.float32(0.1), 0.1),
+        (np.array(7), 7),
+        (np.bool_(True), True),
+        ("best", "best"),
+        (False, False),
+    ],
+)
+def test_numpy_scalars_become_plain_values(results, value, kept):
+    results.save_value("x", value)
+    assert results.value("x") == kept
+    assert type(results.value("x")) is type(kept)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -np.inf, np.float32("nan")])
+def test_a_value_must_be_finite(results, value):
+    with pytest.raises(ValueError, match="'loss' must be finite. Received: -?(nan|inf)"):
+        results.save_value("loss", value)
+    assert read_values(results.folder) == {}
+
+
+@pytest.mark.parametrize("value", [None, [1, 2], np.array([1, 2]), {"a": 1}])
+def test_a_value_must_be_a_number_text_or_truth_value(results, value):
+    with pytest.raises(ValueError, match="number, text or truth value. Received"):
+        results.save_value("x", value)
+
+
+def test_an_unknown_value_lists_similar_names(results):
+    with pytest.raises(ValueError, match="'dataset.imagse'. Known: none yet"):
+        results.value("dataset.imagse")
+    results.save_value("dataset.images", 3)
+    results.save_value("best.accuracy", 0.5)
+    with pytest.raises(ValueError, match="'dataset.imagse'. Similar: dataset.images$"):
+        results.value("dataset.imagse")
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "a b", "1a", "a..b", ".a", "", "a-b"])
+def test_value_names_are_dotted_snake_case(results, name):
+    with pytest.raises(ValueError, match="name of a value must be snake_case. Received"):
+        results.save_value(name, 1)
+
+
+# Sentences
+
+
+def test_a_sentence_takes_its_numbers_from_all_notebooks(results):
+    results.save_value("dataset.images", 1200)
+    results.save_value("dataset.classes", 12)
+    later = open_results("demo", notebook="03_best_model", profile="quick")
+    later.save_value("best.test_accuracy", 0.8125)
+    later.save_value("best.experiment", "residual")
+    said = later.say(
+        "{dataset.images:,} images, {dataset.classes} classes; {best.experiment}: {best.test_accuracy:.1%}."
+    )
+    assert said.markdown == "1,200 images, 12 classes; residual: 81.2%."
+
+
+def test_fractions_without_a_format_are_short_and_braces_can_be_written(results):
+    results.save_value("loss", 1 / 3)
+    assert results.say("{{x}} = {loss}").markdown == "{x} = 0.3333"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{dataset.image}", "'dataset.image'. Similar: dataset.images"),
+        ("{}", "No notebook has saved the value '0'"),
+        ("{0}", "No notebook has saved the value '0'"),
+        ("{name:.2f}", "format must fit its value. Received: '.2f' for 'best'"),
+    ],
+)
+def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results, text, message):
+    results.save_value("dataset.images", 3)
+    results.save_value("name", "best")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        results.say(text)
+
+
+# Figures
+
+
+def test_a_figure_is_written_recorded_shown_and_closed(results, reports):
+    figure = draw()
+    shown = results.save_figure("curves", figure, caption="It <rises>.", alt='A "line"', runs=["a-1"])
+    file = reports / "demo" / "figures" / "curves.png"
+    with Image.open(file) as image:
+        assert image.size == (600, 450)  # 4 x 3 inches at 150 dots an inch
+        assert image.info.keys() == {"dpi"}  # no date, no software
+    assert read_manifest(reports / "demo") == [
+        {
+            "kind": "figure",
+            "name": "curves",
+            "file": "figures/curves.png",
+            "caption": "It <rises>.",
+            "alt": 'A "line"',
+            "runs": ["a-1"],
+            "notebook": "01_explore",
+            "profile": "quick",
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+    ]
+    assert not pyplot.fignum_exists(figure.number)
+    assert 'alt="A &quot;line&quot;"' in shown.html
+    assert "<figcaption>It &lt;rises&gt;.</figcaption>" in shown.html
+    embedded = base64.b64decode(re.search(r"base64,([^\"]+)", shown.html)[1])
+    assert Image.open(BytesIO(embedded)).size == (600, 450)
+
+
+def test_equal_pixels_are_equal_files(results, reports):
+    results.save_figure("one", draw(), caption="c", alt="a")
+    results.save_figure("two", draw(), caption="c", alt="a")
+    results.save_figure("three", draw(height=2), caption="c", alt="a")
+    one, two, three = (entry["sha256"] for entry in read_manifest(reports / "demo"))
+    assert one == two != three
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alt": " "}, "'curves' needs an alt text"),
+        ({"caption": ""}, "'curves' needs a caption"),
+        ({"name": "Curves"}, "name of a figure must be snake_case. Received: 'Curves'"),
+        ({"name": "a.b"}, "must be snake_case"),
+        ({"name": "../x"}, "must be snake_case"),
+        ({"figure": "x.png"}, "must be a matplotlib Figure. Received: str"),
+        ({"runs": "baseline-1"}, "runs must be a list of run ids. Received: 'baseline-1'"),
+        ({"runs": [3]}, "runs must be a list of run ids"),
+    ],
+)
+def test_a_figure_that_says_too_little_is_refused(results, change, message):
+    given = {"name": "curves", "figure": draw(), "caption": "c", "alt": "a"} | change
+    with pytest.raises(ValueError, match=message):
+        results.save_figure(given.pop("name"), given.pop("figure"), **given)
+    assert read_manifest(results.folder) == []
+
+
+# Tables
+
+
+def test_a_table_keeps_every_row_in_full_precision(results, reports):
+    frame = pd.DataFrame({"class": ["cat", "dog & co"], "share": [1 / 3, np.nan], "n": [3, 4000]})
+    shown = results.save_table("shares", frame, caption="Shares.", runs=["a"])
+    text = (reports / "demo" / "tables" / "shares.csv").read_text()
+    assert text == "class,share,n\ncat,0.3333333333333333,3\ndog & co,,4000\n"
+    assert read_manifest(reports / "demo")[0]["file"] == "tables/shares.csv"
+    for cell in (">dog &amp; co<", ">0.3333<", ">–<", ">4,000<", ">Shares.<"):
+        assert cell in shown.html
+
+
+def test_a_named_index_becomes_a_column_and_a_long_table_is_cut_on_the_page_only(results, reports):
+    frame = pd.DataFrame({"n": range(ROWS + 2)}, index=pd.Index([f"c{i}" for i in range(ROWS + 2)], name="class"))
+    shown = results.save_table("counts", frame, caption="Counts.")
+    lines = (reports / "demo" / "tables" / "counts.csv").read_text().splitlines()
+    assert lines[:2] == ["class,n", "c0,0"]
+    assert len(lines) == ROWS + 3
+    assert shown.html.count("<td") == 2 * ROWS
+    assert "2 more rows in tables/counts.csv" in shown.html
+
+
+def test_a_table_must_be_a_frame(results):
+    with pytest.raises(ValueError, match="must be a pandas DataFrame. Received: list"):
+        results.save_table("x", [1], caption="c")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [(3, "3"), (12345, "12,345"), (0.123456, "0.1235"), (2500.4, "2,500"), (np.nan, "–"), (None, "–"), ("a", "a"),
+     (True, "True"), (np.float32(0.5), "0.5"), (np.inf, "inf")],
+)  # fmt: skip
+def test_short_cells(cell, text):
+    assert short(cell) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        ([0.7, 0.6543219], ["0.7000", "0.6543"]),
+        ([12.5, 3.25], ["12.50", "3.25"]),
+        ([1234.5, np.nan], ["1,234", "–"]),
+        ([3.0, 4.0], ["3", "4"]),
+        ([1e-5, 2e-4], ["1e-05", "0.0002"]),
+        ([np.nan, np.inf], ["–", "inf"]),
+        ([1, 2000], ["1", "2,000"]),
+    ],
+)
+def test_a_column_of_fractions_has_as_many_decimals_throughout(column, texts):
+    assert column_texts(pd.Series(column)) == texts
+
+
+# What outlives what
+
+
+def test_opening_again_drops_what_the_notebook_left_and_nothing_else(results, reports):
+    results.save_figure("mine", draw(), caption="c", alt="a")
+    results.save_table("mine", pd.DataFrame({"n": [1]}), caption="c")
+    results.save_value("mine", 1)
+    other = open_results("demo", notebook="02_experiments", profile="quick")
+    other.save_figure("other", draw(), caption="c", alt="a")
+    other.save_value("other", 2)
+    open_results("demo", notebook="01_explore", profile="quick")
+    assert list(read_values(reports / "demo")) == ["other"]
+    assert [entry["name"] for entry in read_manifest(reports / "demo")] == ["other"]
+    files = {path.name for path in (reports / "demo").rglob("*.*")}
+    assert files == {"values.json", "manifest.json", "other.png"}
+
+
+def test_another_profile_drops_everything_and_says_so(results, reports, capsys):
+    results.save_value("mine", 1)
+    results.save_table("mine", pd.DataFrame({"n": [1]}), caption="c")
+    page = reports / "demo" / "index.html"
+    page.touch()
+    open_results("demo", notebook="02_experiments", profile="quick")
+    assert page.exists() and read_values(reports / "demo")
+    open_results("demo", notebook="02_experiments", profile="full")
+    assert not page.exists()  # it leads to what is gone
+    assert "Dropping the quick results of demo" in capsys.readouterr().out
+    assert read_values(reports / "demo") == {}
+    assert not (reports / "demo" / "tables" / "mine.csv").exists()
+
+
+def test_other_briefs_are_left_alone(results, reports):
+    results.save_value("mine", 1)
+    open_results("folder", notebook="01_explore", profile="smoke")
+    assert list(read_values(reports / "demo")) == ["mine"]
+
+
+def test_the_manifest_follows_the_notebooks_whatever_ran_last(results, reports):
+    later = open_results("demo", notebook="02_experiments", profile="quick")
+    later.save_table("late", pd.DataFrame({"n": [1]}), caption="c")
+    results.save_table("zebra", pd.DataFrame({"n": [1]}), caption="c")
+    results.save_table("ant", pd.DataFrame({"n": [1]}), caption="c")
+    assert [entry["name"] for entry in read_manifest(reports / "demo")] == ["zebra", "ant", "late"]
+
+
+def test_a_name_is_used_once(results):
+    results.save_value("x", 1)
+    with pytest.raises(ValueError, match="Each value of a notebook needs a name of its own. Received twice: 'x'"):
+        results.save_value("x", 2)
+    results.save_table("x", pd.DataFrame({"n": [1]}), caption="c")  # a table is another thing
+    with pytest.raises(ValueError, match="Received twice: 'x'"):
+        results.save_table("x", pd.DataFrame({"n": [2]}), caption="c")
+    other = open_results("demo", notebook="02_experiments", profile="quick")
+    with pytest.raises(ValueError, match="'x' belongs to 01_explore.*in 02_experiments"):
+        other.save_value("x", 3)
+    assert other.value("x") == 1
+
+
+def test_drop_takes_a_condition(results, reports):
+    results.save_value("x", 1)
+    results.save_figure("x", draw(), caption="c", alt="a")
+    drop(reports / "demo", lambda entry: entry["notebook"] == "02_experiments")
+    assert results.value("x") == 1
+    drop(reports / "demo", lambda entry: entry["notebook"] == "01_explore")
+    assert read_values(reports / "demo") == {}
+    assert not (reports / "demo" / "figures" / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("brief", "notebook", "profile", "message"),
+    [
+        ("../demo", "01_explore", "quick", "name of a brief must be snake_case. Received: '../demo'"),
+        ("demo", "explore", "quick", "numbered, like 01_explore. Received: 'explore'"),
+        ("demo", "01_explore", "quik", "Unknown profile 'quik'. Profiles: smoke, quick, full"),
+    ],
+)
+def test_open_results_refuses_wrong_names(brief, notebook, profile, message):
+    with pytest.raises(ValueError, match=message):
+        open_results(brief, notebook=notebook, profile=profile)
+    assert not paths.report("demo").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+def test_a_damaged_file_is_named(results, content):
+    (results.folder / "values.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match="values.json is damaged.*delete it and run the notebooks again"):
+        results.save_value("x", 1)
+
+
+def test_nothing_half_written_is_left(results, reports):
+    results.save_figure("x", draw(), caption="c", alt="a")
+    results.save_value("x", 1)
+    assert not [path for path in (reports / "demo").rglob("*") if ".part" in path.name]

@@ -1,0 +1,121 @@
+"""The machine: what is found, what is written down, and that importing TensorFlow stays quiet."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.config import paths
+from lib.training import device
+from lib.training.device import Device, cpu_name, environment, find_device, git_state
+
+FACTS = {
+    "python",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "system",
+    "cpu",
+    "cores",
+    "threads",
+    "at_once",
+}
+
+
+def test_a_cpu_computes_in_float32_without_xla():
+    assert Device("cpu") == Device("cpu", precision="float32", compile_graph=False)
+    if not tf.config.list_physical_devices("GPU"):
+        assert find_device() == Device("cpu")
+    else:
+        assert find_device() == Device("gpu", precision="mixed_float16", compile_graph=True)
+
+
+def test_the_environment_holds_what_decides_the_numbers():
+    facts = environment(Device("cpu"))
+    assert set(facts) == FACTS | {"onednn", "device", "precision", "commit", "dirty"}
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["tensorflow"] == tf.__version__ and facts["numpy"] == np.__version__
+    assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["cores"] == os.cpu_count() and facts["threads"] >= 1
+    assert (facts["device"], facts["precision"]) == ("cpu", "float32")
+
+
+def test_the_onednn_switch_is_recorded(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert environment(Device("cpu"))["onednn"] == "0"
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    assert environment(Device("cpu"))["onednn"] == "1"
+
+
+def test_the_cpu_has_a_name():
+    assert cpu_name().strip() == cpu_name() != ""
+
+
+def git(folder, *arguments) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_git_state_tells_commit_and_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state() == {"commit": None, "dirty": None}  # no repository
+    git(tmp_path, "init")
+    assert git_state() == {"commit": None, "dirty": None}  # no commit yet
+    (tmp_path / "a.txt").write_text("a")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    assert git_state() == {"commit": git(tmp_path, "rev-parse", "HEAD"), "dirty": False}
+    (tmp_path / "a.txt").write_text("b")
+    assert git_state()["dirty"] is True
+
+
+def test_git_state_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert git_state() == {"commit": None, "dirty": None}
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    """Run code in a process of its own, with the log switches as they are by default."""
+    variables = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL", name)}
+    command = [sys.executable, "-c", f"from lib.device import *; {code}"]
+    return subprocess.run(command, cwd=paths.ROOT, env=variables, capture_output=True, text=True, check=True)
+
+
+def test_peak_memory_sees_a_large_block_and_never_falls():
+    grown = "print(peak_memory_mb()); block = bytes([1]) * 2**26; print(peak_memory_mb()); "
+    before, held, after = map(float, python(grown + "del block; print(peak_memory_mb())").stdout.split())
+    if before == 0:
+        pytest.skip("this system does not tell")
+    assert before < 60  # this small process alone, not the one that started it
+    assert 50 < held - before < 80 and after > held - 2  # 64 MB; the kernel counts in coarse steps
+
+
+def test_a_silenced_descriptor_speaks_again_afterwards(capfd):
+    os.write(2, b"before ")
+    with device._silent_descriptor(2):
+        os.write(2, b"inside ")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
+    with pytest.raises(RuntimeError), device._silent_descriptor(2):
+        raise RuntimeError
+    os.write(2, b"again")
+    assert capfd.readouterr().err == "again"
+
+
+def test_tensorflow_is_imported_without_a_word():
+    done = python("import_tensorflow(); print('keras' in sys.modules)")
+    assert done.stdout == "True\n" and done.stderr == ""
+
+
+def test_importing_again_changes_nothing(capfd):
+    device.import_tensorflow()
+    assert capfd.readouterr() == ("", "")
