@@ -9,10 +9,11 @@ from PIL import Image
 
 from lib import evaluation
 from lib.config import Brief, paths
+from lib.config.files import write_arrays, write_json
 from lib.figures import tables
 from lib.report.notebooks import freshness
 from lib.report.results import Results
-from lib.training.runs import Run, write_arrays, write_json
+from lib.training.runs import Run
 
 LADDER = {"softmax": 0.2, "naive": 0.58, "baseline": 0.6, "dropout": 0.4, "augment": 0.75, "pixels_64": 0.61}
 CLASSES = ["anchor", "bee", "cup"]

@@ -1,6 +1,6 @@
 """Caltech-256 from scratch: which choices buy accuracy, and how far a network without pretraining can go."""
 
-from lib.config import Augment, Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Model, Profile, Split, Training
 
 BASELINE = Experiment(
     why="How far do three convolutions with batch normalisation, pooling and one hidden layer get?",
@@ -49,8 +49,8 @@ BRIEF = Brief(
     # val only chooses between models: every image it holds is one that none of them can learn from.
     split=Split(test=0.1, val=0.06),
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(seeds=3, minutes=80),
-        "full": Profile(epochs=2.0, seeds=5, minutes=1440),
+        "full": Profile(epochs=2.0, seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -1,7 +1,7 @@
 """CIFAR-10: the ladder of experiments on ten classes of 32 pixels a side."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import Augment, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Model, Profile, Split, Training
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
 AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
@@ -28,8 +28,8 @@ BRIEF = CALTECH_256.replace(
     },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(images_per_class=2000, seeds=2, minutes=80),
-        "full": Profile(epochs=3.0, seeds=5, minutes=1440),
+        "full": Profile(epochs=3.0, seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -1,7 +1,7 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
 from lib.briefs.cifar10 import AUGMENT
-from lib.config import Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Model, Profile, Split, Training
 
 BASIC = Experiment(
     why="How far do three convolutions with pooling and one hidden layer get on a hundred classes?",
@@ -47,8 +47,8 @@ BRIEF = Brief(
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(images_per_class=200, seeds=2, minutes=80),
-        "full": Profile(epochs=3.0, seeds=3, minutes=1440),
+        "full": Profile(epochs=3.0, seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

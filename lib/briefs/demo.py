@@ -2,7 +2,7 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Model, Profile, Split, Training
 
 # The ladder of Caltech-256 without its dearest steps; with fewer images it takes smaller batches and more epochs.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "pixels_64", "residual")
@@ -34,8 +34,8 @@ BRIEF = CALTECH_256.replace(
     },
     split=Split(test=0.2, val=0.2),
     profiles={
-        "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(seeds=3, minutes=10),
-        "full": Profile(epochs=3.0, seeds=5, minutes=120),
+        "full": Profile(epochs=3.0, seeds=5, minutes=120, explain=EXPLAIN_FULL),
     },
 )

@@ -1,7 +1,7 @@
 """Ten classes of ImageNet: one network in seven versions, each with one more idea than the one before."""
 
 from lib.briefs.caltech256 import AUGMENT
-from lib.config import Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Model, Profile, Split, Training
 
 # Training ends where the smoothed loss on val does; the epochs are the most there may be.
 STOPPING = {"early_stopping": "smoothed", "patience": 6, "schedule": "plateau"}
@@ -44,8 +44,8 @@ BRIEF = Brief(
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     split=Split(test=0.1, val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(seeds=2, minutes=80),
-        "full": Profile(epochs=3.0, filters=2.0, seeds=5, minutes=1440),
+        "full": Profile(epochs=3.0, filters=2.0, seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -1,6 +1,17 @@
 """Fully connected networks, twice: by hand-written TensorFlow on Fashion-MNIST, by Keras on notMNIST."""
 
-from lib.config import Augment, Brief, Experiment, Model, Perceptron, Profile, Split, Training
+from lib.config import (
+    EXPLAIN_FULL,
+    EXPLAIN_SMOKE,
+    Augment,
+    Brief,
+    Experiment,
+    Model,
+    Perceptron,
+    Profile,
+    Split,
+    Training,
+)
 
 # Part A, by hand: gradient descent at rate 0.01, as the coursework asks.
 TEN_CLASSES = Perceptron(
@@ -96,8 +107,8 @@ BRIEF = Brief(
     },
     split=Split(test=0.1, val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=30, epochs=0.05, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=30, epochs=0.05, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(seeds=3, minutes=20),
-        "full": Profile(seeds=10, perceptron_seeds=3, minutes=240),
+        "full": Profile(seeds=10, perceptron_seeds=3, minutes=240, explain=EXPLAIN_FULL),
     },
 )

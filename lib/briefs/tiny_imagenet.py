@@ -2,7 +2,7 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Model, Profile, Split, Training
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
@@ -32,8 +32,8 @@ BRIEF = CALTECH_256.replace(
     # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
     split=Split(val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(images_per_class=100, seeds=2, minutes=80),
-        "full": Profile(epochs=4.0, seeds=3, minutes=1440),
+        "full": Profile(epochs=4.0, seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

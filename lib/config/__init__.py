@@ -1,16 +1,19 @@
 """The words of an experiment: frozen dataclasses that refuse unknown fields, wrong types and impossible values."""
 
 from lib.config.base import Config
-from lib.config.brief import PROFILES, Brief, Profile, Split
+from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
 from lib.config.experiment import Augment, Experiment, Model, Training
 from lib.config.perceptron import Perceptron
 
 __all__ = [
+    "EXPLAIN_FULL",
+    "EXPLAIN_SMOKE",
     "PROFILES",
     "Augment",
     "Brief",
     "Config",
     "Experiment",
+    "ExplainSizes",
     "Model",
     "Perceptron",
     "Profile",

@@ -10,6 +10,24 @@ PROFILES = ("smoke", "quick", "full")
 
 
 @dataclass(frozen=True)
+class ExplainSizes(Config):
+    """How much notebook 04 computes: numbers of images, masks and steps."""
+
+    scored: int = 36  # images of val that every method explains for the pointing game
+    changed: int = 18  # of these, images that are taken apart and put together
+    shuffled: int = 3  # of these, images explained again at every depth of shuffled weights
+    masks: int = 100  # of RISE
+    steps: int = 48  # of activation maximisation
+
+    def rules(self) -> dict[str, bool]:
+        sizes = (self.scored, self.changed, self.shuffled, self.masks, self.steps)
+        return {
+            "all sizes are positive": min(sizes) > 0,
+            "scored >= changed >= shuffled": self.scored >= self.changed >= self.shuffled,
+        }
+
+
+@dataclass(frozen=True)
 class Profile(Config):
     """How large a brief runs. It only scales: images, epochs, widths, seeds; never which code runs."""
 
@@ -19,6 +37,7 @@ class Profile(Config):
     seeds: int = 1  # seeds of each experiment of the ladder
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
+    explain: ExplainSizes = field(default_factory=ExplainSizes)
 
     def rules(self) -> dict[str, bool]:
         return {
@@ -35,6 +54,11 @@ class Profile(Config):
             training=training.replace(epochs=max(1, round(training.epochs * self.epochs))),
             model=model.replace(filters=tuple(max(4, round(n * self.filters)) for n in model.filters)),
         )
+
+
+# Most briefs explain as much as this beside the default, which is that of `quick`.
+EXPLAIN_SMOKE = ExplainSizes(scored=6, changed=2, shuffled=1, masks=20, steps=4)
+EXPLAIN_FULL = ExplainSizes(scored=480, changed=120, shuffled=24, masks=1000, steps=256)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lib.config.files import read_json, write_json
 from lib.evaluation import compare_seeds
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief
-from lib.training.runs import Run, read_json, write_json
+from lib.training.runs import Run
 
 
 def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lib.config import Perceptron, paths
+from lib.config.files import write_json
 from lib.low_level.images import FlatImages, flatten
 from lib.low_level.rates import rate_facts, rate_summary, with_ratio
 from lib.training import runs, workers
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief
-from lib.training.runs import Run, write_json
+from lib.training.runs import Run
 
 __all__ = [
     "MEASUREMENTS",

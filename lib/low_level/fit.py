@@ -9,12 +9,13 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Perceptron
+from lib.config.files import write_arrays, write_json
 from lib.low_level.graphs import Graphs, make_graphs, make_network
 from lib.low_level.images import FlatImages, Rows
 from lib.low_level.network import Network, probabilities
 from lib.low_level.trace import write_graph
 from lib.training.device import environment, find_device, peak_memory_mb
-from lib.training.runs import Run, write_arrays, write_json
+from lib.training.runs import Run
 from lib.training.tracking import Tracker
 
 

@@ -12,13 +12,14 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Perceptron
+from lib.config.files import write_json
 from lib.low_level.fit import Diverged, epochs
 from lib.low_level.graphs import make_graphs, make_network, make_update
 from lib.low_level.images import FlatImages
 from lib.low_level.loop import make_epoch, make_step
 from lib.low_level.network import Network
 from lib.training.device import environment, find_device, peak_memory_mb
-from lib.training.runs import Run, write_json
+from lib.training.runs import Run
 
 STEPS = 20  # compared with Keras
 FIRST_STEPS = 100  # of Adam

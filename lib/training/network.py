@@ -16,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Experiment
+from lib.config.files import write_arrays, write_json
 from lib.datasets import Dataset
 from lib.datasets.splits import Split
 from lib.inputs.cache import open_images
@@ -23,7 +24,7 @@ from lib.inputs.generators import TrainDataset, make_eval_dataset, make_train_da
 from lib.models.families import build_model
 from lib.training import schedules
 from lib.training.device import Device, environment, find_device, peak_memory_mb
-from lib.training.runs import Run, write_arrays, write_json
+from lib.training.runs import Run
 from lib.training.steps import averaged_weights, flexible, make_evaluate, make_optimizer, make_train_step, predict
 from lib.training.tracking import Tracker, track
 

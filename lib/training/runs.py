@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib.config import Config, paths
+from lib.config.files import read_json
 
 # The rooms whose code decides a trained model's numbers.
 COMPUTING = (
@@ -131,22 +131,3 @@ def code_checksum(modules: Sequence[str] = COMPUTING) -> str:
                 node.body = node.body[1:] or [ast.Pass()]
         digest.update(ast.unparse(tree).encode())
     return digest.hexdigest()
-
-
-def read_json(file: Path) -> dict:
-    """Parse a JSON file."""
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def write_json(file: Path, content: dict) -> None:
-    """Write a JSON file so that it is either the old one or the whole new one, whenever the process dies."""
-    partial = file.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(json.dumps(content, indent=2, sort_keys=True, default=list) + "\n", encoding="utf-8")
-    partial.replace(file)
-
-
-def write_arrays(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an .npz file, all or nothing."""
-    partial = file.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(partial, **arrays)
-    partial.replace(file)

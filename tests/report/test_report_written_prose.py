@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.report.written import numbers as bound_numbers
 from lib.report.written.numbers import Number, Origin, Text, escape, mark, write_number
 from lib.report.written.prose import blank_tags, count_words, typed_numbers
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.config import Experiment, Training, paths
+from lib.config import Experiment, Training, files, paths
 from lib.training import runs
 
 BASE = Experiment(why="How far does it get?")
@@ -55,11 +55,11 @@ def test_what_is_missing_is_named(own_folders):
 
 def test_json_and_arrays_are_replaced_whole(tmp_path):
     file = tmp_path / "facts.json"
-    runs.write_json(file, {"b": (1, 2), "a": 1.5})
+    files.write_json(file, {"b": (1, 2), "a": 1.5})
     assert json.loads(file.read_text()) == {"a": 1.5, "b": [1, 2]}
-    runs.write_json(file, {"a": 2})
-    assert runs.read_json(file) == {"a": 2}
-    runs.write_arrays(tmp_path / "arrays.npz", {"x": np.arange(3)})
+    files.write_json(file, {"a": 2})
+    assert files.read_json(file) == {"a": 2}
+    files.write_arrays(tmp_path / "arrays.npz", {"x": np.arange(3)})
     with np.load(tmp_path / "arrays.npz") as stored:
         assert stored["x"].tolist() == [0, 1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays.npz", "facts.json"]
@@ -67,16 +67,16 @@ def test_json_and_arrays_are_replaced_whole(tmp_path):
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     file = tmp_path / "facts.json"
-    runs.write_json(file, {"a": 1})
+    files.write_json(file, {"a": 1})
     with pytest.raises(TypeError):
-        runs.write_json(file, {"a": object()})
-    assert runs.read_json(file) == {"a": 1}
+        files.write_json(file, {"a": object()})
+    assert files.read_json(file) == {"a": 1}
 
 
 def test_a_failure_counts_only_until_the_run_is_finished(own_folders):
     run = locate()
     run.folder.mkdir(parents=True)
-    runs.write_json(run.folder / "failure.json", {"reason": "no memory"})
+    files.write_json(run.folder / "failure.json", {"reason": "no memory"})
     assert run.failure == "no memory"
-    runs.write_json(run.folder / "metrics.json", {"val_accuracy": 0.5})
+    files.write_json(run.folder / "metrics.json", {"val_accuracy": 0.5})
     assert run.failure is None and run.finished

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lib import briefs
 from lib.config import paths
+from lib.config.files import write_bytes
 from lib.report import results, written
 from lib.report.hand_in import contents
 from lib.report.notebooks import freshness
-from lib.report.results.store import write_bytes
 from lib.training import device
 
 MANIFEST = "MANIFEST.json"

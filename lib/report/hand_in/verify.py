@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from lib.config import PROFILES, paths
+from lib.config.files import read_json
 from lib.datasets.fetch import archives
 from lib.report.hand_in import compare
 from lib.report.hand_in.contents import machine_facts
 from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
 from lib.report.hand_in.rerun import make_again
 from lib.report.results import NAME, read_values
-from lib.training.runs import read_json
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import nbformat
 
 from lib.config import paths
+from lib.config.files import read_json, write_json
 from lib.report import notebooks, results
 from lib.training.open_brief import OpenBrief
-from lib.training.runs import read_json, write_json
 
 CODE = (".py", ".jinja", ".css")
 STEERING = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # environment variables

@@ -15,7 +15,7 @@ import pandas as pd
 from IPython import get_ipython
 from matplotlib import pyplot
 
-from lib.config import PROFILES, paths
+from lib.config import PROFILES, files, paths
 from lib.report.results import display, store
 from lib.report.results.store import drop, read_manifest, read_values
 
@@ -130,7 +130,7 @@ class Results:
         self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
         entry = {"kind": kind, "name": name, "file": file, "caption": caption, "alt": alt, **self._origin(runs)}
         manifest[file] = entry | {"sha256": hashlib.sha256(content).hexdigest()}
-        store.write_bytes(self.folder / file, content)
+        files.write_bytes(self.folder / file, content)
         store.write_manifest(self.folder, list(manifest.values()))
         return file
 

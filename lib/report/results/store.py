@@ -3,13 +3,12 @@
 import difflib
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from lib.training.runs import read_json, write_json
+from lib.config.files import read_json, write_json
 
 
 def read_values(folder: Path) -> dict:
@@ -38,14 +37,6 @@ def write_values(folder: Path, values: dict) -> None:
 def write_manifest(folder: Path, entries: list) -> None:
     """Write `manifest.json`, by notebook and within each in the order of saving."""
     write_json(folder / "manifest.json", sorted(entries, key=lambda entry: entry["notebook"]))
-
-
-def write_bytes(file: Path, content: bytes) -> None:
-    """Write a file, all or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    partial.replace(file)
 
 
 def drop(folder: Path, condition: Callable[[dict], bool]) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.config import Brief, paths
+from lib.config.files import read_json, write_json
 from lib.report.written import about, check, export, markdown, source
 from lib.report.written.findings import Findings
 from lib.report.written.prose import count_words
 from lib.report.written.render import Report, prose_of, render
 from lib.report.written.source import TemplateError
-from lib.training.runs import read_json, write_json
 
 __all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "words", "write_reports"]
 
