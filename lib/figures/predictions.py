@@ -1,4 +1,4 @@
-"""Figures about predictions: which classes are mixed up, how good each one is, what the confidence is worth."""
+"""Figures about predictions: which classes are mixed up, what the confidence is worth."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.bars import Measure, ranked_bars
-from lib.figures.style import BLUE, PALE, VERMILLION, need_columns, new_figure, percent_axis, shorten, styled
+from lib.figures.style import BLUE, PALE, VERMILLION, need, need_columns, new_figure, percent_axis, shorten, styled
 
 MOST_CLASSES = 25  # whose names can be read along both sides of one matrix
 BLOCK = 10  # classes of the enlarged block
 COLOURS = colormaps["Blues"].with_extremes(bad="#BBBBBB")
-MEASURES = {"recall": "Recall (%)", "precision": "Precision (%)", "f1": "F1 score (%)"}
 
 
 @styled
@@ -39,9 +37,11 @@ def confusion(
         ValueError: if the matrix is not square or the names do not match it.
     """
     matrix = np.asarray(matrix)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(class_names) != len(matrix):
-        received = f"shape {matrix.shape} and {len(class_names)} names"
-        raise ValueError(f"confusion needs a square matrix and one name a class. Received: {received}")
+    need(
+        matrix.shape == (len(class_names), len(class_names)),
+        "confusion needs a square matrix and one name per class",
+        f"shape {matrix.shape} and {len(class_names)} names",
+    )
     images = matrix.sum(axis=1, keepdims=True)
     shown = np.where(images > 0, matrix / np.maximum(images, 1), np.nan) if normalise else matrix.astype(float)
     look = {"cmap": COLOURS, "norm": PowerNorm(0.5, vmin=0, vmax=1 if normalise else max(matrix.max(), 1))}
@@ -63,37 +63,11 @@ def confusion(
 
 
 @styled
-def per_class_bars(
-    frame: pd.DataFrame, *, measure: str = "recall", k: int = 10, title: str = "Best and worst classes"
-) -> Figure:
-    """How well each class is recognised, best first; above 30 classes the k best and the k worst are named.
-
-    Args:
-        frame: one row a class: class_name, images and the measure in [0, 1], as `evaluation.per_class` gives.
-        measure: recall, precision or f1.
-        k: classes named at either end.
-        title: of the figure.
-
-    Returns:
-        The figure; each bar carries its value, each name the number of images it rests on.
-
-    Raises:
-        ValueError: if the measure is unknown or a column is missing.
-    """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {', '.join(MEASURES)}. Received: {measure!r}")
-    need_columns(frame, ["class_name", "images", measure])
-    texts = [f"{100 * value:.0f} (n={images})" for value, images in zip(frame[measure], frame["images"], strict=True)]
-    rows = pd.DataFrame({"class_name": frame["class_name"], "value": frame[measure], "text": texts})
-    return ranked_bars(rows, Measure(MEASURES[measure], "best", "worst", is_share=True), k=k, title=title)
-
-
-@styled
 def reliability(bins: pd.DataFrame, *, title: str = "Accuracy against confidence") -> Figure:
     """Accuracy against confidence; where bars end below the diagonal the model is too sure of itself.
 
     Args:
-        bins: one row a bin: low, high, images, confidence, accuracy (NaN where no image is), as
+        bins: one row per bin: low, high, images, confidence, accuracy (NaN where no image is), as
             `evaluation.reliability_bins` gives.
         title: of the figure.
 
