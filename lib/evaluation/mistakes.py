@@ -107,6 +107,21 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
     return rows[order][:k]
 
 
+def one_class_in_turn(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Places in a random order in which every class comes before any comes twice.
+
+    Args:
+        labels: (N,) int classes.
+        seed: of the order within each class.
+
+    Returns:
+        (N,) int64 places; in each turn the classes follow one another by number.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    shuffled = pd.Series(np.asarray(labels)[order])
+    return order[np.lexsort((shuffled, shuffled.groupby(shuffled).cumcount()))]
+
+
 def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must have shape (C, C). Received: {matrix.shape}")

@@ -13,7 +13,6 @@ from lib.figures.bars import class_counts, class_difficulty, experiment_bars, pe
 from lib.figures.curves import first_steps, learning_curves, progress_curves, rate_curves, twin_losses
 from lib.figures.dots import accuracy_against_cost, gap_dots, image_sizes, reference_dots
 from lib.figures.features import (
-    activation_curves,
     feature_depth,
     feature_map_rows,
     filter_rows,
@@ -27,7 +26,6 @@ from lib.figures.predictions import confusion, reliability
 
 __all__ = [
     "accuracy_against_cost",
-    "activation_curves",
     "attribution_grid",
     "before_after_grid",
     "class_counts",

@@ -10,26 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.bars import named_bars
-from lib.figures.features import HEAT, heat_picture
+from lib.figures.colours import BLACK, BLUE, GREEN, GREY, HEAT, MARKERS, ORANGE, PURPLE, SKY, VERMILLION, heat_picture
 from lib.figures.images import Cell, Key, Row, characters, rows_of_images
-from lib.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    MARKERS,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    legend_below,
-    need,
-    need_columns,
-    new_figure,
-    number_text,
-    percent_axis,
-    styled,
-)
+from lib.figures.style import legend_below, need, need_columns, new_figure, number_text, percent_axis, styled
 
 TITLES = {
     "gradient": "gradient",
@@ -136,7 +119,7 @@ def randomisation_maps(
         "randomisation_maps needs at least one method and two depths, with a map per depth and a verdict each",
         f"{len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}",
     )
-    heads = [depths[0], *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
+    heads = [depths[0].replace(" ", "\n"), *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
     rows = []
     for method, own in maps.items():
         failed, words = verdicts[method]

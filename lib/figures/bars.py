@@ -10,21 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from lib.figures.style import (
-    BLUE,
-    GREY,
-    PALE,
-    VERMILLION,
-    need,
-    need_columns,
-    new_figure,
-    percent_axis,
-    shorten,
-    styled,
-)
+from lib.figures.colours import BLUE, GREY, PALE, VERMILLION
+from lib.figures.style import need, need_columns, new_figure, percent_axis, shorten, styled
 
 MOST_NAMES = 30  # bars with names that fit one page
-MEASURES = {"recall": "Recall (%)", "precision": "Precision (%)", "f1": "F1 score (%)"}
+ENDS = 10  # bars with names at either end where there are more
 
 
 @dataclass(frozen=True)
@@ -70,27 +60,25 @@ def named_bars(
     axes.tick_params(axis="y", length=0)
 
 
-def ranked_bars(frame: pd.DataFrame, measure: Measure, *, k: int, title: str) -> Figure:
+def ranked_bars(frame: pd.DataFrame, measure: Measure, *, title: str) -> Figure:
     """Bars of classes from the largest to the smallest value.
 
-    With more than 30 classes: all of them without names, and below the k largest and the k smallest with names.
+    With more than 30 classes: all of them without names, and below the ten largest and the ten smallest with names.
 
     Args:
         frame: one row per class: class_name, value (NaN is left out, the label says how many) and text, shown at its
             end.
         measure: words and unit of the value.
-        k: bars at either end.
         title: of the figure.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: if k is below 1 or no class has a value.
+        ValueError: if no class has a value.
     """
     known = frame[frame["value"].notna()].sort_values("value", ascending=False, kind="stable")
-    possible = k >= 1 and not known.empty
-    need(possible, "k must be at least 1 and one class have a value", f"k={k}, {len(known)} values")
+    need(not known.empty, "at least one class must have a value", "none")
     left_out = len(frame) - len(known)
     label = measure.label + (f"; {left_out} classes without a value left out" if left_out else "")
     highest = known["value"].max() or 1.0
@@ -98,15 +86,14 @@ def ranked_bars(frame: pd.DataFrame, measure: Measure, *, k: int, title: str) ->
         figure = new_figure(0.9 + 0.21 * len(known), title=title)
         _draw_classes(figure.add_subplot(), known, measure=measure, limit=1.13 * highest).set_xlabel(label)
         return figure
-    k = min(k, len(known) // 2)
-    figure = new_figure(2.9 + 0.21 * k, title=title)
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 0.5 + 0.21 * k))
-    _draw_all(figure.add_subplot(grid[0, :]), known["value"].to_numpy(), measure=measure, k=k, label=label)
-    ends = ((known[:k], BLUE, measure.highest), (known[-k:], VERMILLION, measure.lowest))
+    figure = new_figure(2.9 + 0.21 * ENDS, title=title)
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 0.5 + 0.21 * ENDS))
+    _draw_all(figure.add_subplot(grid[0, :]), known["value"].to_numpy(), measure=measure, label=label)
+    ends = ((known[:ENDS], BLUE, measure.highest), (known[-ENDS:], VERMILLION, measure.lowest))
     for column, (rows, colour, word) in enumerate(ends):
         axes = figure.add_subplot(grid[1, column])
         _draw_classes(axes, rows, measure=measure, limit=1.4 * highest, colour=colour)
-        axes.set(title=f"The {k} {word}", xlabel=measure.label)
+        axes.set(title=f"The {ENDS} {word}", xlabel=measure.label)
     return figure
 
 
@@ -120,9 +107,9 @@ def _draw_classes(axes: Axes, rows: pd.DataFrame, *, measure: Measure, limit: fl
     return axes
 
 
-def _draw_all(axes: Axes, values: np.ndarray, *, measure: Measure, k: int, label: str) -> None:
+def _draw_all(axes: Axes, values: np.ndarray, *, measure: Measure, label: str) -> None:
     """Every class as a thin bar without a name; the ends carry the colours of the panels below."""
-    colours = [BLUE] * k + [PALE] * (len(values) - 2 * k) + [VERMILLION] * k
+    colours = [BLUE] * ENDS + [PALE] * (len(values) - 2 * ENDS) + [VERMILLION] * ENDS
     axes.bar(np.arange(1, len(values) + 1), values, width=1.0, color=colours)
     axes.axhline(np.median(values), color="black", linewidth=0.8, linestyle="--", label="median")
     axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
@@ -139,12 +126,11 @@ def _style_values(axis, measure: Measure) -> None:
 
 
 @styled
-def class_counts(frame: pd.DataFrame, *, k: int = 10, title: str = "Images in each class") -> Figure:
+def class_counts(frame: pd.DataFrame, *, title: str = "Images in each class") -> Figure:
     """How many images each class has, largest first.
 
     Args:
         frame: one row per image, with the column class_name.
-        k: classes named at either end when there are more than 30.
         title: of the figure.
 
     Returns:
@@ -156,18 +142,15 @@ def class_counts(frame: pd.DataFrame, *, k: int = 10, title: str = "Images in ea
     need_columns(frame, ["class_name"])
     counts = frame["class_name"].value_counts().rename_axis("class_name").reset_index(name="value")
     measure = Measure("Images", "largest", "smallest", is_share=False)
-    return ranked_bars(counts.assign(text=counts["value"].map("{:,}".format)), measure, k=k, title=title)
+    return ranked_bars(counts.assign(text=counts["value"].map("{:,}".format)), measure, title=title)
 
 
 @styled
-def class_difficulty(
-    frame: pd.DataFrame, *, k: int = 10, title: str = "Easy and hard classes, before any training"
-) -> Figure:
+def class_difficulty(frame: pd.DataFrame, *, title: str = "Easy and hard classes, before any training") -> Figure:
     """How well cheap features tell each class from the others, easiest first.
 
     Args:
         frame: one row per class: class_name, images, accuracy in [0, 1], as `evaluation.easy_and_hard_classes` gives.
-        k: classes named at either end when there are more than 30.
         title: of the figure.
 
     Returns:
@@ -177,30 +160,25 @@ def class_difficulty(
         ValueError: if a column is missing or no class has an accuracy.
     """
     measure = Measure("Nearest to own class mean (%)", "easiest", "hardest", is_share=True)
-    return ranked_bars(_shares(frame, "accuracy"), measure, k=k, title=title)
+    return ranked_bars(_shares(frame, "accuracy"), measure, title=title)
 
 
 @styled
-def per_class_bars(
-    frame: pd.DataFrame, *, measure: str = "recall", k: int = 10, title: str = "Best and worst classes"
-) -> Figure:
-    """How well each class is recognised, best first; above 30 classes the k best and the k worst are named.
+def per_class_bars(frame: pd.DataFrame, *, title: str = "Best and worst classes") -> Figure:
+    """How well each class is recognised, best first; above 30 classes the ten best and the ten worst are named.
 
     Args:
-        frame: one row per class: class_name, images and the measure in [0, 1], as `evaluation.per_class` gives.
-        measure: recall, precision or f1.
-        k: classes named at either end.
+        frame: one row per class: class_name, images and recall in [0, 1], as `evaluation.per_class` gives.
         title: of the figure.
 
     Returns:
         The figure; each bar carries its value and the number of images it rests on.
 
     Raises:
-        ValueError: if the measure is unknown or a column is missing.
+        ValueError: if a column is missing or no class has a recall.
     """
-    need(measure in MEASURES, f"measure must be one of {', '.join(MEASURES)}", repr(measure))
-    words = Measure(MEASURES[measure], "best", "worst", is_share=True)
-    return ranked_bars(_shares(frame, measure), words, k=k, title=title)
+    measure = Measure("Recall (%)", "best", "worst", is_share=True)
+    return ranked_bars(_shares(frame, "recall"), measure, title=title)
 
 
 def _shares(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -211,16 +189,13 @@ def _shares(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 @styled
-def experiment_bars(
-    frame: pd.DataFrame, *, baseline: str | None = None, label: str = "Val accuracy (%)", title: str = "Experiments"
-) -> Figure:
+def experiment_bars(frame: pd.DataFrame, *, baseline: str | None = None, title: str = "Experiments") -> Figure:
     """What each experiment reached, best first, with the spread between its seeds.
 
     Args:
         frame: one row per experiment: experiment, mean and spread (sample standard deviation) in [0, 1], n (seeds); a
             mean of NaN says that no seed finished.
         baseline: experiment drawn in grey with a line through its mean; None marks none.
-        label: of the value axis, with its unit.
         title: of the figure.
 
     Returns:
@@ -251,7 +226,7 @@ def experiment_bars(
     highest = (frame["mean"] + frame["spread"]).max()
     axes.set_xlim(0, 1.12 * highest if highest > 0 else 1)
     axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
-    axes.set(xlabel=f"{label}; mean over n seeds, line: standard deviation", ylabel="Experiment")
+    axes.set(xlabel="Val accuracy (%); mean over n seeds, line: standard deviation", ylabel="Experiment")
     axes.grid(True, axis="x")
     percent_axis(axes.xaxis)
     return figure

@@ -10,23 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    legend_below,
-    log_axis,
-    need,
-    need_columns,
-    new_figure,
-    percent_axis,
-    shorten,
-    styled,
-)
+from lib.figures.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
+from lib.figures.style import legend_below, log_axis, need, need_columns, new_figure, percent_axis, shorten, styled
 
 METRICS = {"loss": "Loss (nats)", "accuracy": "Accuracy (%)"}
 SIDES = {"epoch": "Epochs", "seconds": "Seconds of training", "updates": "Updates of the weights"}

@@ -8,22 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lib.figures.style import (
-    BLUE,
-    COLOURS,
-    GREY,
-    MARKERS,
-    ORANGE,
-    VERMILLION,
-    legend_below,
-    log_axis,
-    need,
-    need_columns,
-    new_figure,
-    percent_axis,
-    shorten,
-    styled,
-)
+from lib.figures.colours import BLUE, COLOURS, GREY, MARKERS, ORANGE, VERMILLION
+from lib.figures.style import legend_below, log_axis, need, need_columns, new_figure, percent_axis, shorten, styled
 
 
 @styled

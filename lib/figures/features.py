@@ -1,34 +1,18 @@
 """Figures about features: maps and filters of each block, what excites a channel most, images made to excite it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
+from lib.figures.colours import BLUE, HEAT, SIGNED, SKY, activation_picture, signed_picture
 from lib.figures.images import Cell, Key, Row, rows_of_images
-from lib.figures.style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    need,
-    need_columns,
-    new_figure,
-    number_text,
-    shorten,
-    styled,
-)
+from lib.figures.style import need, need_columns, new_figure, number_text, shorten, styled
 
-HEAT = colormaps["inferno"]  # from nothing to the most
-SIGNED = colormaps["RdBu_r"]  # blue below zero, white at zero, red above
 MEASURES = {  # column of the summary -> what a panel shows, unit included
     "height": "Side of a map (positions)",
     "channels": "Channels",
@@ -37,37 +21,6 @@ MEASURES = {  # column of the summary -> what a panel shows, unit included
     "silent": "Values at zero or below (%)",
     "dead": "Dead channels (%)",
 }
-
-
-def heat_picture(shares: np.ndarray, image: np.ndarray | None = None, *, fade: float = 1.0) -> np.ndarray:
-    """A map of numbers in [0, 1] (h, w) in the colours of `HEAT`, over the grey image where one is given.
-
-    Args:
-        shares: (h, w) in [0, 1].
-        image: numbers in [0, 255], (H, W, 3); the map is stretched over it.
-        fade: 1 covers the image as much as the map is strong; a smaller exponent covers more of it.
-
-    Returns:
-        Colours in [0, 255], (h, w, 3) or the shape of the image.
-    """
-    if image is None:
-        return 255 * HEAT(shares)[..., :3]
-    image = np.asarray(image, float)
-    stretched = Image.fromarray(np.float32(shares)).resize(image.shape[1::-1], Image.Resampling.BILINEAR)
-    shares = np.clip(np.asarray(stretched), 0, 1)
-    cover = shares[..., None] ** fade
-    return (1 - cover) * image.mean(axis=2, keepdims=True) + cover * 255 * HEAT(shares)[..., :3]
-
-
-def _activations(values: np.ndarray, *, top: float, image: np.ndarray | None = None) -> np.ndarray:
-    """Black where activations are zero or below, brightest at `top`."""
-    return heat_picture(np.clip(np.asarray(values, float) / top, 0, 1) if top > 0 else np.zeros(values.shape), image)
-
-
-def _signed(values: np.ndarray, *, top: float) -> np.ndarray:
-    """Blue below zero, white at zero, red above, strongest at `top`."""
-    share = np.asarray(values, float) / (top if top > 0 else 1)
-    return 255 * SIGNED(np.clip((share + 1) / 2, 0, 1))[..., :3]
 
 
 @styled
@@ -102,7 +55,8 @@ def feature_map_rows(
         top = float(maps.max())
         height, width, _ = maps.shape
         note = f"{len(channels)} of {total} channels\n{height} × {width} positions\nhighest {top:.3g}"
-        pictures = [_activations(one, top=top, image=image if overlay else None) for one in np.moveaxis(maps, 2, 0)]
+        under = image if overlay else None
+        pictures = [activation_picture(one, top=top, image=under) for one in np.moveaxis(maps, 2, 0)]
         cells = [Cell(one, text=str(channel)) for one, channel in zip(pictures, channels, strict=True)]
         grid.append(Row(cells, name, note))
     words = "The most active channels of each block, the highest mean activation first; numbers are those of channels."
@@ -144,7 +98,10 @@ def max_feature_columns(
     for one, name in zip(found, names, strict=True):
         head = f"{name}\nchannel {one.channel}\nof {one.channels}"
         wholes.append(Cell(image, text=head, mark=partial(_frame_patch, patch=one.patch)))
-        picture, dot = _activations(one.map, top=one.value), partial(_mark_position, row=one.row, column=one.column)
+        picture, dot = (
+            activation_picture(one.map, top=one.value),
+            partial(_mark_position, row=one.row, column=one.column),
+        )
         maps.append(Cell(picture, text=f"highest {one.value:.3g}", mark=dot))
         size = f"{one.patch.height} × {one.patch.width} pixels"
         parts.append(Cell(one.patch.crop(np.asarray(image)), text=size))
@@ -164,7 +121,6 @@ def max_image_rows(
     rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]],
     *,
     notes: Sequence[str] = (),
-    made: Sequence[np.ndarray] | None = None,
     title: str = "What excites each channel most",
 ) -> Figure:
     """One row per channel: the parts of images that excite it most, the strongest first.
@@ -173,30 +129,26 @@ def max_image_rows(
         rows: name of the channel, its image parts (h, w, 3) in [0, 255], and a text for each: its activation, in a
             second line under the class of its image where that is known.
         notes: one per row, written small under its name; none writes none.
-        made: one image per row that was made to excite the channel, shown before the parts; None shows none.
         title: of the figure.
 
     Returns:
         The figure; parts are enlarged to one size.
 
     Raises:
-        ValueError: if there are no rows, or texts, notes or made images do not match them.
+        ValueError: if there are no rows, or texts or notes do not match them.
     """
     notes = notes or [""] * len(rows)
-    framed = [[]] * len(rows) if made is None else [[Cell(image, frame=BLUE)] for image in made]
     need(
-        len(rows) == len(notes) == len(framed) > 0 and all(len(parts) == len(texts) for _, parts, texts in rows),
-        "max_image_rows needs rows with a text per image, and one note and made image per row",
-        f"{len(rows)} rows, {len(notes)} notes, {0 if made is None else len(made)} made images",
+        len(rows) == len(notes) > 0 and all(len(parts) == len(texts) for _, parts, texts in rows),
+        "max_image_rows needs rows with a text per image, and one note per row",
+        f"{len(rows)} rows, {len(notes)} notes",
     )
     grid = [
-        Row([*first, *(Cell(part, text=text) for part, text in zip(parts, texts, strict=True))], name, note)
-        for (name, parts, texts), first, note in zip(rows, framed, notes, strict=True)
+        Row([Cell(part, text=text) for part, text in zip(parts, texts, strict=True)], name, note)
+        for (name, parts, texts), note in zip(rows, notes, strict=True)
     ]
     classes = any("\n" in text for _, _, texts in rows for text in texts)
     words = f"Parts of real images, the most exciting first; above each its {'class and ' * classes}activation."
-    if made is not None:
-        words += " Framed in blue: made for the channel."
     return rows_of_images(grid, title=title, size=6.5, key=Key(words))
 
 
@@ -284,11 +236,11 @@ def _filter_cells(pairs, number: int) -> list[Cell]:
     cells = []
     for weights, source, share in zip(slices, pairs.inputs[number], pairs.shares[number], strict=True):
         name = f"input {source}" if pairs.colours is None else ("red", "green", "blue")[source]
-        picture = _signed(weights, top=float(np.abs(slices).max()))
+        picture = signed_picture(weights, top=float(np.abs(slices).max()))
         cells.append(Cell(picture, text=f"{name}: {100 * share:.0f} %"))
     for response in maps:
         text = f"{number_text(response.min(), '.2g')} to {number_text(response.max(), '.2g')}"
-        cells.append(Cell(_signed(response, top=float(np.abs(maps).max())), text=text))
+        cells.append(Cell(signed_picture(response, top=float(np.abs(maps).max())), text=text))
     return cells
 
 
@@ -335,33 +287,4 @@ def feature_depth(summary: pd.DataFrame, *, title: str = "How feature maps chang
         axes.spines["left"].set_visible(False)
         axes.set_xticks(range(len(names)), names, rotation=30 if sum(map(len, names)) > 28 else 0, ha="right")
     figure.supxlabel("Block, from input to output", fontsize=8.5)
-    return figure
-
-
-@styled
-def activation_curves(curves: Mapping[str, np.ndarray], *, title: str = "Activation, step by step") -> Figure:
-    """How activations grow while images are made: one line per recipe, the mean over its units.
-
-    Args:
-        curves: recipe -> (steps, N) activations.
-        title: of the figure.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if there are no curves, or one is not (steps, N).
-    """
-    shapes = {name: np.shape(values) for name, values in curves.items()}
-    right = bool(shapes) and all(len(shape) == 2 and 0 not in shape for shape in shapes.values())
-    need(right, "activation_curves needs curves of shape (steps, N)", shapes)
-    figure = new_figure(2.6, title=title)
-    axes = figure.add_subplot()
-    colours = [ORANGE, VERMILLION, PURPLE, BLUE, GREEN, SKY]
-    for number, (name, values) in enumerate(curves.items()):
-        look = {"color": colours[number % len(colours)], "linestyle": ("-", "--", "-.", ":")[number % 4]}
-        axes.plot(np.arange(1, len(values) + 1), np.mean(values, axis=1), label=name, **look)
-    axes.set(xlabel="Step", ylabel="Activation, mean over units", ylim=(0, None))
-    axes.grid(True)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from lib.figures.style import BLUE, GREY, PALE, PAPER, WIDTH, need, new_figure, shape_text, shorten, styled
+from lib.figures.colours import BLUE, GREY, PALE, PAPER
+from lib.figures.style import WIDTH, need, new_figure, shape_text, shorten, styled
 
 BOX_WIDTH, BOX_HEIGHT, GAP = 2.9, 0.44, 0.2  # inches
 LAYER_WIDTH, LAYER_HEIGHT, LAYER_GAP = 2.4, 0.26, 0.14  # inches

@@ -10,7 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from lib.figures.style import BLACK, BLUE, PAPER, TALLEST, VERMILLION, WIDTH, need, shorten, styled
+from lib.figures.colours import BLACK, BLUE, DARK_GREY, PAPER, VERMILLION
+from lib.figures.style import TALLEST, WIDTH, need, shorten, styled
 
 # Inches.
 GAP, MARGIN, LARGEST_SIDE = 0.08, 0.06, 1.6
@@ -148,12 +149,12 @@ def _draw_cell(axes: Axes, cell: Cell, *, size: float) -> None:
 
 
 def _name_beside(axes: Axes, row: Row) -> None:
-    lines = [part for line in row.name.split("\n") for part in textwrap.wrap(shorten(line, 51), 17)]
+    lines = [part for line in row.name.split("\n") for part in textwrap.wrap(shorten(line, 64), 17)]
     beside = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "linespacing": 1.1}
     # Both are centred together: 9 and 8.5 points a line, with the note hanging under the name.
     high, low = 9.0 * len(lines), 8.5 * (row.note.count("\n") + 1) if row.note else 0.0
     axes.annotate("\n".join(lines), (0, 0.5), xytext=(-5, (low - high) / 2), va="bottom", fontsize=8, **beside)
-    under = {"va": "top", "fontsize": 7, "color": "#555555"}
+    under = {"va": "top", "fontsize": 7, "color": DARK_GREY}
     axes.annotate(row.note, (0, 0.5), xytext=(-5, (low - high) / 2 - 1), **under, **beside)
 
 

@@ -1,4 +1,4 @@
-"""The one look of all figures: colours that colour-blind readers tell apart, sizes that fit the width of an A4 page."""
+"""The one look of all figures: sizes that fit the width of an A4 page, short texts, axes, refusals."""
 
 import functools
 import textwrap
@@ -12,13 +12,6 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullForma
 
 WIDTH = 6.5  # inches: A4 less its margins
 TALLEST = 9.3  # inches: a figure with its caption still fits one page
-
-# Okabe and Ito's palette, https://jfly.uni-koeln.de/color/
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#8A8A8A"
-PALE, PAPER = "#C9D6DF", "#F1F1F1"
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
-MARKERS = "osD^vPX*h"
 
 STYLE = {
     "font.size": 8.5,
