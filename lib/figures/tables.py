@@ -66,7 +66,9 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
     rows = []
     for name, group in groups.items():
         row = {"experiment": name}
-        for column, of_seeds in (("why", "first"), ("parameters", "max"), ("minutes", "mean")):
+        if "why" in group:
+            row["why"] = group["why"].iloc[0]
+        for column, of_seeds in (("parameters", "max"), ("minutes", "mean")):
             if column in group:
                 row[column] = group[column].agg(of_seeds)
         values, reference = reached[name], reached[baseline]
