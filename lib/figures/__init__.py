@@ -1,4 +1,8 @@
-"""Drawing only: arrays and tables in, one matplotlib Figure out; no files, no models, no pyplot state."""
+"""Drawing only: arrays and tables in, one matplotlib Figure out; no files, no models, no pyplot state.
+
+Every function here returns a Figure as wide as the text of an A4 page and no taller than it, in one style (`style.py`).
+Grids of images are drawn by `images.rows_of_images`, bars with names by `bars.named_bars`.
+"""
 
 from lib.figures.attributions import (
     attribution_grid,
@@ -24,39 +28,10 @@ from lib.figures.graph import model_graph
 from lib.figures.images import before_after_grid, pair_grid, predictions_grid, sample_grid
 from lib.figures.predictions import confusion, reliability
 
-__all__ = [
-    "accuracy_against_cost",
-    "attribution_grid",
-    "before_after_grid",
-    "class_counts",
-    "class_difficulty",
-    "confusion",
-    "deletion_insertion_curves",
-    "experiment_bars",
-    "feature_depth",
-    "feature_map_rows",
-    "filter_rows",
-    "first_steps",
-    "gap_dots",
-    "image_sizes",
-    "learning_curves",
-    "max_feature_columns",
-    "max_image_rows",
-    "maximised_ladder",
-    "method_colour",
-    "method_title",
-    "model_graph",
-    "pair_grid",
-    "per_class_bars",
-    "pointing_game_bars",
-    "predictions_grid",
-    "progress_curves",
-    "randomisation_curves",
-    "randomisation_maps",
-    "rate_curves",
-    "reference_dots",
-    "reliability",
-    "sample_grid",
-    "speed_bars",
-    "twin_losses",
-]
+__all__ = ["accuracy_against_cost", "attribution_grid", "before_after_grid", "class_counts", "class_difficulty"]
+__all__ += ["confusion", "deletion_insertion_curves", "experiment_bars", "feature_depth", "feature_map_rows"]
+__all__ += ["filter_rows", "first_steps", "gap_dots", "image_sizes", "learning_curves", "max_feature_columns"]
+__all__ += ["max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph", "pair_grid"]
+__all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
+__all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
+__all__ += ["twin_losses"]

@@ -83,7 +83,7 @@ def attribution_grid(
     rows = [Row(first, "image")]
     for method, own in maps.items():
         cases = zip(own, images, outlines, strict=True)
-        cells = [map_cell(heat, image=image if overlay else None, mask=mask) for heat, image, mask in cases]
+        cells = [_map_cell(heat, image=image if overlay else None, mask=mask) for heat, image, mask in cases]
         rows.append(Row(cells, method_title(method)))
     weak = "no weight: the image in grey" if overlay else "no weight"
     return rows_of_images(rows, title=title, key=Key(colours=HEAT, ends=(weak, STRONGEST)))
@@ -107,9 +107,6 @@ def randomisation_maps(
         verdicts: by method whether it failed, and a few words; failed ones are marked in words and colour.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there are no methods, or a method's maps do not match the depths, or one has no verdict.
     """
@@ -126,27 +123,14 @@ def randomisation_maps(
         texts = [""] * (len(depths) + 1) if rows else ["image", *heads]
         cells = [Cell(image, text=texts[0])]
         for heat, text in zip(own, texts[1:], strict=True):
-            cells.append(map_cell(heat, text=text, frame=VERMILLION if failed else None))
+            cells.append(_map_cell(heat, text=text, frame=VERMILLION if failed else None))
         cells.append(Cell(mark=partial(_write_verdict, words=words, failed=failed)))
         rows.append(Row(cells, method_title(method)))
     return rows_of_images(rows, title=title, key=Key(colours=HEAT, ends=("no weight", STRONGEST)))
 
 
-def map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
-    """One map in the colours of the scale, its strongest pixel marked.
-
-    Args:
-        heat: (S, S) in [0, 1]; a map of zeros is said to be empty.
-        image: numbers in [0, 255], (S, S, 3), shown in grey where the map is weak; None shows the map alone.
-        mask: (S, S) bool, True on the object, drawn as a faint outline.
-        **cell: further fields of the cell.
-
-    Returns:
-        The cell of a grid.
-
-    Raises:
-        ValueError: if the map is not (S, S) or leaves [0, 1].
-    """
+def _map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
+    """One map in the colours of the scale, its strongest pixel marked; one of zeros is said to be empty."""
     heat = np.asarray(heat, dtype=float)
     right = heat.ndim == 2 and heat.min() >= 0 and heat.max() <= 1
     need(right, "a map must have shape (S, S) and values in [0, 1]", f"shape {heat.shape}")
@@ -185,9 +169,6 @@ def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point 
         scores: one row per method or baseline: method, hit, hit_low, hit_high, energy, energy_low, energy_high,
             images, as `explain.pointing_game` gives; the rows "centre", "contrast" and "random" become lines.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a column is missing or there is no method.
@@ -233,9 +214,6 @@ def deletion_insertion_curves(
         insertion: the same methods; higher is better.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if the methods or the numbers of steps differ.
     """
@@ -280,9 +258,6 @@ def randomisation_curves(
         limit: a method whose mean over the shuffled depths lies above it counts as one that does not depend on the
             weights; it is drawn thick, and the legend says so.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a method has not one value per depth.

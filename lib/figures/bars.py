@@ -60,22 +60,10 @@ def named_bars(
     axes.tick_params(axis="y", length=0)
 
 
-def ranked_bars(frame: pd.DataFrame, measure: Measure, *, title: str) -> Figure:
-    """Bars of classes from the largest to the smallest value.
+def _ranked_bars(frame: pd.DataFrame, measure: Measure, *, title: str) -> Figure:
+    """Bars of class_name, value and text (shown at its end) from the largest to the smallest value.
 
     With more than 30 classes: all of them without names, and below the ten largest and the ten smallest with names.
-
-    Args:
-        frame: one row per class: class_name, value (NaN is left out, the label says how many) and text, shown at its
-            end.
-        measure: words and unit of the value.
-        title: of the figure.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if no class has a value.
     """
     known = frame[frame["value"].notna()].sort_values("value", ascending=False, kind="stable")
     need(not known.empty, "at least one class must have a value", "none")
@@ -133,16 +121,13 @@ def class_counts(frame: pd.DataFrame, *, title: str = "Images in each class") ->
         frame: one row per image, with the column class_name.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if the table has no class_name column or no rows.
     """
     need_columns(frame, ["class_name"])
     counts = frame["class_name"].value_counts().rename_axis("class_name").reset_index(name="value")
     measure = Measure("Images", "largest", "smallest", is_share=False)
-    return ranked_bars(counts.assign(text=counts["value"].map("{:,}".format)), measure, title=title)
+    return _ranked_bars(counts.assign(text=counts["value"].map("{:,}".format)), measure, title=title)
 
 
 @styled
@@ -153,14 +138,11 @@ def class_difficulty(frame: pd.DataFrame, *, title: str = "Easy and hard classes
         frame: one row per class: class_name, images, accuracy in [0, 1], as `evaluation.easy_and_hard_classes` gives.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a column is missing or no class has an accuracy.
     """
     measure = Measure("Nearest to own class mean (%)", "easiest", "hardest", is_share=True)
-    return ranked_bars(_shares(frame, "accuracy"), measure, title=title)
+    return _ranked_bars(_shares(frame, "accuracy"), measure, title=title)
 
 
 @styled
@@ -178,11 +160,11 @@ def per_class_bars(frame: pd.DataFrame, *, title: str = "Best and worst classes"
         ValueError: if a column is missing or no class has a recall.
     """
     measure = Measure("Recall (%)", "best", "worst", is_share=True)
-    return ranked_bars(_shares(frame, "recall"), measure, title=title)
+    return _ranked_bars(_shares(frame, "recall"), measure, title=title)
 
 
 def _shares(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Values of classes with the number of images they rest on, for `ranked_bars`."""
+    """Values of classes with the number of images they rest on, for `_ranked_bars`."""
     need_columns(frame, ["class_name", "images", column])
     texts = [f"{100 * value:.0f} (n={images})" for value, images in zip(frame[column], frame["images"], strict=True)]
     return pd.DataFrame({"class_name": frame["class_name"], "value": frame[column], "text": texts})
@@ -197,9 +179,6 @@ def experiment_bars(frame: pd.DataFrame, *, baseline: str | None = None, title: 
             mean of NaN says that no seed finished.
         baseline: experiment drawn in grey with a line through its mean; None marks none.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a column is missing or the baseline is not in the table.
@@ -239,9 +218,6 @@ def speed_bars(frame: pd.DataFrame, *, title: str = "Images a second, by route")
     Args:
         frame: route, batch_size and images_per_second.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a column is missing or there is no row.

@@ -48,9 +48,6 @@ def learning_curves(
         baseline: experiment whose validation curve is repeated in the other panels, in grey; None repeats none.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there is no experiment, a metric or the baseline is unknown or a table lacks a column.
     """
@@ -130,9 +127,6 @@ def progress_curves(
         dashed: the training drawn in black dashes, e.g. the full batch; None draws none so.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there is no training, a table lacks a column, or `dashed` is not one of them.
     """
@@ -172,9 +166,6 @@ def rate_curves(frame: pd.DataFrame, *, chance: float, title: str = "Accuracy at
         chance: accuracy of guessing, drawn as a dotted line; crosses lie on it.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a column is missing or there is no row.
     """
@@ -207,9 +198,6 @@ def twin_losses(frame: pd.DataFrame, *, limit: float, title: str = "The same ste
         limit: the largest difference that is allowed, drawn as a line.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a column is missing or there is no row.
     """
@@ -237,9 +225,6 @@ def first_steps(frame: pd.DataFrame, *, title: str = "Adam's first steps") -> Fi
         frame: step, corrected and uncorrected (mean change of a weight in learning rates), ratio (the uncorrected step
             over the corrected one by the formula), corrected_loss and uncorrected_loss (nats).
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a column is missing or there is no row.

@@ -83,9 +83,6 @@ def accuracy_against_cost(frame: pd.DataFrame, *, title: str = "Accuracy against
             rows of an experiment are averaged, rows without an accuracy left out.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a column is missing or no row has an accuracy.
     """
@@ -128,9 +125,6 @@ def reference_dots(
         references: what was published, and its accuracy in [0, 1]; one or two.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a column is missing or there is no row.
     """
@@ -162,9 +156,6 @@ def gap_dots(frame: pd.DataFrame, *, title: str = "The gap between train and val
         frame: group, experiment, train_mean, train_spread, val_mean and val_spread (over seeds) in [0, 1], in the order
             of drawing.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if a column is missing or there is no row.

@@ -82,9 +82,6 @@ def max_feature_columns(
         names: texts above the columns; None takes the names of the layers.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there is nothing to show or the names do not match.
     """
@@ -165,9 +162,6 @@ def maximised_ladder(
         rows: name of the unit, its images (H, W, 3) in [0, 255], their activations, and those after small moves.
         column_titles: one per recipe.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if there are no rows or their lengths do not match the titles.
@@ -265,9 +259,6 @@ def feature_depth(summary: pd.DataFrame, *, title: str = "How feature maps chang
         summary: table with block and height, channels, receptive_field, mean, silent and dead (the last two shares in
             [0, 1]); rows in order of depth. Measures that are not known are NaN.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if the table lacks a column or has no rows.

@@ -27,9 +27,6 @@ def model_graph(
         opened: name of the block whose layers are shown.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there is no block of that name; the message lists the ones there are.
     """

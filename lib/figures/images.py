@@ -187,9 +187,6 @@ def sample_grid(
         columns: images in a row.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there are no images, the titles do not match them or columns is below 1.
     """
@@ -256,9 +253,6 @@ def predictions_grid(
         columns: images in a row.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there are no images, the lists differ in length or columns is below 1.
     """
@@ -285,9 +279,6 @@ def pair_grid(
         pairs: two images, each numbers in [0, 255] of shape (H, W, 3) or (H, W), and a text, shortened to fit.
         columns: pairs in a row.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if there are no pairs or columns is below 1.

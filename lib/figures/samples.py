@@ -21,8 +21,6 @@ SINGLE_CHANGES = {
     "aspect x 1.5": Augment(aspect=0.5),
     "shear 20°": Augment(shear=20),
     "colour 0.5": Augment(colour=0.5),
-    "erase": Augment(erase=1.0),
-    "mixup": Augment(mixup=1.0),
     "cutmix": Augment(cutmix=1.0),
 }
 
