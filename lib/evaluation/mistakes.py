@@ -118,8 +118,13 @@ def one_class_in_turn(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
         (N,) int64 places; in each turn the classes follow one another by number.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
-    shuffled = pd.Series(np.asarray(labels)[order])
-    return order[np.lexsort((shuffled, shuffled.groupby(shuffled).cumcount()))]
+    shuffled = np.asarray(labels)[order]
+    return order[np.lexsort((shuffled, turns(shuffled)))]
+
+
+def turns(classes: np.ndarray) -> np.ndarray:
+    """For each place how many of its class come before it: sorted by that, every class comes before any comes twice."""
+    return pd.Series(classes).groupby(classes).cumcount().to_numpy()
 
 
 def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pictures import picture
 from PIL import Image
 
-from lib import datasets
+from lib import datasets, evaluation
 from lib.figures import samples
 
 
@@ -60,6 +60,14 @@ def test_rows_take_one_class_in_turn(squares):
     assert labels[rows].tolist() == [0, 1] * 3 and sorted(rows) == list(range(6))
     assert samples.sample_rows(squares, count=3).tolist() == rows[:3].tolist()
     assert any(samples.sample_rows(squares, count=6, seed=seed).tolist() != rows.tolist() for seed in (1, 2))
+
+
+def test_turns_count_what_came_before_of_the_same_class():
+    assert evaluation.turns(np.array([2, 2, 0, 2, 0])).tolist() == [0, 1, 0, 2, 1]
+    labels = np.random.default_rng(3).integers(0, 4, 30)
+    order = evaluation.one_class_in_turn(labels, seed=1)
+    assert sorted(order) == list(range(30))
+    assert labels[order[:4]].tolist() == [0, 1, 2, 3] and (np.diff(evaluation.turns(labels[order])) >= 0).all()
 
 
 def test_predictions_carry_names_and_confidences(squares):
