@@ -11,7 +11,14 @@ from lib.evaluation.metrics import (
     summary,
     top_k_accuracy,
 )
-from lib.evaluation.mistakes import confused_pairs, confusion_matrix, most_confident, per_class
+from lib.evaluation.mistakes import (
+    confused_pairs,
+    confusion_matrix,
+    most_confident,
+    one_class_in_turn,
+    per_class,
+    turns,
+)
 from lib.evaluation.predictions import check_predictions
 from lib.evaluation.uncertainty import SeedComparison, bootstrap_interval, compare_seeds
 
@@ -31,8 +38,10 @@ __all__ = [
     "easy_and_hard_classes",
     "macro_f1",
     "most_confident",
+    "one_class_in_turn",
     "per_class",
     "reliability_bins",
     "summary",
     "top_k_accuracy",
+    "turns",
 ]

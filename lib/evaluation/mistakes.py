@@ -107,6 +107,26 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
     return rows[order][:k]
 
 
+def one_class_in_turn(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Places in a random order in which every class comes before any comes twice.
+
+    Args:
+        labels: (N,) int classes.
+        seed: of the order within each class.
+
+    Returns:
+        (N,) int64 places; in each turn the classes follow one another by number.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    shuffled = np.asarray(labels)[order]
+    return order[np.lexsort((shuffled, turns(shuffled)))]
+
+
+def turns(classes: np.ndarray) -> np.ndarray:
+    """For each place how many of its class come before it: sorted by that, every class comes before any comes twice."""
+    return pd.Series(classes).groupby(classes).cumcount().to_numpy()
+
+
 def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must have shape (C, C). Received: {matrix.shape}")

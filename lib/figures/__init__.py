@@ -1,53 +1,37 @@
-"""Drawing only: arrays and tables in, one matplotlib Figure out; no files, no models, no pyplot state."""
+"""Drawing only: arrays and tables in, one matplotlib Figure out; no files, no models, no pyplot state.
 
-from lib.figures.attributions import attribution_grid, method_title, randomisation_maps
-from lib.figures.audit import pair_grid
-from lib.figures.data import class_counts, class_difficulty, image_sizes
-from lib.figures.experiments import accuracy_against_cost, experiment_bars
-from lib.figures.explanation_scores import deletion_insertion_curves, pointing_game_bars, randomisation_curves
-from lib.figures.features import feature_depth, feature_map_rows, max_feature_columns
-from lib.figures.filters import filter_rows
+Every function here returns a Figure as wide as the text of an A4 page and no taller than it, in one style (`style.py`).
+Grids of images are drawn by `images.rows_of_images`, bars with names by `bars.named_bars`.
+"""
+
+from lib.figures.attributions import (
+    attribution_grid,
+    deletion_insertion_curves,
+    method_colour,
+    method_title,
+    pointing_game_bars,
+    randomisation_curves,
+    randomisation_maps,
+)
+from lib.figures.bars import class_counts, class_difficulty, experiment_bars, per_class_bars, speed_bars
+from lib.figures.curves import first_steps, learning_curves, progress_curves, rate_curves, twin_losses
+from lib.figures.dots import accuracy_against_cost, gap_dots, image_sizes, reference_dots
+from lib.figures.features import (
+    feature_depth,
+    feature_map_rows,
+    filter_rows,
+    max_feature_columns,
+    max_image_rows,
+    maximised_ladder,
+)
 from lib.figures.graph import model_graph
-from lib.figures.images import before_after_grid, predictions_grid, sample_grid
-from lib.figures.low_level import progress_curves, reference_dots, speed_bars, twin_losses
-from lib.figures.predictions import confusion, per_class_bars, reliability
-from lib.figures.regularisation import first_steps, gap_dots, rate_curves
-from lib.figures.training import learning_curves
-from lib.figures.units import activation_curves, max_image_rows, maximised_ladder
+from lib.figures.images import before_after_grid, pair_grid, predictions_grid, sample_grid
+from lib.figures.predictions import confusion, reliability
 
-__all__ = [
-    "accuracy_against_cost",
-    "activation_curves",
-    "attribution_grid",
-    "before_after_grid",
-    "class_counts",
-    "class_difficulty",
-    "confusion",
-    "deletion_insertion_curves",
-    "experiment_bars",
-    "feature_depth",
-    "feature_map_rows",
-    "filter_rows",
-    "first_steps",
-    "gap_dots",
-    "image_sizes",
-    "learning_curves",
-    "max_feature_columns",
-    "max_image_rows",
-    "maximised_ladder",
-    "method_title",
-    "model_graph",
-    "pair_grid",
-    "per_class_bars",
-    "pointing_game_bars",
-    "predictions_grid",
-    "progress_curves",
-    "randomisation_curves",
-    "randomisation_maps",
-    "rate_curves",
-    "reference_dots",
-    "reliability",
-    "sample_grid",
-    "speed_bars",
-    "twin_losses",
-]
+__all__ = ["accuracy_against_cost", "attribution_grid", "before_after_grid", "class_counts", "class_difficulty"]
+__all__ += ["confusion", "deletion_insertion_curves", "experiment_bars", "feature_depth", "feature_map_rows"]
+__all__ += ["filter_rows", "first_steps", "gap_dots", "image_sizes", "learning_curves", "max_feature_columns"]
+__all__ += ["max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph", "pair_grid"]
+__all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
+__all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
+__all__ += ["twin_losses"]

@@ -1,18 +1,19 @@
-"""Attribution maps as pictures: beside and over their images, and after the model's weights were shuffled."""
+"""Figures of attribution methods: their maps, and the scores that say which maps to believe."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
-from matplotlib import colormaps
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from lib.figures.style import BLUE, SKY, TALLEST, VERMILLION, WIDTH, characters, image_grid, shorten, show_image, styled
+from lib.figures.bars import named_bars
+from lib.figures.colours import BLACK, BLUE, GREEN, GREY, HEAT, MARKERS, ORANGE, PURPLE, SKY, VERMILLION, heat_picture
+from lib.figures.images import Cell, Key, Row, characters, rows_of_images
+from lib.figures.style import legend_below, need, need_columns, new_figure, number_text, percent_axis, styled
 
-HEAT = colormaps["inferno"]
-SCALE = Normalize(0, 1)
 TITLES = {
     "gradient": "gradient",
     "gradient_x_input": "gradient × input",
@@ -27,13 +28,19 @@ TITLES = {
     "contrast": "the odd colour",
     "random": "at random",
 }
-WEAK = "no weight"
-LEFT = 1.0  # inches for the names of the rows
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
+BASELINES = {"centre": "--", "contrast": "-.", "random": ":"}  # rows that no method made -> how their lines are drawn
+STRONGEST = "strongest weight in the image; + marks its place"
 
 
 def method_title(name: str) -> str:
     """A method's name as the field writes it."""
     return TITLES.get(name, name.replace("_", " "))
+
+
+def method_colour(name: str) -> str:
+    """The colour of a method in all figures; methods that are not listed share the last one."""
+    return dict(zip(TITLES, COLOURS, strict=False)).get(name, COLOURS[-1])
 
 
 @styled
@@ -46,7 +53,7 @@ def attribution_grid(
     overlay: bool = False,
     title: str = "What the model looks at, by method",
 ) -> Figure:
-    """The images in the first row, then one row a method: its map of each image, the strongest pixel marked.
+    """The images in the first row, then one row per method: its map of each image, the strongest pixel marked.
 
     Args:
         images: N images, numbers in [0, 255], each (S, S, 3).
@@ -63,30 +70,23 @@ def attribution_grid(
         ValueError: if there are no images or methods, or their numbers do not match.
     """
     counts = {len(own) for own in maps.values()} | {len(names)} | ({len(masks)} if masks is not None else set())
-    if not maps or not len(images) or counts != {len(images)}:
-        raise ValueError(
-            "attribution_grid needs at least one method, and one map, name and mask an image. "
-            f"Received: {len(images)} images, {len(maps)} methods, numbers {sorted(counts)}"
-        )
-    lines = max(name.count("\n") for name in names) + 1
-    figure, grid = _grid((len(maps) + 1, len(images)), title=title, lines=lines)
-    for column, (axes, image) in enumerate(zip(grid[0], images, strict=True)):
-        show_image(axes, image)
-        width = characters(axes, size=7.5)
-        axes.set_title("\n".join(shorten(line, width) for line in names[column].split("\n")), fontsize=7.5, pad=2.5)
-    _name_row(grid[0][0], "image")
-    for (method, own), places in zip(maps.items(), grid[1:], strict=True):
-        _name_row(places[0], method_title(method))
-        for axes, image, heat in zip(places, images, own, strict=True):
-            draw_map(axes, heat, image=image if overlay else None)
-    if masks is not None:
-        for row, places in enumerate(grid):
-            for axes, mask in zip(places, masks, strict=True):
-                _outline(axes, mask, strong=row == 0)
-    _colour_scale(
-        figure, grid[0][0], space=_name_space(lines), weak="no weight: the image in grey" if overlay else WEAK
+    need(
+        len(maps) > 0 and len(images) > 0 and counts == {len(images)},
+        "attribution_grid needs at least one method, and one map, name and mask per image",
+        f"{len(images)} images, {len(maps)} methods, numbers {sorted(counts)}",
     )
-    return figure
+    outlines = [None] * len(images) if masks is None else list(masks)
+    first = [
+        Cell(image, text=name, mark=partial(_outline, mask=mask, strong=True))
+        for image, name, mask in zip(images, names, outlines, strict=True)
+    ]
+    rows = [Row(first, "image")]
+    for method, own in maps.items():
+        cases = zip(own, images, outlines, strict=True)
+        cells = [_map_cell(heat, image=image if overlay else None, mask=mask) for heat, image, mask in cases]
+        rows.append(Row(cells, method_title(method)))
+    weak = "no weight: the image in grey" if overlay else "no weight"
+    return rows_of_images(rows, title=title, key=Key(colours=HEAT, ends=(weak, STRONGEST)))
 
 
 @styled
@@ -111,105 +111,180 @@ def randomisation_maps(
         ValueError: if there are no methods, or a method's maps do not match the depths, or one has no verdict.
     """
     wrong = [name for name, own in maps.items() if len(own) != len(depths) or name not in verdicts]
-    if not maps or wrong or len(depths) < 2:
-        raise ValueError(
-            "randomisation_maps needs at least one method and two depths, with a map a depth and a verdict each. "
-            f"Received: {len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}"
-        )
-    figure, grid = _grid((len(maps), len(depths) + 2), title=title, lines=2)
-    for row, (method, own) in enumerate(maps.items()):
+    need(
+        len(maps) > 0 and not wrong and len(depths) > 1,
+        "randomisation_maps needs at least one method and two depths, with a map per depth and a verdict each",
+        f"{len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}",
+    )
+    heads = [depths[0].replace(" ", "\n"), *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
+    rows = []
+    for method, own in maps.items():
         failed, words = verdicts[method]
-        _name_row(grid[row][0], method_title(method))
-        show_image(grid[row][0], image)
-        for axes, heat in zip(grid[row][1:-1], own, strict=True):
-            draw_map(axes, heat)
-            axes.spines[:].set(visible=failed, color=VERMILLION, linewidth=1.6)
-        _verdict(grid[row][-1], words, failed=failed)
-    heads = ["image", depths[0], *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
-    for axes, name in zip(grid[0], heads, strict=False):
-        axes.set_title(name, fontsize=7.5, pad=2.5, loc="center", linespacing=1.0)
-    _colour_scale(figure, grid[0][0], space=_name_space(2))
-    return figure
+        texts = [""] * (len(depths) + 1) if rows else ["image", *heads]
+        cells = [Cell(image, text=texts[0])]
+        for heat, text in zip(own, texts[1:], strict=True):
+            cells.append(_map_cell(heat, text=text, frame=VERMILLION if failed else None))
+        cells.append(Cell(mark=partial(_write_verdict, words=words, failed=failed)))
+        rows.append(Row(cells, method_title(method)))
+    return rows_of_images(rows, title=title, key=Key(colours=HEAT, ends=("no weight", STRONGEST)))
 
 
-def draw_map(axes: Axes, heat: np.ndarray, *, image: np.ndarray | None = None, mark: bool = True) -> None:
-    """Draw one map in the colours of the scale, over the grey image where one is given.
-
-    Args:
-        axes: where to draw.
-        heat: (S, S) in [0, 1]; a map of zeros is said to be empty.
-        image: numbers in [0, 255], (S, S, 3).
-        mark: whether to mark the strongest pixel.
-
-    Raises:
-        ValueError: if the map is not (S, S) or leaves [0, 1].
-    """
+def _map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
+    """One map in the colours of the scale, its strongest pixel marked; one of zeros is said to be empty."""
     heat = np.asarray(heat, dtype=float)
-    if heat.ndim != 2 or not (heat.min() >= 0 and heat.max() <= 1):
-        raise ValueError(f"a map must have shape (S, S) and values in [0, 1]. Received: shape {heat.shape}")
-    colours = HEAT(heat)[..., :3]
-    if image is not None:
-        grey = np.asarray(image, dtype=float).mean(axis=2, keepdims=True) / 255
-        cover = np.sqrt(heat)[..., None]  # weak places show the image, strong ones the colour of the scale
-        colours = cover * colours + (1 - cover) * grey
-    show_image(axes, 255 * colours)
-    if heat.max() == 0:
-        axes.text(0.5, 0.5, "empty", transform=axes.transAxes, ha="center", va="center", color="white", fontsize=7)
-    elif mark:
-        row, column = np.unravel_index(heat.argmax(), heat.shape)
-        axes.plot(column, row, marker="+", color=SKY, markersize=7, markeredgewidth=1.4, clip_on=False)
+    right = heat.ndim == 2 and heat.min() >= 0 and heat.max() <= 1
+    need(right, "a map must have shape (S, S) and values in [0, 1]", f"shape {heat.shape}")
+
+    def mark(axes: Axes) -> None:
+        if heat.max() == 0:
+            axes.text(0.5, 0.5, "empty", transform=axes.transAxes, ha="center", va="center", color="white", fontsize=7)
+        else:
+            row, column = np.unravel_index(heat.argmax(), heat.shape)
+            axes.plot(column, row, marker="+", color=SKY, markersize=7, markeredgewidth=1.4, clip_on=False)
+        _outline(axes, mask, strong=False)
+
+    # Weak places show the image, strong ones the colour of the scale.
+    return Cell(heat_picture(heat, image, fade=0.5), mark=mark, **cell)
 
 
-def _outline(axes: Axes, mask: np.ndarray, *, strong: bool) -> None:
+def _outline(axes: Axes, mask: np.ndarray | None, *, strong: bool) -> None:
     """The edge of the object: on images white on black, to show on any ground; on maps faint, to hide nothing."""
     lines = ((1.4, "black", 1.0), (0.7, "white", 1.0)) if strong else ((0.6, "white", 0.6),)
-    if mask.any() and not mask.all():
+    if mask is not None and mask.any() and not mask.all():
         for width, colour, alpha in lines:
             axes.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=width, alpha=alpha)
 
 
-def _name_row(axes: Axes, name: str) -> None:
-    words, text = name.split(" "), ""
-    for word in words:
-        joint = "\n" if text and len(text.split("\n")[-1]) + len(word) > 12 else " "
-        text = f"{text}{joint}{word}" if text else word
-    beside = {"xycoords": "axes fraction", "xytext": (-5, 0), "textcoords": "offset points"}
-    axes.annotate(text, (0, 0.5), ha="right", va="center", fontsize=8, **beside)
+def _write_verdict(axes: Axes, words: str, *, failed: bool) -> None:
+    text = textwrap.fill(words, characters(axes, size=7.5), break_long_words=False)
+    look = {"color": VERMILLION, "weight": "bold"} if failed else {"color": BLUE}
+    axes.text(0, 0.5, text, va="center", fontsize=7.5, **look)
 
 
-def _verdict(axes: Axes, words: str, *, failed: bool) -> None:
-    axes.set_axis_off()
-    lines, room = [], characters(axes, size=7.5)
-    for word in words.split():
-        if lines and len(lines[-1]) + len(word) < room:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    weight = "bold" if failed else "normal"
-    axes.text(0, 0.5, "\n".join(lines), va="center", fontsize=7.5, color=VERMILLION if failed else BLUE, weight=weight)
+@styled
+def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point at the object?") -> Figure:
+    """How often each method's strongest pixel lies on the object, and how much of its map does, best first.
+
+    Args:
+        scores: one row per method or baseline: method, hit, hit_low, hit_high, energy, energy_low, energy_high,
+            images, as `explain.pointing_game` gives; the rows "centre", "contrast" and "random" become lines.
+        title: of the figure.
+
+    Raises:
+        ValueError: if a column is missing or there is no method.
+    """
+    ends = [f"{measure}{end}" for measure in ("hit", "energy") for end in ("", "_low", "_high")]
+    need_columns(scores, ["method", "images", *ends])
+    methods = scores[~scores["method"].isin(BASELINES)].sort_values("hit", ascending=False, kind="stable")
+    need(not methods.empty, "the pointing game needs at least one method", "baselines only")
+    figure = new_figure(1.55 + 0.26 * len(methods), title=title)
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.set_xlabel(f"Strongest pixel on the object\n(% of {int(methods['images'].iloc[0])} images)")
+    right.set_xlabel("Share of the map on the object\n(%, mean over images)")
+    for axes, measure in ((left, "hit"), (right, "energy")):
+        values = methods[measure].to_numpy()
+        spread = np.abs(methods[[f"{measure}_low", f"{measure}_high"]].to_numpy().T - values)
+        named_bars(axes, methods["method"].map(method_title), values, spread=spread)
+        for place, value in enumerate(values):
+            axes.text(0.015, place, f"{100 * value:.0f}", va="center", fontsize=7.5, color="white", weight="bold")
+        axes.set_xlim(0, 1.02)
+        percent_axis(axes.xaxis)
+        for name, line in BASELINES.items():
+            for value in scores.loc[scores["method"] == name, measure]:
+                if measure == "hit" or name != "centre":
+                    axes.axvline(value, color=BLACK, linestyle=line, linewidth=1, label=method_title(name))
+    if left.get_legend_handles_labels()[0]:
+        legend_below(figure, left, columns=3, title="Lines: pointing without the model")
+    return figure
 
 
-def _grid(shape: tuple[int, int], *, title: str, lines: int) -> tuple[Figure, list]:
-    """Square axes with room for names at the left and a colour scale on top, small enough to fit a page."""
-    rows, columns = shape
-    head = 0.24 + _name_space(lines)
-    tallest = (TALLEST - head - 0.5) / rows
-    left = max(LEFT, WIDTH - columns * tallest)
-    return image_grid(shape, title=title, left=left, head=head)
+@styled
+def deletion_insertion_curves(
+    fractions: Sequence[float],
+    deletion: Mapping[str, Sequence[float]],
+    insertion: Mapping[str, Sequence[float]],
+    *,
+    title: str = "Do the marked pixels matter to the model?",
+) -> Figure:
+    """Probability of the class while the pixels a map ranks highest are taken away, or put in, first.
+
+    Args:
+        fractions: (T,) shares of the image's pixels changed, in [0, 1].
+        deletion: by method or baseline (T,) mean probability in [0, 1]; lower is better.
+        insertion: the same methods; higher is better.
+        title: of the figure.
+
+    Raises:
+        ValueError: if the methods or the numbers of steps differ.
+    """
+    lengths = {len(curve) for curve in (*deletion.values(), *insertion.values())}
+    need(
+        len(deletion) > 0 and set(deletion) == set(insertion) and lengths == {len(fractions)},
+        "both panels need the same methods, with one value per fraction",
+        f"{', '.join(deletion)} and {', '.join(insertion)}, {len(fractions)} fractions",
+    )
+    figure = new_figure(4.3, title=title)
+    left, right = figure.subplots(1, 2, sharey=True)
+    panels = (
+        (left, deletion, "Deletion: lower is better", "Pixels taken away"),
+        (right, insertion, "Insertion: higher is better", "Pixels put in"),
+    )
+    for axes, curves, head, label in panels:
+        for name in sorted(curves, key=lambda name: name not in BASELINES):
+            look = {"color": BLACK, "linestyle": BASELINES[name]} if name in BASELINES else _look(name)
+            axes.plot(fractions, curves[name], label=method_title(name), markevery=2, markersize=3.5, **look)
+        axes.set(title=head, xlabel=f"{label}, strongest first (%)", xlim=(0, 1), ylim=(0, 1.02))
+        axes.grid(True)
+        percent_axis(axes.xaxis)
+        percent_axis(axes.yaxis)
+    left.set_ylabel("Mean probability of the class (%)")
+    legend_below(figure, left, columns=4)
+    return figure
 
 
-def _name_space(lines: int) -> float:
-    """Inches that names of so many lines take above a row."""
-    return 0.05 + 0.12 * lines
+@styled
+def randomisation_curves(
+    similarity: Mapping[str, Sequence[float]],
+    *,
+    depths: Sequence[str],
+    limit: float,
+    title: str = "How much of the map is left when weights are shuffled?",
+) -> Figure:
+    """Rank correlation of each method's maps with those of the trained model, from the head down to all weights.
+
+    Args:
+        similarity: by method (D,) mean rank correlations in [-1, 1], the trained model's (1) first.
+        depths: D names, from "as trained" to the last layers shuffled.
+        limit: a method whose mean over the shuffled depths lies above it counts as one that does not depend on the
+            weights; it is drawn thick, and the legend says so.
+        title: of the figure.
+
+    Raises:
+        ValueError: if a method has not one value per depth.
+    """
+    need(
+        len(similarity) > 0 and len(depths) > 1 and {len(values) for values in similarity.values()} == {len(depths)},
+        "randomisation_curves needs at least one method and two depths, with one value per depth each",
+        f"{', '.join(similarity)} and {len(depths)} depths",
+    )
+    figure = new_figure(3.9, title=title)
+    axes = figure.add_subplot()
+    axes.axhline(0, color=BLACK, linewidth=0.8)
+    for name, values in similarity.items():
+        left = float(np.mean(values[1:]))
+        fails = left > limit
+        text = f"{method_title(name)} {number_text(left, '.2f')}{', fails' if fails else ''}"
+        axes.plot(values, label=text, markersize=4, linewidth=3 if fails else 1.4, **_look(name))
+    lowest = min(min(values) for values in similarity.values())
+    axes.set(ylabel="Rank correlation with the\ntrained model's map", ylim=(min(-0.25, 1.1 * lowest), 1.05))
+    axes.set_xticks(range(len(depths)), depths)
+    axes.set_xlabel("Weights shuffled, from the head down")
+    axes.grid(True, axis="y")
+    legend_below(figure, axes, columns=3, title="Mean over the shuffled depths")
+    return figure
 
 
-def _colour_scale(figure: Figure, first: Axes, *, space: float, weak: str = WEAK) -> None:
-    """A bar under the title that says what the colours mean, from `weak` to the strongest."""
-    height = figure.get_figheight()
-    bottom = first.get_position().y1 + (space + 0.08) / height
-    left = 0.02 + 0.068 * len(weak) / WIDTH  # behind the words
-    bar = figure.add_axes((left, bottom, 1.4 / WIDTH, 0.1 / height))
-    figure.colorbar(ScalarMappable(SCALE, HEAT), cax=bar, orientation="horizontal").set_ticks([])
-    bar.text(-0.03, 0.5, weak, transform=bar.transAxes, ha="right", va="center", fontsize=7.5)
-    text = "strongest weight in the image; + marks its place"
-    bar.text(1.03, 0.5, text, transform=bar.transAxes, ha="left", va="center", fontsize=7.5)
+def _look(method: str) -> dict:
+    """A colour and a marker of its own for each method."""
+    number = list(TITLES).index(method) if method in TITLES else -1
+    return {"color": method_colour(method), "marker": MARKERS[number % len(MARKERS)]}

@@ -1,6 +1,7 @@
-"""Figures about feature maps: what the channels of each block answer to an image, and the strongest answer of each."""
+"""Figures about features: maps and filters of each block, what excites a channel most, images made to excite it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.figures.activations import HEAT, KEY, add_key, draw_activations, key_place, name_beside, show_part
-from lib.figures.style import BLUE, SKY, characters, image_grid, need_columns, new_figure, shorten, show_image, styled
+from lib.figures.colours import BLUE, HEAT, SIGNED, SKY, activation_picture, signed_picture
+from lib.figures.images import Cell, Key, Row, rows_of_images
+from lib.figures.style import need, need_columns, new_figure, number_text, shorten, styled
 
-LEFT, ABOVE = 1.15, 0.13  # inches for the names of the rows and for the texts above images
 MEASURES = {  # column of the summary -> what a panel shows, unit included
     "height": "Side of a map (positions)",
     "channels": "Channels",
@@ -30,7 +31,7 @@ def feature_map_rows(
     overlay: bool = False,
     title: str = "Feature maps, block by block",
 ) -> Figure:
-    """One row a block: the maps of its most active channels for one image.
+    """One row per block: the maps of its most active channels for one image.
 
     Args:
         image: numbers in [0, 255], (H, W, 3).
@@ -44,32 +45,210 @@ def feature_map_rows(
     Raises:
         ValueError: if there are no rows or a row's channel numbers do not match its maps.
     """
-    if not rows or any(np.ndim(maps) != 3 or maps.shape[2] != len(channels) for _, maps, channels, _ in rows):
-        raise ValueError(
-            "feature_map_rows needs rows of maps (h, w, K) with K channel numbers. "
-            f"Received: {[(name, np.shape(maps), len(channels)) for name, maps, channels, _ in rows]}"
-        )
-    columns = max(len(channels) for _, _, channels, _ in rows)
-    figure, grid = image_grid((len(rows) + 1, columns), title=title, left=LEFT, above=ABOVE, head=KEY)
-    words = "The most active channels of each block, the highest mean activation first; numbers are those of channels."
-    silent = "zero or below (image in grey)" if overlay else "zero or below"
-    below = key_place(grid[0][0], above=ABOVE, head=KEY)
-    add_key(figure, below, words=words, colours=HEAT, ends=(silent, "highest activation of the row"))
-    show_image(grid[0][0], image)
-    name_beside(grid[0][0], "image")
-    for axes in grid[0][1:]:
-        axes.remove()
-    for (name, maps, channels, total), places in zip(rows, grid[1:], strict=True):
+    need(
+        len(rows) > 0 and all(np.ndim(maps) == 3 and maps.shape[2] == len(channels) for _, maps, channels, _ in rows),
+        "feature_map_rows needs rows of maps (h, w, K) with K channel numbers",
+        [(name, np.shape(maps), len(channels)) for name, maps, channels, _ in rows],
+    )
+    grid = [Row([Cell(image)], "image")]
+    for name, maps, channels, total in rows:
         top = float(maps.max())
         height, width, _ = maps.shape
         note = f"{len(channels)} of {total} channels\n{height} × {width} positions\nhighest {top:.3g}"
-        name_beside(places[0], name, note=note)
-        for place, (axes, channel) in enumerate(zip(places, channels, strict=False)):
-            draw_activations(axes, maps[..., place], top=top, image=image if overlay else None)
-            axes.set_title(str(channel), fontsize=7, pad=2)
-        for axes in places[len(channels) :]:
-            axes.remove()
-    return figure
+        under = image if overlay else None
+        pictures = [activation_picture(one, top=top, image=under) for one in np.moveaxis(maps, 2, 0)]
+        cells = [Cell(one, text=str(channel)) for one, channel in zip(pictures, channels, strict=True)]
+        grid.append(Row(cells, name, note))
+    words = "The most active channels of each block, the highest mean activation first; numbers are those of channels."
+    silent = "zero or below (image in grey)" if overlay else "zero or below"
+    return rows_of_images(
+        grid, title=title, size=7, key=Key(words, colours=HEAT, ends=(silent, "highest activation of the row"))
+    )
+
+
+@styled
+def max_feature_columns(
+    image: np.ndarray,
+    found: Sequence,
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "The max feature of the image, block by block",
+) -> Figure:
+    """One column per block: where its strongest activation lies in the image, the map it lies in, and what it sees.
+
+    Args:
+        image: numbers in [0, 255], (H, W, 3).
+        found: of `explain.max_features.max_features`: layer, channel, channels, row, column, value, map and patch.
+        names: texts above the columns; None takes the names of the layers.
+        title: of the figure.
+
+    Raises:
+        ValueError: if there is nothing to show or the names do not match.
+    """
+    names = [one.layer for one in found] if names is None else list(names)
+    need(
+        len(found) > 0 and len(names) == len(found),
+        "max_feature_columns needs at least one feature and a name each",
+        f"{len(found)} features, {len(names)} names",
+    )
+    wholes, maps, parts = [], [], []
+    for one, name in zip(found, names, strict=True):
+        head = f"{name}\nchannel {one.channel}\nof {one.channels}"
+        wholes.append(Cell(image, text=head, mark=partial(_frame_patch, patch=one.patch)))
+        picture, dot = (
+            activation_picture(one.map, top=one.value),
+            partial(_mark_position, row=one.row, column=one.column),
+        )
+        maps.append(Cell(picture, text=f"highest {one.value:.3g}", mark=dot))
+        size = f"{one.patch.height} × {one.patch.width} pixels"
+        parts.append(Cell(one.patch.crop(np.asarray(image)), text=size))
+    gates = "\nbeside gates" if any(one.gated for one in found) else ""
+    rows = [
+        Row(wholes, "the image", f"frame: the part\nthat is seen{gates}"),
+        Row(maps, "the channel's map", "dot: strongest\nposition"),
+        Row(parts, "the part seen", "enlarged"),
+    ]
+    words = "The channel and position that fire most in each block, and the part of the image that this position sees."
+    ends = ("maps: zero or below", "highest activation of the map")
+    return rows_of_images(rows, title=title, size=7, key=Key(words, colours=HEAT, ends=ends))
+
+
+@styled
+def max_image_rows(
+    rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]],
+    *,
+    notes: Sequence[str] = (),
+    title: str = "What excites each channel most",
+) -> Figure:
+    """One row per channel: the parts of images that excite it most, the strongest first.
+
+    Args:
+        rows: name of the channel, its image parts (h, w, 3) in [0, 255], and a text for each: its activation, in a
+            second line under the class of its image where that is known.
+        notes: one per row, written small under its name; none writes none.
+        title: of the figure.
+
+    Returns:
+        The figure; parts are enlarged to one size.
+
+    Raises:
+        ValueError: if there are no rows, or texts or notes do not match them.
+    """
+    notes = notes or [""] * len(rows)
+    need(
+        len(rows) == len(notes) > 0 and all(len(parts) == len(texts) for _, parts, texts in rows),
+        "max_image_rows needs rows with a text per image, and one note per row",
+        f"{len(rows)} rows, {len(notes)} notes",
+    )
+    grid = [
+        Row([Cell(part, text=text) for part, text in zip(parts, texts, strict=True)], name, note)
+        for (name, parts, texts), note in zip(rows, notes, strict=True)
+    ]
+    classes = any("\n" in text for _, _, texts in rows for text in texts)
+    words = f"Parts of real images, the most exciting first; above each its {'class and ' * classes}activation."
+    return rows_of_images(grid, title=title, size=6.5, key=Key(words))
+
+
+@styled
+def maximised_ladder(
+    rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[float], Sequence[float]]],
+    column_titles: Sequence[str],
+    *,
+    title: str = "Images made to excite a unit, ingredient by ingredient",
+) -> Figure:
+    """One row per unit, one column per recipe: the image, the activation it reaches and what small moves leave of it.
+
+    Args:
+        rows: name of the unit, its images (H, W, 3) in [0, 255], their activations, and those after small moves.
+        column_titles: one per recipe.
+        title: of the figure.
+
+    Raises:
+        ValueError: if there are no rows or their lengths do not match the titles.
+    """
+    lengths = {len(part) for _, *parts in rows for part in parts}
+    need(
+        len(rows) > 0 and lengths == {len(column_titles)},
+        "maximised_ladder needs one image and two activations for each unit and recipe",
+        f"{len(rows)} units, {len(column_titles)} recipes, lengths {sorted(lengths)}",
+    )
+    grid = []
+    for number, (name, images, reached, moved) in enumerate(rows):
+        heads = [f"{head}\n" for head in column_titles] if number == 0 else [""] * len(images)
+        cells = []
+        for image, head, high, kept in zip(images, heads, reached, moved, strict=True):
+            share = f" ({100 * kept / high:.0f} %)" if high > 0 else ""
+            cells.append(Cell(image, text=f"{head}reaches {high:.3g}\nmoved: {kept:.3g}{share}"))
+        grid.append(Row(cells, name))
+    words = (
+        "Activation that each image reaches, and on average after being moved, zoomed and turned a little at random."
+    )
+    return rows_of_images(grid, title=title, size=7, key=Key(words))
+
+
+@styled
+def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters and the maps they make") -> Figure:
+    """One row per filter: the filter, its strongest input slices, and its map of each image.
+
+    Args:
+        pairs: of `explain.filters.filter_pairs`: channels, total, colours, slices, inputs, shares and maps.
+        images: those of the maps, numbers in [0, 255], each (H, W, 3).
+        title: of the figure.
+
+    Returns:
+        The figure; slices are coloured by weight and maps by response, both from blue below zero to red above it,
+        each up to the largest of its filter.
+
+    Raises:
+        ValueError: if there are no filters or the images do not match the maps.
+    """
+    need(
+        len(pairs.channels) > 0 and len(images) == len(pairs.maps),
+        "filter_rows needs at least one filter and the images of its maps",
+        f"{len(pairs.channels)} filters, {len(pairs.maps)} maps each, {len(images)} images",
+    )
+    reads_pixels = pairs.colours is not None
+    empty = [Cell()] * (reads_pixels + pairs.slices.shape[1])
+    grid = [Row([*empty, *(Cell(image, text="image") for image in images)])]
+    for number, channel in enumerate(pairs.channels):
+        cells = _filter_cells(pairs, number)
+        if reads_pixels:
+            weights = pairs.colours[number]
+            picture = 127.5 + 127.5 * weights / max(np.abs(weights).max(), 1e-12)
+            cells = [Cell(picture, text="grey is zero"), *cells]
+        grid.append(Row(cells, f"filter {channel}", f"of {pairs.total} filters"))
+    words = (
+        "Left: weights on each input, with their share of the filter's squared weights. Right: maps, lowest to highest."
+    )
+    ends = ("negative", "positive; white is zero, each filter and its maps on their own scale")
+    return rows_of_images(grid, title=title, size=6.5, key=Key(words, colours=SIGNED, ends=ends))
+
+
+def _filter_cells(pairs, number: int) -> list[Cell]:
+    """The strongest input slices of one filter with their share of its squared weights, and its maps."""
+    slices, maps = pairs.slices[number], pairs.maps[..., number]
+    cells = []
+    for weights, source, share in zip(slices, pairs.inputs[number], pairs.shares[number], strict=True):
+        name = f"input {source}" if pairs.colours is None else ("red", "green", "blue")[source]
+        picture = signed_picture(weights, top=float(np.abs(slices).max()))
+        cells.append(Cell(picture, text=f"{name}: {100 * share:.0f} %"))
+    for response in maps:
+        text = f"{number_text(response.min(), '.2g')} to {number_text(response.max(), '.2g')}"
+        cells.append(Cell(signed_picture(response, top=float(np.abs(maps).max())), text=text))
+    return cells
+
+
+def _frame_patch(axes: Axes, *, patch: Sequence[int]) -> None:
+    """Outline a patch (top, left, height, width) of the image so that it is seen on any ground."""
+    top, left, height, width = patch
+    for line, colour in ((2.4, "black"), (1.2, "white")):
+        axes.add_patch(
+            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, lw=line, clip_on=False)
+        )
+
+
+def _mark_position(axes: Axes, *, row: int, column: int) -> None:
+    axes.plot(column, row, marker="o", color=SKY, markersize=4, markeredgecolor="black")
 
 
 @styled
@@ -80,9 +259,6 @@ def feature_depth(summary: pd.DataFrame, *, title: str = "How feature maps chang
         summary: table with block and height, channels, receptive_field, mean, silent and dead (the last two shares in
             [0, 1]); rows in order of depth. Measures that are not known are NaN.
         title: of the figure.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: if the table lacks a column or has no rows.
@@ -103,64 +279,3 @@ def feature_depth(summary: pd.DataFrame, *, title: str = "How feature maps chang
         axes.set_xticks(range(len(names)), names, rotation=30 if sum(map(len, names)) > 28 else 0, ha="right")
     figure.supxlabel("Block, from input to output", fontsize=8.5)
     return figure
-
-
-@styled
-def max_feature_columns(
-    image: np.ndarray,
-    found: Sequence,
-    *,
-    names: Sequence[str] | None = None,
-    title: str = "The max feature of the image, block by block",
-) -> Figure:
-    """One column a block: where its strongest activation lies in the image, the map it lies in, and what it sees.
-
-    Args:
-        image: numbers in [0, 255], (H, W, 3).
-        found: of `explain.max_features.max_features`: layer, channel, channels, row, column, value, map and patch.
-        names: texts above the columns; None takes the names of the layers.
-        title: of the figure.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if there is nothing to show or the names do not match.
-    """
-    names = [one.layer for one in found] if names is None else list(names)
-    if not len(found) or len(names) != len(found):
-        raise ValueError(
-            "max_feature_columns needs at least one feature and a name each. "
-            f"Received: {len(found)} features, {len(names)} names"
-        )
-    head = KEY + 0.24
-    figure, grid = image_grid((3, len(found)), title=title, left=LEFT, above=ABOVE, head=head)
-    words = "The channel and position that fire most in each block, and the part of the image that this position sees."
-    below = key_place(grid[0][0], above=ABOVE, head=head)
-    add_key(figure, below, words=words, colours=HEAT, ends=("maps: zero or below", "highest activation of the map"))
-    gates = "\nbeside gates" if any(one.gated for one in found) else ""
-    notes = (f"frame: the part\nthat is seen{gates}", "dot: strongest\nposition", "enlarged")
-    for places, name, note in zip(grid, ("the image", "the channel's map", "the part seen"), notes, strict=True):
-        name_beside(places[0], name, note=note)
-    for column, (one, name) in enumerate(zip(found, names, strict=True)):
-        whole, mapped, part = (places[column] for places in grid)
-        show_image(whole, image)
-        frame_patch(whole, one.patch)
-        width = characters(whole, size=7)
-        heads = [shorten(name, width), shorten(f"channel {one.channel}", width), f"of {one.channels}"]
-        whole.set_title("\n".join(heads), fontsize=7, pad=2.5, linespacing=1.05)
-        draw_activations(mapped, one.map, top=one.value)
-        mapped.plot(one.column, one.row, marker="o", color=SKY, markersize=4, markeredgecolor="black")
-        mapped.set_title(f"highest {one.value:.3g}", fontsize=7, pad=2)
-        show_part(part, one.patch.crop(np.asarray(image)))
-        part.set_title(f"{one.patch.height} × {one.patch.width} pixels", fontsize=7, pad=2)
-    return figure
-
-
-def frame_patch(axes: Axes, patch: Sequence[int]) -> None:
-    """Outline a patch (top, left, height, width) of the image in the axes, seen on any ground."""
-    top, left, height, width = patch
-    for line, colour in ((2.4, "black"), (1.2, "white")):
-        axes.add_patch(
-            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, lw=line, clip_on=False)
-        )

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from lib.figures.style import BLUE, GREY, PALE, PAPER, WIDTH, new_figure, shorten, styled
+from lib.figures.colours import BLUE, GREY, PALE, PAPER
+from lib.figures.style import WIDTH, need, new_figure, shape_text, shorten, styled
 
 BOX_WIDTH, BOX_HEIGHT, GAP = 2.9, 0.44, 0.2  # inches
 LAYER_WIDTH, LAYER_HEIGHT, LAYER_GAP = 2.4, 0.26, 0.14  # inches
@@ -26,15 +27,11 @@ def model_graph(
         opened: name of the block whose layers are shown.
         title: of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if there is no block of that name; the message lists the ones there are.
     """
     names = [name for name, *_ in blocks]
-    if opened not in names:
-        raise ValueError(f"opened must be one of {', '.join(names)}. Received: {opened!r}")
+    need(opened in names, f"opened must be one of {', '.join(names)}", repr(opened))
     layers = blocks[names.index(opened)][1]
     chain = len(blocks) * (BOX_HEIGHT + GAP) - GAP
     inside = 0.55 + len(layers) * (LAYER_HEIGHT + LAYER_GAP)
@@ -44,7 +41,8 @@ def model_graph(
     axes.set(xlim=(0, WIDTH), ylim=(height, -0.02))
     axes.set_axis_off()
     for place, (name, _, shape, parameters) in enumerate(blocks):
-        text = f"{_shape_text(shape)}   {_count_text(parameters)}".strip()
+        count = f"{parameters:,} parameters" if parameters else "no parameters"
+        text = f"{shape_text(shape)}   {count}".strip()
         _draw_closed(axes, name, text=text, top=place * (BOX_HEIGHT + GAP), is_open=name == opened)
     middle = names.index(opened) * (BOX_HEIGHT + GAP) + BOX_HEIGHT / 2
     _draw_opened(
@@ -89,11 +87,3 @@ def _draw_arrow(axes: Axes, x: float, *, start: float, stop: float) -> None:
     axes.annotate(
         "", (x, stop), (x, start), arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0}
     )
-
-
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return " × ".join(str(side) for side in shape if side is not None)
-
-
-def _count_text(parameters: int) -> str:
-    return f"{parameters:,} parameters" if parameters else "no parameters"

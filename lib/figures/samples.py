@@ -1,4 +1,4 @@
-"""Example images for the notebooks: samples, changed copies, findings. Computed here, drawn in `figures`."""
+"""Rows of a data set as images and titles for the notebooks: samples, changed copies, findings of the audit."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from lib import evaluation
 from lib.config import Augment
 from lib.datasets import Dataset
 from lib.datasets.audit import PAIR_CHECKS
@@ -20,30 +21,24 @@ SINGLE_CHANGES = {
     "aspect x 1.5": Augment(aspect=0.5),
     "shear 20°": Augment(shear=20),
     "colour 0.5": Augment(colour=0.5),
-    "erase": Augment(erase=1.0),
-    "mixup": Augment(mixup=1.0),
     "cutmix": Augment(cutmix=1.0),
 }
 
 
 def sample_rows(dataset: Dataset, *, count: int, seed: int = 0) -> np.ndarray:
-    """Rows of the index, one a class in turn, so that every class comes before any comes twice.
+    """Rows of the index, one of each class in turn, so that every class comes before any comes twice.
 
     Args:
         dataset: the data set.
         count: how many rows; fewer where the data set is smaller.
         seed: of the choice within each class.
     """
-    order = np.random.default_rng(seed).permutation(len(dataset.index))
-    shuffled = dataset.index["label"].iloc[order]
-    turn = shuffled.groupby(shuffled).cumcount().to_numpy()
-    rank = np.lexsort((shuffled.to_numpy(), turn))
-    return order[rank][:count]
+    return evaluation.one_class_in_turn(dataset.index["label"].to_numpy(), seed=seed)[:count]
 
 
-def open_images(dataset: Dataset, rows: np.ndarray) -> list[np.ndarray]:
-    """The images of some rows at their own sizes: uint8 (H, W, 3) each."""
-    return [np.asarray(dataset.open_image(int(row))) for row in rows]
+def open_images(dataset: Dataset, rows: Iterable[int | str]) -> list[np.ndarray]:
+    """The images of some rows (or paths) at their own sizes: uint8 (H, W, 3) each."""
+    return [np.asarray(dataset.open_image(row if isinstance(row, str) else int(row))) for row in rows]
 
 
 def small_side(dataset: Dataset) -> int:
@@ -68,14 +63,17 @@ def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np
     sides = np.unique(dataset.index[["width", "height"]])
     if len(sides) == 1:
         titles = [f"as read, {sides[0]} px", f"{small} px, bilinear", f"{small} px, picked", "enlarged again", "lost"]
-        copies = [_shrunk(image, small) for image in open_images(dataset, rows)]
     else:
-        ways = ((32, "stretch"), (64, "stretch"), (64, "crop"), (64, "pad"))
         titles = ["original", "32 px", "64 px", "64 px, crop", "64 px, pad"]
-        copies = [
-            [image, *(resize_image(image, size=size, resize=resize) for size, resize in ways)]
-            for image in open_images(dataset, rows)
-        ]
+    copies = []
+    for image in open_images(dataset, rows):
+        if len(sides) == 1:
+            smaller, enlarged = _shrunk(image, small)
+            picked = cv2.resize(image, (small, small), interpolation=cv2.INTER_NEAREST)
+            copies.append([image, smaller, picked, enlarged, 128 + 2 * (image.astype(np.float32) - enlarged)])
+        else:
+            ways = ((32, "stretch"), (64, "stretch"), (64, "crop"), (64, "pad"))
+            copies.append([image, *(resize_image(image, size=size, resize=resize) for size, resize in ways)])
     return list(zip(dataset.index["class_name"].iloc[rows], copies, strict=True)), titles
 
 
@@ -92,24 +90,18 @@ def contrast_kept(dataset: Dataset, rows: np.ndarray, *, size: int) -> float:
     """
     shares = []
     for image in open_images(dataset, rows):
-        image = image.astype(np.float32)
-        variance = image.var(axis=(0, 1)).sum()
-        lost = image - _enlarged(resize_image(image.astype(np.uint8), size=size, resize="stretch"), image.shape)
+        pixels = image.astype(np.float32)
+        variance = pixels.var(axis=(0, 1)).sum()
+        lost = pixels - _shrunk(image, size)[1]
         if variance > 0:
             shares.append(1 - min(1, (lost**2).mean(axis=(0, 1)).sum() / variance))
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _shrunk(image: np.ndarray, size: int) -> list[np.ndarray]:
-    """The columns of `resized` for a square image; halving by averages is bilinear resizing."""
+def _shrunk(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image made smaller (halving by averages is bilinear resizing), and that one enlarged again."""
     smaller = resize_image(image, size=size, resize="stretch")
-    picked = cv2.resize(image, (size, size), interpolation=cv2.INTER_NEAREST)
-    enlarged = _enlarged(smaller, image.shape)
-    return [image, smaller, picked, enlarged, 128 + 2 * (image.astype(np.float32) - enlarged)]
-
-
-def _enlarged(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return smaller, cv2.resize(smaller, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
@@ -121,7 +113,7 @@ def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0)
         seed: of the random changes.
 
     Returns:
-        A row "as read", then one row a change; float32 images in [0, 255].
+        A row "as read", then one row per change; float32 images in [0, 255].
     """
     from lib.training.device import import_tensorflow
 
@@ -146,11 +138,11 @@ def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, pick
         probabilities: (N, C) predictions.
         picks: which of the N to show.
     """
-    names = dataset.class_names
+    names = np.array(dataset.class_names, dtype=object)
     return {
         "images": open_images(dataset, rows[picks]),
-        "true_names": [names[label] for label in labels[picks]],
-        "predicted_names": [names[label] for label in probabilities[picks].argmax(axis=1)],
+        "true_names": list(names[labels[picks]]),
+        "predicted_names": list(names[probabilities[picks].argmax(axis=1)]),
         "confidences": list(probabilities[picks].max(axis=1)),
     }
 
@@ -176,7 +168,7 @@ def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tupl
     for row in chosen.itertuples():
         what = f"{row.role} and {row.other_role}" if "leak" in row.check else row.check.partition(",")[0]
         classes = dict.fromkeys((row.class_name, row.other_class))
-        pairs.append((*_open(dataset, [row.path, row.other]), f"{what}: {' | '.join(classes)}"))
+        pairs.append((*open_images(dataset, [row.path, row.other]), f"{what}: {' | '.join(classes)}"))
     return pairs
 
 
@@ -193,7 +185,9 @@ def odd(dataset: Dataset, findings: pd.DataFrame, *, each: int) -> list[tuple[st
     """
     single = findings[findings["path"].isin(dataset.index["path"]) & findings["other"].isna()]
     groups = _classes_in_turn(single.sort_values("value", kind="stable")).groupby("check", sort=False)
-    return [(check, _open(dataset, groups.get_group(check)["path"].head(each))) for check in single["check"].unique()]
+    return [
+        (check, open_images(dataset, groups.get_group(check)["path"].head(each))) for check in single["check"].unique()
+    ]
 
 
 def look_alikes(dataset: Dataset, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, str]]:
@@ -211,7 +205,3 @@ def _classes_in_turn(findings: pd.DataFrame) -> pd.DataFrame:
     """The findings of each check in an order in which every class comes before any comes twice."""
     turn = findings.groupby(["check", "class_name"]).cumcount()
     return findings.loc[turn.sort_values(kind="stable").index]
-
-
-def _open(dataset: Dataset, paths: Iterable[str]) -> list[np.ndarray]:
-    return [np.asarray(dataset.open_image(path)) for path in paths]

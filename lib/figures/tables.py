@@ -7,25 +7,16 @@ import numpy as np
 import pandas as pd
 
 from lib import evaluation
+from lib.figures.style import need, shape_text
 
-RUN_COLUMNS = (
-    "experiment",
-    "seed",
-    "why",
-    "parameters",
-    "epochs",
-    "minutes",
-    "val_accuracy",
-    "val_loss",
-    "train_accuracy",
-    "train_loss",
-)
-LAYER_COLUMNS = ("layer", "type", "output_shape", "parameters")
+RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
+RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
+LAYER_COLUMNS = ["layer", "type", "output_shape", "parameters"]
 NOT_THERE = "–"
 
 
 def experiments_table(runs: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """One row an experiment and seed, in the order of the experiments' first appearance, then by seed.
+    """One row per experiment and seed, in the order of the experiments' first appearance, then by seed.
 
     Args:
         runs: records with experiment and seed, and as many of why, parameters, epochs, minutes, val_accuracy, val_loss,
@@ -38,34 +29,25 @@ def experiments_table(runs: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     Raises:
         ValueError: if there are no runs, one lacks its experiment or seed, or two are the same.
     """
-    if not runs:
-        raise ValueError("the table needs at least one run. Received: none")
+    need(len(runs) > 0, "the table needs at least one run", "none")
     for run in runs:
-        if run.get("experiment") is None or run.get("seed") is None:
-            raise ValueError(f"every run must have an experiment and a seed. Received: {dict(run)}")
-    frame = pd.DataFrame([dict(run) for run in runs])
-    twice = frame[frame.duplicated(["experiment", "seed"])]
-    if not twice.empty:
-        first = twice.iloc[0]
-        raise ValueError(
-            f"an experiment and seed must appear once. Received: {first.experiment}, seed {first.seed} twice"
-        )
-    if "val_accuracy" not in frame:
-        frame["val_accuracy"] = math.nan
+        named = run.get("experiment") is not None and run.get("seed") is not None
+        need(named, "every run must have an experiment and a seed", dict(run))
+    frame = pd.DataFrame([{**run, "val_accuracy": run.get("val_accuracy", math.nan)} for run in runs])
+    for run in frame[frame.duplicated(["experiment", "seed"])].itertuples():
+        need(False, "an experiment and seed must appear once", f"{run.experiment}, seed {run.seed} twice")
     known = [column for column in RUN_COLUMNS if column in frame]
     others = [column for column in frame if column not in RUN_COLUMNS]
-    first_seen = frame["experiment"].map({name: place for place, name in enumerate(frame["experiment"].unique())})
-    frame = frame.iloc[np.lexsort((frame["seed"], first_seen))]
-    return frame[known + others].reset_index(drop=True)
+    order = np.lexsort((frame["seed"], pd.factorize(frame["experiment"])[0]))
+    return frame.iloc[order][known + others].reset_index(drop=True)
 
 
-def experiments_summary(frame: pd.DataFrame, *, baseline: str, metric: str = "val_accuracy") -> pd.DataFrame:
-    """One row an experiment: what its seeds reached, and whether that differs from the baseline beyond noise.
+def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
+    """One row per experiment: what its seeds reached, and whether that differs from the baseline beyond noise.
 
     Args:
-        frame: one row an experiment and seed, as `experiments_table` gives.
+        frame: one row per experiment and seed, as `experiments_table` gives; failed runs have no val_accuracy.
         baseline: experiment that the others are compared with.
-        metric: column to summarise, in [0, 1], more is better; missing values (failed runs) do not count.
 
     Returns:
         experiment, why, parameters and mean minutes (where the table has them), n (seeds with a value), mean, spread
@@ -76,56 +58,48 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str, metric: str = "va
     Raises:
         ValueError: if a column is missing or the baseline is not in the table.
     """
-    missing = [column for column in ("experiment", metric) if column not in frame]
-    if missing:
-        raise ValueError(
-            f"the table must have the columns experiment and {metric}. Received: {', '.join(frame.columns)}"
-        )
-    values = {name: group[metric].dropna().to_numpy(float) for name, group in frame.groupby("experiment", sort=False)}
-    if baseline not in values:
-        raise ValueError(f"baseline must be one of {', '.join(values)}. Received: {baseline!r}")
+    there = {"experiment", "val_accuracy"} <= set(frame.columns)
+    need(there, "the table must have the columns experiment and val_accuracy", ", ".join(frame.columns))
+    groups = dict(list(frame.groupby("experiment", sort=False)))
+    need(baseline in groups, f"baseline must be one of {', '.join(groups)}", repr(baseline))
+    reached = {name: group["val_accuracy"].dropna().to_numpy(float) for name, group in groups.items()}
     rows = []
-    for name, group in frame.groupby("experiment", sort=False):
+    for name, group in groups.items():
         row = {"experiment": name}
         if "why" in group:
             row["why"] = group["why"].iloc[0]
-        if "parameters" in group:
-            row["parameters"] = group["parameters"].max()
-        if "minutes" in group:
-            row["minutes"] = group["minutes"].mean()
-        rows.append(row | _against(values[name], values[baseline], is_baseline=name == baseline))
+        for column, of_seeds in (("parameters", "max"), ("minutes", "mean")):
+            if column in group:
+                row[column] = group[column].agg(of_seeds)
+        values, reference = reached[name], reached[baseline]
+        row["n"] = len(values)
+        row["mean"] = float(values.mean()) if len(values) else math.nan
+        row["spread"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        row["difference"] = row["mean"] - float(reference.mean()) if len(reference) else math.nan
+        row["verdict"] = "baseline" if name == baseline else _verdict(values, reference)
+        row["result"] = _mean_spread(100 * values)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def format_mean_spread(values: Sequence[float], *, scale: float = 100.0, digits: int = 1) -> str:
-    """Mean, sample standard deviation and number of seeds, e.g. "94.1 ± 0.2 (n=3)"; one seed has no spread to show.
-
-    Args:
-        values: one value a seed.
-        scale: factor, 100 shows shares as per cent.
-        digits: decimal places.
-
-    Returns:
-        The text, "– (n=0)" without values.
-
-    Raises:
-        ValueError: if a value is not finite.
-    """
-    values = np.asarray(values, dtype=float) * scale
-    if not np.isfinite(values).all():
-        raise ValueError(f"values must be finite. Received: {values.tolist()}")
-    if values.size == 0:
-        return f"{NOT_THERE} (n=0)"
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if values.size > 1 else ""
-    return f"{values.mean():.{digits}f}{spread} (n={values.size})"
+def _verdict(values: np.ndarray, reference: np.ndarray) -> str:
+    if not len(values):
+        return "no finished run"
+    return evaluation.compare_seeds(values, reference).verdict if len(reference) else "no finished baseline"
 
 
-def settings_table(configs: Mapping[str, Mapping[str, object]], *, leave_out: Sequence[str] = ("why",)) -> pd.DataFrame:
-    """The settings in which the experiments differ, one row an experiment.
+def _mean_spread(values: np.ndarray) -> str:
+    """Mean, sample standard deviation and number of seeds; one seed has no spread to show."""
+    mean = f"{values.mean():.1f}" if len(values) else NOT_THERE
+    spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{mean}{spread} (n={len(values)})"
+
+
+def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+    """The settings in which the experiments differ, one row per experiment; the question ("why") is left out.
 
     Args:
         configs: experiment name -> flat settings, e.g. `{"model.dropout": 0.2}`, as `Experiment.flat` gives.
-        leave_out: settings never shown.
 
     Returns:
         experiment and the settings that are not the same everywhere; tuples as "16-32-64", truth values as yes and no,
@@ -134,79 +108,11 @@ def settings_table(configs: Mapping[str, Mapping[str, object]], *, leave_out: Se
     Raises:
         ValueError: if there are no experiments.
     """
-    if not configs:
-        raise ValueError("the table needs at least one experiment. Received: none")
-    settings = [
-        key for key in dict.fromkeys(key for config in configs.values() for key in config) if key not in leave_out
-    ]
+    need(len(configs) > 0, "the table needs at least one experiment", "none")
+    settings = dict.fromkeys(key for config in configs.values() for key in config if key != "why")
     shown = {key: [_readable(config.get(key)) for config in configs.values()] for key in settings}
     differing = {key: column for key, column in shown.items() if any(value != column[0] for value in column)}
     return pd.DataFrame({"experiment": list(configs), **differing})
-
-
-def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """The layers of a model with their sum.
-
-    Args:
-        layers: records with layer (name), type, output_shape (batch axis None or left out) and parameters.
-
-    Returns:
-        One row a layer, and a last one, "total", with all parameters.
-
-    Raises:
-        ValueError: if there are no layers or one lacks a field.
-    """
-    if not layers or any(not set(LAYER_COLUMNS) <= set(layer) for layer in layers):
-        raise ValueError(f"each layer must have {', '.join(LAYER_COLUMNS)}, and there must be one. Received: {layers}")
-    rows = [{column: layer[column] for column in LAYER_COLUMNS} for layer in layers]
-    for row in rows:
-        row["output_shape"] = " × ".join(str(side) for side in row["output_shape"] if side is not None)
-    total = {"layer": "total", "type": "", "output_shape": "", "parameters": sum(row["parameters"] for row in rows)}
-    return pd.DataFrame([*rows, total])
-
-
-def to_markdown(frame: pd.DataFrame, *, digits: int = 4) -> str:
-    """The table as GitHub Markdown, numbers to the right, without its index.
-
-    Args:
-        frame: any table.
-        digits: significant digits of numbers that are not whole.
-
-    Returns:
-        Lines joined by newlines; missing values are "–", pipes and line breaks in texts cannot break the table.
-
-    Raises:
-        ValueError: if the table has no columns.
-    """
-    if not len(frame.columns):
-        raise ValueError("the table must have at least one column. Received: none")
-    head = [_cell(column, digits) for column in frame.columns]
-    rule = ["---:" if pd.api.types.is_numeric_dtype(frame[column]) else "---" for column in frame.columns]
-    rows = [[_cell(value, digits) for value in row] for row in frame.itertuples(index=False, name=None)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
-
-
-def _against(values: np.ndarray, reference: np.ndarray, *, is_baseline: bool) -> dict[str, object]:
-    """The numbers of one experiment beside those of the baseline."""
-    n = len(values)
-    mean = float(values.mean()) if n else math.nan
-    difference = mean - float(reference.mean()) if n and len(reference) else math.nan
-    if is_baseline:
-        verdict = "baseline"
-    elif not n:
-        verdict = "no finished run"
-    elif not len(reference):
-        verdict = "no finished baseline"
-    else:
-        verdict = evaluation.compare_seeds(values, reference).verdict
-    return {
-        "n": n,
-        "mean": mean,
-        "spread": float(values.std(ddof=1)) if n > 1 else 0.0,
-        "difference": difference,
-        "verdict": verdict,
-        "result": format_mean_spread(values),
-    }
 
 
 def _readable(value: object) -> object:
@@ -219,14 +125,20 @@ def _readable(value: object) -> object:
     return value
 
 
-def _cell(value: object, digits: int) -> str:
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return NOT_THERE
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
-        return f"{value:,}"
-    if isinstance(value, (float, np.floating)):
-        whole = float(value).is_integer() or abs(value) >= 10**digits
-        return f"{value + 0.0:,.0f}" if whole else f"{value:,.{digits}g}"
-    return " ".join(str(value).split()).replace("|", "\\|")
+def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """The layers of a model with their sum.
+
+    Args:
+        layers: records with layer (name), type, output_shape (batch axis None or left out) and parameters.
+
+    Returns:
+        One row per layer, and a last one, "total", with all parameters.
+
+    Raises:
+        ValueError: if there are no layers or one lacks a field.
+    """
+    complete = len(layers) > 0 and all(set(LAYER_COLUMNS) <= set(layer) for layer in layers)
+    need(complete, f"each layer must have {', '.join(LAYER_COLUMNS)}, and there must be one", layers)
+    rows = [{**layer, "output_shape": shape_text(layer["output_shape"])} for layer in layers]
+    total = {"layer": "total", "type": "", "output_shape": "", "parameters": sum(row["parameters"] for row in rows)}
+    return pd.DataFrame([*rows, total], columns=LAYER_COLUMNS)

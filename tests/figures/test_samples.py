@@ -1,4 +1,4 @@
-"""Example images: what they show, and the numbers beside them."""
+"""Rows of a data set as images and titles: what they show, and the numbers beside them."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 from pictures import picture
 from PIL import Image
 
-from lib import datasets
+from lib import datasets, evaluation
 from lib.figures import samples
 
 
@@ -49,9 +49,35 @@ def test_squares_of_one_size_are_halved_and_what_is_lost_is_shown(squares):
     assert np.array_equal((lost - 128) / 2 + enlarged, image)
 
 
-@pytest.mark.parametrize(("side", "small"), [(64, 32), (100, 32), (33, 32), (32, 16), (28, 14), (10, 8)])
-def test_the_small_side_is_32_or_half(tmp_path, own_folders, side, small):
-    assert samples.small_side(make(tmp_path / "set", [(side, side)])) == small
+def test_the_small_side_is_32_or_half(tmp_path, own_folders):
+    for side, small in [(100, 32), (33, 32), (32, 16), (28, 14), (10, 8)]:
+        assert samples.small_side(make(tmp_path / f"set_{side}", [(side, side)])) == small
+
+
+def test_rows_take_one_class_in_turn(squares):
+    labels = squares.index["label"].to_numpy()
+    rows = samples.sample_rows(squares, count=6)
+    assert labels[rows].tolist() == [0, 1] * 3 and sorted(rows) == list(range(6))
+    assert samples.sample_rows(squares, count=3).tolist() == rows[:3].tolist()
+    assert any(samples.sample_rows(squares, count=6, seed=seed).tolist() != rows.tolist() for seed in (1, 2))
+
+
+def test_turns_count_what_came_before_of_the_same_class():
+    assert evaluation.turns(np.array([2, 2, 0, 2, 0])).tolist() == [0, 1, 0, 2, 1]
+    labels = np.random.default_rng(3).integers(0, 4, 30)
+    order = evaluation.one_class_in_turn(labels, seed=1)
+    assert sorted(order) == list(range(30))
+    assert labels[order[:4]].tolist() == [0, 1, 2, 3] and (np.diff(evaluation.turns(labels[order])) >= 0).all()
+
+
+def test_predictions_carry_names_and_confidences(squares):
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    shown = samples.predicted(
+        squares, np.array([5, 0, 1]), labels=np.array([1, 0, 0]), probabilities=probabilities, picks=np.array([2, 0])
+    )
+    assert shown["true_names"] == ["cat", "dog"] and shown["predicted_names"] == ["cat", "cat"]
+    assert shown["confidences"] == [0.6, 0.9]
+    assert (shown["images"][1] == np.asarray(squares.open_image(5))).all()
 
 
 def test_contrast_kept_by_hand(tmp_path, own_folders):
