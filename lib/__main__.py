@@ -141,9 +141,9 @@ def verify(args: argparse.Namespace) -> int:
 @command("--brief", "--profile", "--data", "--experiment", "--seed")
 def train(args: argparse.Namespace) -> None:
     """Train one experiment, or continue it."""
-    from lib.training import jobs
+    from lib.training import network
 
-    jobs.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
+    network.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
 
 
 @command("--brief")
