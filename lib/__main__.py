@@ -22,7 +22,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
   make report BRIEF=caltech101 PROFILE=quick
   make report BRIEF=folder DATA=path/to/images           your own images, one folder per class
   make train BRIEF=caltech101 EXPERIMENT=best PROFILE=full
-  make report STUDENT="Your Name" STUDENT_ID=number      on the title of the written reports
+  make report STUDENT="Your Name" STUDENT_ID=number      the title of the written reports
   make verify ZIP=reports/name_demo.zip RERUN=1
   python -m lib report --brief caltech101                the same without make
   python -m lib report --help                            more about one command
@@ -34,12 +34,10 @@ SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON")  # variables of the envir
 CHECKS = {
     "style": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    # A file stays in one process, the slowest ones first (see tests/conftest.py); more processes would want more memory
-    # than a laptop has.
+    # One file per process at a time, slow ones first (tests/conftest.py); more processes want more memory than a laptop.
     "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
 }
-CACHES = ("__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints")
 
 
 def absolute(path: str) -> str:
@@ -59,7 +57,7 @@ OPTIONS = {
     "--brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
     "--profile": {
         "default": "quick",
-        "help": "size: smoke (seconds), quick (minutes on two cores) or full (what the brief asks)" + DEFAULT,
+        "help": "size: smoke (seconds), quick (minutes) or full (what is asked)" + DEFAULT,
     },
     "--data": {"type": absolute, "default": "", "help": "folder of images, for the brief folder"},
     "--force": {"action": "store_true", "help": "run every notebook again; finished runs are still read"},
@@ -95,9 +93,9 @@ def report(args: argparse.Namespace) -> int:
 
     try:
         make.make_report(args.brief, profile=args.profile, data=args.data, force=args.force, at_once=args.at_once)
+        return 0
     except make.written.CheckFailed as failed:
         return say_faults(args.brief, str(failed).splitlines())
-    return 0
 
 
 @command("--brief")
@@ -250,10 +248,9 @@ def setup(args: argparse.Namespace) -> None:
     """Make the environment, or check it; GPU=1 adds the CUDA libraries, GPU=0 drops them."""
     if os.environ.get("VENV") == "none":
         environment.check_at_hand(ROOT)
-        python = sys.executable
+        print(f"Ready: {sys.executable}")
     else:
-        python = environment.ensure(environment.chosen_folder(), ROOT, gpu=args.gpu)
-    print(f"Ready: {python}")
+        print(f"Ready: {environment.ensure(environment.chosen_folder(), ROOT, gpu=args.gpu)}")
 
 
 @command(bare=True)
@@ -273,7 +270,7 @@ def lock(args: argparse.Namespace) -> int:
 def clean(args: argparse.Namespace) -> None:
     """Delete caches and report pages, never raw data; RUNS=1 deletes trained runs too."""
     doomed = [ROOT / "build", ROOT / "data" / "cache"]
-    for cache in CACHES:
+    for cache in ("__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"):
         doomed.append(ROOT / cache)
         for room in ("lib", "tests", "notebooks"):
             doomed += ROOT.glob(f"{room}/**/{cache}")
@@ -327,10 +324,8 @@ def variables_of(options: tuple) -> dict:
 def spell_out(argv: list) -> list:
     """Turn variables as make takes them into options: report BRIEF=demo FORCE=1 -> report --brief=demo --force.
 
-    An empty value, and a variable that only other commands take, say nothing, so that `make data train SEED=1` works.
-
-    Raises:
-        ValueError: if no command takes the variable; names those there are.
+    An empty value, and a variable that only other commands take, say nothing, so that `make data train SEED=1` works;
+    a variable that no command takes is refused.
     """
     every, own = variables_of(OPTIONS), variables_of(getattr(COMMANDS.get("".join(argv[:1])), "options", ()))
     words, last = [], []
@@ -375,11 +370,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def check_names(args: argparse.Namespace) -> None:
-    """Refuse a brief, profile or experiment that does not exist, before anything slow begins.
-
-    Raises:
-        ValueError: names the ones that do.
-    """
+    """Refuse a brief, profile or experiment that does not exist, before anything slow begins; names those that do."""
     from lib import briefs
 
     brief = briefs.load(args.brief)
