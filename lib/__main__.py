@@ -34,7 +34,7 @@ SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON")  # variables of the envir
 CHECKS = {
     "style": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    # One file per process at a time, slow ones first (tests/conftest.py); more processes want more memory than a laptop.
+    # One file per process at a time, slow ones first (tests/conftest.py); three would want more memory than a laptop.
     "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
 }
@@ -55,10 +55,7 @@ def at_least_one(text: str) -> int:
 DEFAULT = " (default: %(default)s)"
 OPTIONS = {
     "--brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
-    "--profile": {
-        "default": "quick",
-        "help": "size: smoke (seconds), quick (minutes) or full (what is asked)" + DEFAULT,
-    },
+    "--profile": {"default": "quick", "help": "size: smoke (seconds), quick (minutes) or full" + DEFAULT},
     "--data": {"type": absolute, "default": "", "help": "folder of images, for the brief folder"},
     "--force": {"action": "store_true", "help": "run every notebook again; finished runs are still read"},
     "--at-once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},

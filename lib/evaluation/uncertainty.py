@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from lib.evaluation.metrics import accuracy
-from lib.evaluation.predictions import check_predictions
+from lib.evaluation.metrics import accuracy, check_predictions
 
 CONFIDENCE_LEVEL = 0.95
 
@@ -72,7 +71,7 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     leaves out zero. When every seed of both gave one value, the interval has no width and any difference counts.
 
     Args:
-        values_a: one value a seed, more is better, e.g. val accuracies in [0, 1].
+        values_a: one value per seed, more is better, e.g. val accuracies in [0, 1].
         values_b: the same for the experiment it is compared with.
 
     Returns:
@@ -84,7 +83,7 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     sides = [np.asarray(values, dtype=np.float64) for values in (values_a, values_b)]
     for side in sides:
         if side.ndim != 1 or side.size == 0 or not np.isfinite(side).all():
-            raise ValueError(f"values must be finite, one a seed, at least one. Received: {side.tolist()}")
+            raise ValueError(f"values must be finite, one per seed, at least one. Received: {side.tolist()}")
     counts = [side.size for side in sides]
     difference = float(sides[0].mean() - sides[1].mean())
     if min(counts) == 1:

@@ -171,7 +171,7 @@ def test_inputs_are_not_changed(metric):
         ([0], [1.0, 0.0], r"probabilities must have shape \(N, C\).*Received: \(2,\)"),
         ([0], [[1.0]], "C at least 2"),
         ([0], [["a", "b"]], "probabilities must be real numbers"),
-        ([0, 0], [[1.0, 0.0]], "one row an image. Received: 2 and 1"),
+        ([0, 0], [[1.0, 0.0]], "one row per image. Received: 2 and 1"),
         ([0, 0], [[1.0, 0.0], [np.nan, 0.0]], "finite. Received: 1 rows that are not, first 1"),
         ([0], [[3.0, -2.0]], r"lie in \[0, 1\]; logits need a softmax first. Received: values from -2 to 3"),
         ([0], [[0.5, 0.4]], "sum to 1 within 0.001. Received: sums from 0.9 to 0.9"),
@@ -196,12 +196,15 @@ def test_check_predictions_returns_wide_types():
         (lambda: evaluation.most_confident(LABELS, PROBABILITIES, right=True, k=-1), "k must not be negative"),
         (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, n=0), "n must be at least 1"),
         (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, level=1.0), r"level lie in \(0, 1\)"),
-        (lambda: evaluation.per_class(LABELS, PROBABILITIES, class_names=["a"]), "3 entries, one a class. Received: 1"),
+        (
+            lambda: evaluation.per_class(LABELS, PROBABILITIES, class_names=["a"]),
+            "3 entries, one per class. Received: 1",
+        ),
         (lambda: evaluation.confused_pairs(np.zeros((2, 3)), NAMES), r"shape \(C, C\). Received: \(2, 3\)"),
-        (lambda: evaluation.confused_pairs(np.zeros((2, 2)), NAMES), "2 entries, one a class. Received: 3"),
+        (lambda: evaluation.confused_pairs(np.zeros((2, 2)), NAMES), "2 entries, one per class. Received: 3"),
         (lambda: evaluation.confused_pairs(np.zeros((3, 3)), NAMES, k=-1), "k must not be negative"),
-        (lambda: evaluation.compare_seeds([], [1.0]), "finite, one a seed"),
-        (lambda: evaluation.compare_seeds([1.0], [np.nan]), "finite, one a seed"),
+        (lambda: evaluation.compare_seeds([], [1.0]), "finite, one per seed"),
+        (lambda: evaluation.compare_seeds([1.0], [np.nan]), "finite, one per seed"),
     ],
 )
 def test_impossible_options_are_refused(call, message):
