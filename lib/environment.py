@@ -52,7 +52,7 @@ def enter(argv: list) -> None:
         become([find_python(), "-m", "lib", *argv])
     folder = chosen_folder()
     inside = Path(sys.prefix).resolve() == folder.resolve()
-    if not inside and not chosen and not compare_at_hand(ROOT)[0]:
+    if not inside and not chosen and None not in differences(ROOT).values():
         return
     python = ensure(folder, ROOT)
     if not inside:
@@ -85,27 +85,19 @@ def direct_dependencies(root: Path) -> dict:
     return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
 
 
-def compare_at_hand(root: Path) -> tuple:
-    """Compare the running interpreter's packages with the pinned ones; nothing is imported.
-
-    Args:
-        root: project root, which holds `requirements.in`.
-
-    Returns:
-        (missing, other): names that are not installed; sentences about versions that differ.
-    """
+def differences(root: Path) -> dict:
+    """Packages of `requirements.in` that the running interpreter lacks (None) or has in another version (that one)."""
     from importlib import metadata  # an old Python 3 lacks it, and never comes this far
 
-    missing, other = [], []
+    found = {}
     for name, pinned in direct_dependencies(root).items():
         try:
             installed = metadata.version(name)
         except metadata.PackageNotFoundError:
-            missing.append(name)
-            continue
+            installed = None
         if installed != pinned:
-            other.append(f"{name} {installed} is installed; this project is tested with {pinned}")
-    return missing, other
+            found[name] = installed
+    return found
 
 
 def check_at_hand(root: Path) -> None:
@@ -116,10 +108,14 @@ def check_at_hand(root: Path) -> None:
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - said in time, and not by a syntax error
         raise SetupError("VENV=none needs Python 3.11 or 3.12. Received: {}.{}.{}".format(*sys.version_info[:3]))
-    missing, other = compare_at_hand(root)
-    for line in other + [f"{name} is not installed" for name in missing if name in TOOLS]:
-        print(f"warning: {line}", file=sys.stderr)
-    needed = [name for name in missing if name not in TOOLS]
+    pinned, found = direct_dependencies(root), differences(root)
+    for name, installed in found.items():
+        if installed:
+            told = f"warning: {name} {installed} is installed; this project is tested with {pinned[name]}"
+            print(told, file=sys.stderr)
+        elif name in TOOLS:
+            print(f"warning: {name} is not installed", file=sys.stderr)
+    needed = [name for name, installed in found.items() if not installed and name not in TOOLS]
     if needed:
         raise SetupError(
             f"VENV=none uses {sys.executable}, which lacks {', '.join(needed)}. "

@@ -256,12 +256,11 @@ def test_another_python_finds_a_supported_one(tmp_path, monkeypatch):
 
 def test_python_at_hand_with_another_version_is_warned_of(tmp_path, capsys):
     (tmp_path / "requirements.in").write_text("pytest==0.1  # old\nruff-of-tomorrow==1.0\n", encoding="utf-8")
-    missing, other = environment.compare_at_hand(tmp_path)
-    assert missing == ["ruff-of-tomorrow"]
-    assert other == [f"pytest {pytest.__version__} is installed; this project is tested with 0.1"]
+    assert environment.differences(tmp_path) == {"pytest": pytest.__version__, "ruff-of-tomorrow": None}
     (tmp_path / "requirements.in").write_text("pytest==0.1\n", encoding="utf-8")
     environment.check_at_hand(tmp_path)
-    assert capsys.readouterr().err == f"warning: {other[0]}\n"
+    said = f"warning: pytest {pytest.__version__} is installed; this project is tested with 0.1\n"
+    assert capsys.readouterr().err == said
 
 
 def test_python_at_hand_without_the_libraries_is_refused(tmp_path):

@@ -156,9 +156,18 @@ def test_raised_here_looks_at_the_last_frame():
 
 def test_a_python_with_the_libraries_is_used_as_it_is(monkeypatch):
     monkeypatch.delenv("VENV")
-    monkeypatch.setattr(environment, "become", lambda command: pytest.fail(f"went on in {command}"))
-    assert not environment.compare_at_hand(paths.ROOT)[0]
+    gone_on = []
+    monkeypatch.setattr(environment, "become", gone_on.append)
+    monkeypatch.setattr(environment, "ensure", lambda folder, root: folder / "python")
+    monkeypatch.setattr(environment, "differences", lambda root: {"keras": "3.0"})
     environment.enter(["report"])
+    assert not gone_on
+    monkeypatch.setattr(environment, "differences", lambda root: {"keras": None})
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "of the cluster")
+    environment.enter(["report"])
+    assert "PYTHONPATH" not in os.environ
+    assert gone_on == [[str(paths.ROOT / ".venv" / "python"), "-m", "lib", "report"]]
 
 
 def test_venv_names_the_folder(monkeypatch, tmp_path):
