@@ -9,7 +9,9 @@ from lib.config import Brief, Experiment, Profile, Split, Training
 from lib.evaluation import generalisation
 from lib.inputs.cache import open_images
 from lib.models import Mlp
-from lib.training import jobs, network, open_brief
+from lib.training import open_brief
+from lib.training.jobs import run_job
+from lib.training.network import network_job
 
 BASE = Experiment(
     why="Does it run?",
@@ -36,7 +38,7 @@ def opened(own_folders, photo_folder, monkeypatch):
 
 
 def test_train_is_measured_without_dropout_and_kept(opened):
-    run = jobs.run_job(network.network_job(opened, "dropped"))
+    run = run_job(network_job(opened, "dropped"))
     scores = generalisation.train_scores(opened, run)
     rows = opened.split.train
     logits = run.load_model()(open_images(opened.dataset, size=8).read(rows), training=False).numpy()
