@@ -7,6 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+SLOWEST_FIRST = ("training", "low_level", "report", "datasets", "explain", "figures", "tests", "models", "inputs")
+
+
+def pytest_collection_modifyitems(items):
+    """Rooms that take long come first: two processes, given one file at a time, then end at about the same moment."""
+    rank = {room: number for number, room in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+
 
 def pytest_configure(config):
     # Keras 3.15 turns its variables into arrays in a way that NumPy 2 warns of; warnings are errors here.

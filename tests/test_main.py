@@ -5,19 +5,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from lib import commands, environment
-from lib.__main__ import build_parser, enter_environment, main, raised_here
+import lib.__main__ as command_line
+from lib import environment
+from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
-COMMANDS = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain"]
-COMMANDS += ["lab", "tensorboard", "test", "lint", "setup", "clean"]
-TARGETS = ["report", "check-report", "submission", "verify", "test", "lint", "format", "lab", "tensorboard"]
-TARGETS += ["results", "data", "train", "bench", "bench-explain", "setup"]
-TARGETS += ["lock", "clean"]
+NAMES = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain", "lab"]
+NAMES += ["tensorboard", "test", "lint", "format", "setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +33,23 @@ def bare_python(*words, **variables):
 def test_help_needs_nothing_installed():
     answer = bare_python("--help")
     assert answer.returncode == 0
-    assert all(f"\n    {name}" in answer.stdout for name in COMMANDS)
-    assert "examples:" in answer.stdout
+    assert all(f"\n    {name}" in answer.stdout for name in NAMES)
+    assert "[BRIEF= PROFILE= DATA= FORCE=" in answer.stdout and "Examples:" in answer.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_its_own_help(name, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([name, "--help"])
-    assert stop.value.code == 0
-    assert f"usage: python -m lib {name}" in capsys.readouterr().out
+def test_each_command_has_its_own_help(capsys):
+    assert list(COMMANDS) == NAMES
+    for name in NAMES:
+        with pytest.raises(SystemExit) as stop:
+            main([name, "--help"])
+        assert stop.value.code == 0
+        printed = capsys.readouterr().out
+        assert f"usage: python -m lib {name}" in printed and COMMANDS[name].__doc__ in printed
+
+
+def test_help_does_not_need_docstrings():
+    command = [sys.executable, "-OO", "-S", "-m", "lib", "--help"]
+    assert subprocess.run(command, cwd=paths.ROOT, capture_output=True).returncode == 0
 
 
 def test_no_command_shows_the_help(capsys):
@@ -53,12 +57,12 @@ def test_no_command_shows_the_help(capsys):
     assert "COMMAND" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("typed", ["0", "-1", "two", "1.5", "²"])
-def test_a_number_of_networks_is_a_number(typed, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["report", f"--at-once={typed}"])
-    assert stop.value.code == 2
-    assert "a whole number of at least 1" in capsys.readouterr().err
+def test_a_number_of_networks_is_a_number(capsys):
+    for typed in ("0", "-1", "two", "1.5", "²"):
+        with pytest.raises(SystemExit) as stop:
+            main(["report", f"--at-once={typed}"])
+        assert stop.value.code == 2
+        assert "a whole number of at least 1" in capsys.readouterr().err
     assert build_parser().parse_args(["report", "--at-once", "3"]).at_once == 3
 
 
@@ -69,22 +73,19 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     assert "'repot'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
+def test_wrong_names_are_refused_with_the_valid_ones(capsys):
+    cases = [
         (["report", "--brief", "dmo"], "error: Unknown brief 'dmo'. Briefs: caltech101, "),
         (["report", "--profile", "quik"], "error: Unknown profile 'quik'. Profiles: smoke, quick, full"),
-        (["train", "--profile", "ful"], "error: Unknown profile 'ful'. Profiles: smoke, quick, full"),
-        (["train", "--experiment", "bst"], "error: Unknown experiment 'bst'. Experiments of demo: best, "),
-        (["data", "--brief", "caltech"], "error: Unknown brief 'caltech'. Briefs: caltech101, "),
+        (["train", "EXPERIMENT=bst"], "error: Unknown experiment 'bst'. Experiments of demo: best, "),
         (["tensorboard", "--brief", ""], "error: Unknown brief ''. Briefs: caltech101, "),
-    ],
-)
-def test_wrong_names_are_refused_with_the_valid_ones(words, message, capsys):
-    assert main(words) == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith(message)
-    assert printed.count("\n") == 1
+        (["report", "BREIF=demo"], "error: Unknown variable BREIF. Variables: BRIEF PROFILE DATA "),
+    ]
+    for words, message in cases:
+        assert main(words) == 2
+        printed = capsys.readouterr().err
+        assert printed.startswith(message)
+        assert printed.count("\n") == 1
 
 
 def test_wrong_names_are_refused_before_an_environment_is_made(tmp_path):
@@ -103,15 +104,13 @@ def test_a_bare_python_is_refused_where_it_is_insisted_on():
 
 def test_defaults_of_the_commands():
     parse = build_parser().parse_args
-    assert vars(parse(["report"])) | {"run": 0} == {
-        "command": "report", "run": 0, "brief": "demo", "profile": "quick", "data": "", "force": False,
-        "at_once": None,
+    assert vars(parse(["report"])) == {
+        "command": "report", "brief": "demo", "profile": "quick", "data": "", "force": False, "at_once": None,
     }  # fmt: skip
     train = parse(["train", "--seed", "3"])
     assert (train.brief, train.experiment, train.profile, train.seed) == ("demo", "best", "quick", 3)
     assert [parse(["setup", *words]).gpu for words in ([], ["--gpu"], ["--no-gpu"])] == [None, True, False]
     assert [parse(["clean", *words]).runs for words in ([], ["--runs"])] == [False, True]
-    assert [parse(["lint", *words]).fix for words in ([], ["--fix"])] == [False, True]
     assert parse(["tensorboard", "--port", "7000"]).port == 7000
 
 
@@ -120,30 +119,25 @@ def test_a_data_folder_means_the_same_everywhere(monkeypatch, tmp_path):
     assert build_parser().parse_args(["report", "--data", "pets"]).data == str(tmp_path / "pets")
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "printed"),
-    [
+def test_how_a_command_ends(monkeypatch, capsys):
+    def bench(args):
+        if errors[-1]:
+            raise errors[-1]
+
+    bench.options, bench.bare = (), False
+    monkeypatch.setitem(COMMANDS, "bench", bench)
+    cases = [
         (None, 0, ""),
         (OSError(28, "No space left on device"), 2, "error: [Errno 28] No space left on device\n"),
         (KeyboardInterrupt(), 130, "\nStopped: finished epochs are kept; run again to continue.\n"),
-    ],
-)
-def test_how_a_command_ends(monkeypatch, capsys, error, status, printed):
-    def bench(args):
-        if error:
-            raise error
-
-    monkeypatch.setattr(commands, "bench", bench)
-    assert main(["bench"]) == status
-    assert capsys.readouterr().err.endswith(printed)
-    assert "Traceback" not in printed
-
-
-def test_an_error_of_a_library_keeps_its_traceback(monkeypatch):
-    def bench(args):
-        raise ValueError("a fault of this file, which is not in lib")
-
-    monkeypatch.setattr(commands, "bench", bench)
+    ]
+    errors = []
+    for error, status, printed in cases:
+        errors.append(error)
+        assert main(["bench"]) == status
+        said = capsys.readouterr().err
+        assert said.endswith(printed) and "Traceback" not in said
+    errors.append(ValueError("a fault of this file, which is not in lib, keeps its traceback"))
     with pytest.raises(ValueError, match="a fault of this file"):
         main(["bench"])
 
@@ -162,16 +156,25 @@ def test_raised_here_looks_at_the_last_frame():
 
 def test_a_python_with_the_libraries_is_used_as_it_is(monkeypatch):
     monkeypatch.delenv("VENV")
-    monkeypatch.setattr(commands, "become", lambda command: pytest.fail(f"went on in {command}"))
-    assert not environment.compare_at_hand(paths.ROOT)[0]
-    enter_environment(["report"])
+    gone_on = []
+    monkeypatch.setattr(environment, "become", gone_on.append)
+    monkeypatch.setattr(environment, "ensure", lambda folder, root: folder / "python")
+    monkeypatch.setattr(environment, "differences", lambda root: {"keras": "3.0"})
+    environment.enter(["report"])
+    assert not gone_on
+    monkeypatch.setattr(environment, "differences", lambda root: {"keras": None})
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "of the cluster")
+    environment.enter(["report"])
+    assert "PYTHONPATH" not in os.environ
+    assert gone_on == [[str(paths.ROOT / ".venv" / "python"), "-m", "lib", "report"]]
 
 
 def test_venv_names_the_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("VENV")
-    assert commands.venv_folder() == paths.ROOT / ".venv"
+    assert environment.chosen_folder() == paths.ROOT / ".venv"
     monkeypatch.setenv("VENV", str(tmp_path))
-    assert commands.venv_folder() == tmp_path
+    assert environment.chosen_folder() == tmp_path
 
 
 def test_setup_warns_and_installs_nothing_with_venv_none(capsys):
@@ -186,10 +189,12 @@ def test_variables_of_started_processes(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", "/four")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "")
-    commands.prepare_variables()
+    command_line.prepare_variables()
     assert os.environ["COURSEWORK_DATA"] == f"{tmp_path / 'one'}{os.pathsep}/two"
     assert os.environ["COURSEWORK_REPORTS"] == str(tmp_path / "three")
     assert os.environ["PYTHONPATH"] == f"{paths.ROOT}{os.pathsep}/four"
+    command_line.prepare_variables()
+    assert os.environ["PYTHONPATH"] == f"{paths.ROOT}{os.pathsep}/four"  # once, however often
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"  # the caller's choice stays
 
 
@@ -209,11 +214,11 @@ def test_data_says_what_was_found(photo_folder, own_folders, capsys):
 
 def test_every_check_runs_and_the_failed_ones_are_named(capfd):
     checks = {"first": ["json.tool", "no such file"], "second": ["this"]}
-    assert commands.run_checks(checks) == 1
+    assert command_line.run_checks(checks) == 1
     printed = capfd.readouterr().out
     assert "Beautiful is better than ugly" in printed
     assert printed.endswith("== failed: first\n")
-    assert commands.run_checks({"second": ["this"]}) == 0
+    assert command_line.run_checks({"second": ["this"]}) == 0
     assert capfd.readouterr().out.endswith("== passed: second\n")
 
 
@@ -221,9 +226,9 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
     old = tmp_path / "build" / "test-reports" / "demo" / "values.json"
     old.parent.mkdir(parents=True)
     old.touch()
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
     show = "import os; print(os.environ['COURSEWORK_REPORTS'])"
-    monkeypatch.setattr(commands, "CHECKS", {"variables": ["timeit", "-n1", "-r1", show]})
+    monkeypatch.setattr(command_line, "CHECKS", {"variables": ["timeit", "-n1", "-r1", show]})
     monkeypatch.setenv("COURSEWORK_REPORTS", "mine")
     monkeypatch.setenv("PYTHONPATH", "")
     assert main(["test"]) == 0
@@ -231,9 +236,8 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
     assert not old.exists()
 
 
-@pytest.mark.parametrize("runs", [False, True])
-def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, runs, capsys):
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
     kept = ["data/raw/demo/a.jpg", "data/README.md", "reports/README.md", "reports/results/demo.csv", "lib/a.py"]
     kept += ["reports/templates/note.md", "reports/templates/demo/note.md"]
     trained = ["reports/demo/runs/best-1/model.keras"]
@@ -242,73 +246,86 @@ def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, runs, capsys):
     for name in kept + trained + gone:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    commands.clean(SimpleNamespace(runs=runs))
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {*kept, *([] if runs else trained)}
-    assert "deleted build" in capsys.readouterr().out
-    commands.clean(SimpleNamespace(runs=runs))  # nothing left to do
+    for words, left in ([], {*kept, *trained}), (["--runs"], {*kept}):
+        assert main(["clean", *words]) == 0
+        assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == left
+        assert "deleted " in capsys.readouterr().out
+        assert main(["clean", *words]) == 0  # nothing left to do
+        assert capsys.readouterr().out == ""
 
 
-def make(*words):
+def test_lock_asks_for_uv_and_locks_both_lists(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert main(["lock"]) == 2
+    assert capsys.readouterr().err == "error: make lock needs uv on PATH.\n"
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\necho "$@" >> asked\n', encoding="utf-8")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["lock"]) == 0
+    base, gpu = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert base.endswith("--output-file requirements.txt requirements.in") and "--generate-hashes" in base
+    assert gpu.endswith("--constraint requirements.txt --output-file requirements-gpu.txt requirements-gpu.in")
+
+
+def make(*words, **variables):
     if not shutil.which("make"):
         pytest.skip("make is not installed here")
     command = ["make", f"PYTHON={sys.executable}", "VENV=none", *words]
-    of_make = {
-        "MAKEFLAGS",
-        "MAKELEVEL",
-        "MAKEOVERRIDES",
-        "MFLAGS",
-        "BRIEF",
-        "PROFILE",
-        "DATA",
-        "EXPERIMENT",
-        "SEED",
-        "GPU",
-    }
+    of_make = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+    of_make |= {"BRIEF", "PROFILE", "DATA", "EXPERIMENT", "SEED", "PORT", "GPU"}
     settings = {name: value for name, value in os.environ.items() if name not in of_make}  # this may be `make test`
+    settings |= variables
     return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, env=settings)
 
 
-def test_make_alone_lists_the_targets():
+def test_make_alone_lists_what_can_be_asked_for():
     answer = make()
-    assert answer.returncode == 0
-    assert [line.split()[1] for line in answer.stdout.splitlines() if line.startswith("  make ")] == TARGETS
+    assert answer.returncode == 0 and answer.stdout == make("help").stdout
+    assert all(f"\n    {name}" in answer.stdout for name in NAMES)
     assert all(len(line) <= 120 for line in answer.stdout.splitlines())
 
 
-def passed_on(*words):
-    """What make would hand to `python -m lib`."""
-    return shlex.split(make("-n", *words).stdout)[3:]
+def passed_on(*words, **variables):
+    """The options that a goal of make becomes."""
+    command = shlex.split(make("-n", *words, **variables).stdout)
+    assert command[1:3] == ["-m", "lib"]
+    return spell_out(command[3:])
 
 
-def test_make_passes_its_variables_on():
-    words = ["BRIEF=caltech101", "PROFILE=smoke", "DATA=my photos", "EXPERIMENT=deep", "SEED=4"]
-    common = ["--brief", "caltech101", "--profile", "smoke", "--data", "my photos"]
+def test_make_passes_its_variables_on(monkeypatch):
+    for name in ("STUDENT", "STUDENT_ID", "VENV"):
+        monkeypatch.setenv(name, "none")  # and as they were afterwards
+    words = ["PROFILE=smoke", "DATA=my photos", "EXPERIMENT=deep", "SEED=4", "BRIEF=caltech101"]
+    common = {"--brief=caltech101", "--profile=smoke", "--data=my photos"}
     assert passed_on("report") == ["report"]
-    assert passed_on("report", *words, "FORCE=1") == ["report", *common, "--force"]
-    assert passed_on("report", "AT_ONCE=1") == ["report", "--at-once", "1"]
-    assert passed_on("train", *words) == ["train", *common, "--experiment", "deep", "--seed", "4"]
-    assert [passed_on("setup", *word) for word in ([], ["GPU=1"], ["GPU=0"])] == [
-        ["setup"],
-        ["setup", "--gpu"],
-        ["setup", "--no-gpu"],
-    ]
-    assert passed_on("tensorboard", "PORT=7000") == ["tensorboard", "--port", "7000"]
+    assert set(passed_on("report", *words, "FORCE=1")) == {"report", *common, "--force"}
+    assert passed_on("report", "AT_ONCE=1", "FORCE=", "BRIEF=") == ["report", "--at-once=1"]
+    assert set(passed_on("train", *words)) == {"train", *common, "--experiment=deep", "--seed=4"}
+    setups = [passed_on("setup", *word)[1:] for word in ([], ["GPU=1"], ["GPU=0"], ["GPU=no"])]
+    assert setups == [[], ["--gpu"], ["--no-gpu"], ["--no-gpu"]]
+    assert passed_on("tensorboard", "PORT=7000") == ["tensorboard", "--port=7000"]
     assert passed_on("clean", "RUNS=1") == ["clean", "--runs"]
-    assert passed_on("submission", "BRIEF=folder", "STUDENT=Zoë 'Z' Doe") == ["submission", "--brief", "folder"]
-    assert passed_on("verify", "ZIP=my file.zip") == ["verify", "--", "my file.zip"]
-    options = ["ZIP=x.zip", "RERUN=1", "DATA=my photos"]
-    assert passed_on("verify", *options) == ["verify", "--data", "my photos", "--rerun", "--", "x.zip"]
+    assert passed_on("lint", "BRIEF=demo") == ["lint"]  # `make lint report BRIEF=demo` is asked for so
+    assert passed_on("submission", "STUDENT=Zoë 'Z' Doe") == ["submission"]
+    assert os.environ["STUDENT"] == "Zoë 'Z' Doe"
+    assert passed_on("verify", "ZIP=-my file.zip") == ["verify", "--", "-my file.zip"]
+    assert set(passed_on("verify", "ZIP=x.zip", "RERUN=1", "DATA=my photos")[:3]) == {
+        "verify", "--data=my photos", "--rerun",
+    }  # fmt: skip
+    assert passed_on("report", "--", BRIEF="folder", STUDENT="Zoë") == ["report", "--brief=folder"]
 
 
-def test_make_refuses_a_misspelt_variable():
-    answer = make("report", "BREIF=demo")
-    assert answer.returncode == 2
-    assert "Unknown variable BREIF. Variables: BRIEF PROFILE DATA" in answer.stderr
-
-
-def test_make_hands_the_refusal_on():
-    answer = make("report", "BRIEF=dmo")
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("error: Unknown brief 'dmo'. Briefs: caltech101")
-    assert "Traceback" not in answer.stderr
+def test_make_hands_refusals_on():
+    cases = [
+        (("report", "BRIEF=dmo"), "error: Unknown brief 'dmo'. Briefs: caltech101"),
+        (("report", "BREIF=demo"), "error: Unknown variable BREIF. Variables: BRIEF PROFILE DATA"),
+        (("BREIF=demo",), "error: Unknown variable BREIF. Variables: BRIEF PROFILE DATA"),
+        (("verify",), "usage: python -m lib verify"),
+    ]
+    for words, message in cases:
+        answer = make(*words)
+        assert answer.returncode == 2
+        assert answer.stderr.startswith(message)
+        assert "Traceback" not in answer.stderr

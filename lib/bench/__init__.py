@@ -4,14 +4,12 @@ The routes take turns, and the median over the rounds counts: another program th
 meets them all. TensorFlow is imported, quietly, by `run`.
 """
 
-import contextlib
 import gc
 import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -30,16 +28,6 @@ COLUMNS = ["route", "case", "seconds", "images_per_second", "peak_mb"]
 AUGMENTED, FIRST_PASS = "augmented", "first pass"
 
 
-@dataclass(frozen=True)
-class Bar:
-    """How many times as fast as a route of Keras one of ours must be."""
-
-    ours: str
-    theirs: str
-    case: str
-    at_least: float
-
-
 ROUTES: dict[tuple[str, str], Callable[[routes.Source], Iterator[int]]] = {
     ("ImageDataGenerator", AUGMENTED): routes.image_data_generator,
     ("image_dataset_from_directory + layers", AUGMENTED): routes.random_layers,
@@ -48,11 +36,11 @@ ROUTES: dict[tuple[str, str], Callable[[routes.Source], Iterator[int]]] = {
     ("ours, filling the cache", FIRST_PASS): routes.filling_the_cache,
     ("ours, streamed", FIRST_PASS): routes.streamed,
 }
-BARS = (
-    Bar("ours, cached", "ImageDataGenerator", AUGMENTED, 10),
-    Bar("ours, cached", "image_dataset_from_directory + layers", AUGMENTED, 5),
-    Bar("ours, filling the cache", "image_dataset_from_directory", FIRST_PASS, 1),
-    Bar("ours, streamed", "image_dataset_from_directory", FIRST_PASS, 1),
+BARS = (  # ours, theirs, case, and how many times as fast ours must be
+    ("ours, cached", "ImageDataGenerator", AUGMENTED, 10),
+    ("ours, cached", "image_dataset_from_directory + layers", AUGMENTED, 5),
+    ("ours, filling the cache", "image_dataset_from_directory", FIRST_PASS, 1),
+    ("ours, streamed", "image_dataset_from_directory", FIRST_PASS, 1),
 )
 
 
@@ -65,11 +53,13 @@ def run(dataset: Dataset | None = None, *, size: int = 64, rounds: int = 3) -> p
         rounds: how often each route is measured.
 
     Returns:
-        One row a route: route, case, seconds for all images, images_per_second, and peak_mb, the most memory (in
+        One row per route: route, case, seconds for all images, images_per_second, and peak_mb, the most memory (in
         2**20 bytes) that the process took beyond what it had when the route began.
     """
     import_tensorflow()
-    dataset = dataset or _find_images()
+    if dataset is None:
+        name = "caltech101" if find_here(find("caltech101")) else "demo"
+        dataset = datasets.load(name, include_clutter=True)
     taken = {key: [] for key in ROUTES}
     with tempfile.TemporaryDirectory() as folder:
         source = routes.Source(dataset, routes.link_images(dataset, Path(folder)), size)
@@ -97,12 +87,25 @@ def measure(batches: Iterator[int]) -> tuple[float, int, float]:
     Returns:
         Seconds, images read in that time, and the most memory taken beyond that at the start, in 2**20 bytes.
     """
+    process, ended = psutil.Process(), threading.Event()
     gc.collect()
-    with _sampled_memory() as samples:
+    samples = [process.memory_info().rss]
+
+    def sample():
+        while not ended.wait(0.02):
+            samples.append(process.memory_info().rss)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
         next(batches)
         started = time.perf_counter()
         images = sum(batches)
         seconds = time.perf_counter() - started
+    finally:
+        ended.set()
+        thread.join()
+    samples.append(process.memory_info().rss)
     return seconds, images, (max(samples) - samples[0]) / 2**20
 
 
@@ -116,37 +119,11 @@ def summarise(taken: dict[tuple[str, str], list[tuple[float, int, float]]], *, i
 
 
 def judge(table: pd.DataFrame) -> list[str]:
-    """One line a bar: how many times as fast, what is asked, met or missed."""
+    """One line per bar: how many times as fast, what is asked, met or missed."""
     speed = table.set_index(["route", "case"])["images_per_second"]
     lines = []
-    for bar in BARS:
-        ratio = speed[bar.ours, bar.case] / speed[bar.theirs, bar.case]
-        verdict = "met" if ratio >= bar.at_least else "missed"
-        asked = f"at least {bar.at_least:g} asked: {verdict}"
-        lines.append(f"{bar.case}: {bar.ours} is {ratio:.1f} times as fast as {bar.theirs} ({asked})")
+    for ours, theirs, case, asked in BARS:
+        ratio = speed[ours, case] / speed[theirs, case]
+        verdict = "met" if ratio >= asked else "missed"
+        lines.append(f"{case}: {ours} is {ratio:.1f} times as fast as {theirs} (at least {asked:g} asked: {verdict})")
     return lines
-
-
-def _find_images() -> Dataset:
-    name = "caltech101" if find_here(find("caltech101")) else "demo"
-    return datasets.load(name, include_clutter=True)
-
-
-@contextlib.contextmanager
-def _sampled_memory() -> Iterator[list[int]]:
-    """Resident memory of this process in bytes, looked up at the start and then fifty times a second."""
-    process, ended = psutil.Process(), threading.Event()
-    samples = [process.memory_info().rss]
-
-    def sample():
-        while not ended.wait(0.02):
-            samples.append(process.memory_info().rss)
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
-        yield samples
-    finally:
-        ended.set()
-        thread.join()
-        samples.append(process.memory_info().rss)

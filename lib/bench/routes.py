@@ -33,16 +33,13 @@ class Source:
     """The images that every route reads."""
 
     dataset: Dataset
-    folder: Path  # one folder a class, with the very files of the index, for Keras' loaders
-    size: int  # pixels a side
+    folder: Path  # one folder per class, with the very files of the index, for Keras' loaders
+    size: int  # pixels per side
 
+    @property
     def rows(self) -> np.ndarray:
         """Row numbers of all images."""
         return np.arange(len(self.dataset.index))
-
-    def labels(self) -> np.ndarray:
-        """Class numbers of all images."""
-        return self.dataset.index["label"].to_numpy()
 
 
 def link_images(dataset: Dataset, folder: Path) -> Path:
@@ -112,12 +109,12 @@ def random_layers(source: Source) -> Iterator[int]:
 
 
 def cached(source: Source) -> Iterator[int]:
-    """Our training batches: decoded images in a memory map, one warp a batch."""
+    """Our training batches: decoded images in a memory map, one warp per batch."""
     from lib.inputs.generators import make_train_dataset
 
     images = open_images(source.dataset, size=source.size)
     train_data = make_train_dataset(
-        images, source.rows(), batch_size=BATCH_SIZE, seed=SEED, augment=AUGMENT, epochs=range(EPOCHS)
+        images, source.rows, batch_size=BATCH_SIZE, seed=SEED, augment=AUGMENT, epochs=range(EPOCHS)
     )
     yield from _count(train_data)
 
@@ -142,7 +139,7 @@ def streamed(source: Source) -> Iterator[int]:
     from lib.inputs.generators import make_eval_dataset
 
     images = StreamedImages(source.dataset, source.size, "stretch")
-    data = make_eval_dataset(images, source.rows(), batch_size=BATCH_SIZE)
+    data = make_eval_dataset(images, source.rows, batch_size=BATCH_SIZE)
     yield 0
     yield from _count(data)
 

@@ -1,10 +1,14 @@
-"""Pure computing on predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing, no files."""
+"""Numbers from predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing.
+
+Metrics, mistakes, intervals and the difficulty of classes are pure computing. `generalisation` alone reads run folders.
+"""
 
 from lib.evaluation.difficulty import cheap_features, confused_examples, easy_and_hard_classes
 from lib.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     calibration_error,
+    check_predictions,
     cross_entropy,
     macro_f1,
     reliability_bins,
@@ -19,29 +23,9 @@ from lib.evaluation.mistakes import (
     per_class,
     turns,
 )
-from lib.evaluation.predictions import check_predictions
-from lib.evaluation.uncertainty import SeedComparison, bootstrap_interval, compare_seeds
+from lib.evaluation.uncertainty import bootstrap_interval, compare_seeds
 
-__all__ = [
-    "SeedComparison",
-    "accuracy",
-    "balanced_accuracy",
-    "bootstrap_interval",
-    "calibration_error",
-    "cheap_features",
-    "check_predictions",
-    "compare_seeds",
-    "confused_examples",
-    "confused_pairs",
-    "confusion_matrix",
-    "cross_entropy",
-    "easy_and_hard_classes",
-    "macro_f1",
-    "most_confident",
-    "one_class_in_turn",
-    "per_class",
-    "reliability_bins",
-    "summary",
-    "top_k_accuracy",
-    "turns",
-]
+__all__ = ["accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error", "cheap_features"]
+__all__ += ["check_predictions", "compare_seeds", "confused_examples", "confused_pairs", "confusion_matrix"]
+__all__ += ["cross_entropy", "easy_and_hard_classes", "macro_f1", "most_confident", "one_class_in_turn", "per_class"]
+__all__ += ["reliability_bins", "summary", "top_k_accuracy", "turns"]

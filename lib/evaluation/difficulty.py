@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.predictions import check_labels
+from lib.evaluation.metrics import check_labels
+from lib.evaluation.mistakes import rivals
 
 CELLS = 8  # the image is described on a grid of 8 x 8 cells
 ORIENTATIONS = 9  # of the gradient, over half a turn (Dalal and Triggs 2005)
@@ -50,7 +51,7 @@ def easy_and_hard_classes(
         class_names: C names; None numbers the classes up to the highest label.
 
     Returns:
-        One row a class, in class order: class_name, images, accuracy (NaN with fewer than two images: leaving one out
+        One row per class, in class order: class_name, images, accuracy (NaN with fewer than two images: leaving one out
         leaves no mean) and most_confused_with (the class its images fall to most often when they miss, "" if none).
 
     Raises:
@@ -64,10 +65,9 @@ def easy_and_hard_classes(
     table = np.zeros((len(names), len(names)), np.int64)
     np.add.at(table, (labels, nearest), 1)
     right = np.diag(table)
-    wrong = table - np.diag(right)
     share = np.where(counts > 1, right / np.maximum(counts, 1), np.nan)
-    rivals = [names[row.argmax()] if row.any() else "" for row in wrong]
-    return pd.DataFrame({"class_name": names, "images": counts, "accuracy": share, "most_confused_with": rivals})
+    columns = {"class_name": names, "images": counts, "accuracy": share}
+    return pd.DataFrame(columns | {"most_confused_with": rivals(table, names)})
 
 
 def confused_examples(features: np.ndarray, labels: np.ndarray, *, pairs: int) -> np.ndarray:

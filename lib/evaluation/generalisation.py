@@ -37,7 +37,7 @@ def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
 
 
 def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: what it reaches on train and on val, and the difference.
+    """One row per run: what it reaches on train and on val, and the difference.
 
     Args:
         opened: brief, data and split.
@@ -56,7 +56,7 @@ def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def gap_summary(frame: pd.DataFrame, *, groups: dict[str, tuple[str, ...]]) -> pd.DataFrame:
-    """One row an experiment: its gap over the seeds, beside that of the first experiment of its group.
+    """One row per experiment: its gap over the seeds, beside that of the first experiment of its group.
 
     Args:
         frame: as `gaps` gives it.

@@ -1,4 +1,7 @@
-"""Where a model is right and wrong: class by class, pair by pair, image by image."""
+"""Where a model is right and wrong: class by class, pair by pair, image by image.
+
+Labels (N,) and probabilities (N, C) are those of `lib.evaluation.metrics`, and refused alike.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from lib.evaluation.predictions import check_predictions
+from lib.evaluation.metrics import check_predictions
 
 
 def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -20,35 +23,29 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray, *, class_names: Seq
     """Precision, recall and F1 of each class.
 
     Args:
-        labels: (N,) integers.
-        probabilities: (N, C).
         class_names: C names.
 
     Returns:
-        One row a class, in class order: class_name, images (of that true class), precision, recall, f1 (NaN where
+        One row per class, in class order: class_name, images (of that true class), precision, recall, f1 (NaN where
         there is nothing to divide by: no prediction, no image, neither) and most_confused_with (the wrong class most
         often predicted for its images, "" if none).
 
     Raises:
-        ValueError: if the names do not match C or the predictions break a rule.
+        ValueError: if the names do not match C.
     """
     matrix = confusion_matrix(labels, probabilities)
     _check_names(matrix, class_names)
     precision, recall, f1, images = metrics.precision_recall_fscore_support(
         labels, np.argmax(probabilities, axis=1), labels=np.arange(len(matrix)), zero_division=np.nan
     )
+    columns = {"class_name": list(class_names), "images": images, "precision": precision, "recall": recall, "f1": f1}
+    return pd.DataFrame(columns | {"most_confused_with": rivals(matrix, class_names)})
+
+
+def rivals(matrix: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """For each class the wrong one that its images are most often taken for, "" if none; matrix (C, C) of counts."""
     wrong = matrix - np.diag(np.diag(matrix))
-    rivals = [class_names[row.argmax()] if row.any() else "" for row in wrong]
-    return pd.DataFrame(
-        {
-            "class_name": list(class_names),
-            "images": images,
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-            "most_confused_with": rivals,
-        }
-    )
+    return [class_names[row.argmax()] if row.any() else "" for row in wrong]
 
 
 def confused_pairs(matrix: np.ndarray, class_names: Sequence[str], *, k: int = 10) -> pd.DataFrame:
@@ -88,8 +85,6 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
     """Row numbers of the right (or the wrong) predictions that the model is most sure of.
 
     Args:
-        labels: (N,) integers.
-        probabilities: (N, C).
         right: True for right predictions, False for wrong ones.
         k: largest number of rows.
 
@@ -97,7 +92,7 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
         At most k row numbers, int64, the highest probability first; equal ones keep their order.
 
     Raises:
-        ValueError: if k is negative or the predictions break a rule.
+        ValueError: if k is negative.
     """
     labels, probabilities = check_predictions(labels, probabilities)
     if k < 0:
@@ -131,4 +126,4 @@ def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must have shape (C, C). Received: {matrix.shape}")
     if len(class_names) != len(matrix):
-        raise ValueError(f"class_names must have {len(matrix)} entries, one a class. Received: {len(class_names)}")
+        raise ValueError(f"class_names must have {len(matrix)} entries, one per class. Received: {len(class_names)}")

@@ -6,25 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from lib.evaluation.metrics import accuracy
-from lib.evaluation.predictions import check_predictions
+from lib.evaluation.metrics import accuracy, check_predictions
 
 CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class SeedComparison:
-    """How experiment a compares with experiment b, where more is better.
+    """How experiment a compares with experiment b, where more is better."""
 
-    The difference is mean(a) - mean(b); standard_error, low and high are None with a single seed on either side.
-    """
-
-    difference: float
-    standard_error: float | None
-    low: float | None
+    difference: float  # mean(a) - mean(b)
+    low: float | None  # ends of its interval; None with a single seed on either side
     high: float | None
-    n_a: int
-    n_b: int
     verdict: str  # better, worse, no difference within noise; one seed, no claim
 
 
@@ -72,11 +65,11 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     leaves out zero. When every seed of both gave one value, the interval has no width and any difference counts.
 
     Args:
-        values_a: one value a seed, more is better, e.g. val accuracies in [0, 1].
+        values_a: one value per seed, more is better, e.g. val accuracies in [0, 1].
         values_b: the same for the experiment it is compared with.
 
     Returns:
-        The difference a - b, its standard error and interval, the seeds of each, and the verdict.
+        The difference a - b, its interval and the verdict.
 
     Raises:
         ValueError: if a side is empty, not one-dimensional or not finite.
@@ -84,11 +77,11 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     sides = [np.asarray(values, dtype=np.float64) for values in (values_a, values_b)]
     for side in sides:
         if side.ndim != 1 or side.size == 0 or not np.isfinite(side).all():
-            raise ValueError(f"values must be finite, one a seed, at least one. Received: {side.tolist()}")
+            raise ValueError(f"values must be finite, one per seed, at least one. Received: {side.tolist()}")
     counts = [side.size for side in sides]
     difference = float(sides[0].mean() - sides[1].mean())
     if min(counts) == 1:
-        return SeedComparison(difference, None, None, None, *counts, "one seed, no claim")
+        return SeedComparison(difference, None, None, "one seed, no claim")
     shares = np.array([side.var(ddof=1) / side.size for side in sides])
     error = float(np.sqrt(shares.sum()))
     width = 0.0
@@ -97,4 +90,4 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
         width = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, freedom)) * error
     low, high = difference - width, difference + width
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference within noise"
-    return SeedComparison(difference, error, low, high, *counts, verdict)
+    return SeedComparison(difference, low, high, verdict)

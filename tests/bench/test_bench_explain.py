@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from lib.models.families import build_model
 
 from lib import bench
 from lib.bench import explain, peers
 from lib.config import Model, paths
 from lib.explain import METHODS
-from lib.models.families import build_model
 
 SMALL = peers.Settings(samples=2, steps=2, patch=8, masks=3)
 

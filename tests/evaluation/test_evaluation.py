@@ -58,9 +58,9 @@ def test_cross_entropy_of_a_sure_mistake_is_clipped():
     assert evaluation.cross_entropy([1], [[1.0, 0.0]]) == pytest.approx(-np.log(1e-7))
 
 
-@pytest.mark.parametrize(("k", "expected"), [(1, 0.75), (2, 1.0), (3, 1.0), (50, 1.0)])
-def test_top_k_accuracy_by_hand_and_limited_by_the_classes(k, expected):
-    assert evaluation.top_k_accuracy(LABELS, PROBABILITIES, k=k) == expected
+def test_top_k_accuracy_by_hand_and_limited_by_the_classes():
+    for k, expected in ((1, 0.75), (2, 1.0), (3, 1.0), (50, 1.0)):
+        assert evaluation.top_k_accuracy(LABELS, PROBABILITIES, k=k) == expected
 
 
 def test_top_k_accuracy_k_changes_the_result():
@@ -127,60 +127,43 @@ def test_one_image_two_classes():
     assert result["calibration_error"] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_order_of_the_images_does_not_matter(metric):
-    labels, probabilities = random_predictions()
-    order = np.random.default_rng(1).permutation(len(labels))
-    assert metric(labels[order], probabilities[order]) == pytest.approx(metric(labels, probabilities))
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_names_of_the_classes_do_not_matter(metric):
-    labels, probabilities = random_predictions()
-    order = np.random.default_rng(2).permutation(7)
-    assert metric(np.argsort(order)[labels], probabilities[:, order]) == pytest.approx(metric(labels, probabilities))
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_half_precision_probabilities_pass(metric):
-    labels, probabilities = random_predictions()
-    stored = probabilities.astype(np.float16)
-    assert metric(labels, stored) == pytest.approx(metric(labels, probabilities), abs=0.02)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_inputs_are_not_changed(metric):
+def test_what_no_metric_depends_on():
     labels, probabilities = random_predictions()
     before = labels.copy(), probabilities.copy()
-    metric(labels, probabilities)
-    assert np.array_equal(labels, before[0]) and np.array_equal(probabilities, before[1])
+    order, names = np.random.default_rng(1).permutation(len(labels)), np.random.default_rng(2).permutation(7)
+    for metric in METRICS:
+        usual = metric(labels, probabilities)
+        assert metric(labels[order], probabilities[order]) == pytest.approx(usual)
+        assert metric(np.argsort(names)[labels], probabilities[:, names]) == pytest.approx(usual)
+        assert metric(labels, probabilities.astype(np.float16)) == pytest.approx(usual, abs=0.02)
+    assert np.array_equal(labels, before[0]) and np.array_equal(probabilities, before[1])  # inputs are not changed
 
 
 # --- what is refused
 
 
-@pytest.mark.parametrize(
-    ("labels", "probabilities", "message"),
-    [
-        ([[0]], [[1.0, 0.0]], r"labels must have shape \(N,\).*\(1, 1\)"),
-        ([], np.zeros((0, 3)), r"labels must have shape \(N,\) with N at least 1"),
-        ([0.0], [[1.0, 0.0]], "labels must be integers. Received: float64"),
-        ([True], [[1.0, 0.0]], "labels must be integers. Received: bool"),
-        ([2], [[1.0, 0.0]], r"labels must lie in \[0, 1\]. Received: values from 2 to 2"),
-        ([-1], [[1.0, 0.0]], r"labels must lie in \[0, 1\]"),
-        ([0], [1.0, 0.0], r"probabilities must have shape \(N, C\).*Received: \(2,\)"),
-        ([0], [[1.0]], "C at least 2"),
-        ([0], [["a", "b"]], "probabilities must be real numbers"),
-        ([0, 0], [[1.0, 0.0]], "one row an image. Received: 2 and 1"),
-        ([0, 0], [[1.0, 0.0], [np.nan, 0.0]], "finite. Received: 1 rows that are not, first 1"),
-        ([0], [[3.0, -2.0]], r"lie in \[0, 1\]; logits need a softmax first. Received: values from -2 to 3"),
-        ([0], [[0.5, 0.4]], "sum to 1 within 0.001. Received: sums from 0.9 to 0.9"),
-    ],
-)
-@pytest.mark.parametrize("metric", [evaluation.check_predictions, evaluation.summary, *METRICS])
-def test_broken_predictions_are_refused_with_the_rule(metric, labels, probabilities, message):
-    with pytest.raises(ValueError, match=message):
-        metric(np.array(labels, dtype=int if len(labels) == 0 else None), np.array(probabilities))
+BROKEN = [
+    ([[0]], [[1.0, 0.0]], r"labels must have shape \(N,\).*\(1, 1\)"),
+    ([], np.zeros((0, 3)), r"labels must have shape \(N,\) with N at least 1"),
+    ([0.0], [[1.0, 0.0]], "labels must be integers. Received: float64"),
+    ([True], [[1.0, 0.0]], "labels must be integers. Received: bool"),
+    ([2], [[1.0, 0.0]], r"labels must lie in \[0, 1\]. Received: values from 2 to 2"),
+    ([-1], [[1.0, 0.0]], r"labels must lie in \[0, 1\]"),
+    ([0], [1.0, 0.0], r"probabilities must have shape \(N, C\).*Received: \(2,\)"),
+    ([0], [[1.0]], "C at least 2"),
+    ([0], [["a", "b"]], "probabilities must be real numbers"),
+    ([0, 0], [[1.0, 0.0]], "one row per image. Received: 2 and 1"),
+    ([0, 0], [[1.0, 0.0], [np.nan, 0.0]], "finite. Received: 1 rows that are not, first 1"),
+    ([0], [[3.0, -2.0]], r"lie in \[0, 1\]; logits need a softmax first. Received: values from -2 to 3"),
+    ([0], [[0.5, 0.4]], "sum to 1 within 0.001. Received: sums from 0.9 to 0.9"),
+]
+
+
+def test_broken_predictions_are_refused_with_the_rule():
+    for labels, probabilities, message in BROKEN:
+        for metric in (evaluation.check_predictions, evaluation.summary, *METRICS):
+            with pytest.raises(ValueError, match=message):
+                metric(np.array(labels, dtype=int if len(labels) == 0 else None), np.array(probabilities))
 
 
 def test_check_predictions_returns_wide_types():
@@ -188,25 +171,28 @@ def test_check_predictions_returns_wide_types():
     assert labels.dtype == np.int64 and probabilities.dtype == np.float64
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: evaluation.top_k_accuracy(LABELS, PROBABILITIES, k=0), "k must be at least 1. Received: 0"),
-        (lambda: evaluation.reliability_bins(LABELS, PROBABILITIES, bins=0), "bins must be at least 1"),
-        (lambda: evaluation.most_confident(LABELS, PROBABILITIES, right=True, k=-1), "k must not be negative"),
-        (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, n=0), "n must be at least 1"),
-        (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, level=1.0), r"level lie in \(0, 1\)"),
-        (lambda: evaluation.per_class(LABELS, PROBABILITIES, class_names=["a"]), "3 entries, one a class. Received: 1"),
-        (lambda: evaluation.confused_pairs(np.zeros((2, 3)), NAMES), r"shape \(C, C\). Received: \(2, 3\)"),
-        (lambda: evaluation.confused_pairs(np.zeros((2, 2)), NAMES), "2 entries, one a class. Received: 3"),
-        (lambda: evaluation.confused_pairs(np.zeros((3, 3)), NAMES, k=-1), "k must not be negative"),
-        (lambda: evaluation.compare_seeds([], [1.0]), "finite, one a seed"),
-        (lambda: evaluation.compare_seeds([1.0], [np.nan]), "finite, one a seed"),
-    ],
-)
-def test_impossible_options_are_refused(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+IMPOSSIBLE = [
+    (lambda: evaluation.top_k_accuracy(LABELS, PROBABILITIES, k=0), "k must be at least 1. Received: 0"),
+    (lambda: evaluation.reliability_bins(LABELS, PROBABILITIES, bins=0), "bins must be at least 1"),
+    (lambda: evaluation.most_confident(LABELS, PROBABILITIES, right=True, k=-1), "k must not be negative"),
+    (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, n=0), "n must be at least 1"),
+    (lambda: evaluation.bootstrap_interval(LABELS, PROBABILITIES, level=1.0), r"level lie in \(0, 1\)"),
+    (
+        lambda: evaluation.per_class(LABELS, PROBABILITIES, class_names=["a"]),
+        "3 entries, one per class. Received: 1",
+    ),
+    (lambda: evaluation.confused_pairs(np.zeros((2, 3)), NAMES), r"shape \(C, C\). Received: \(2, 3\)"),
+    (lambda: evaluation.confused_pairs(np.zeros((2, 2)), NAMES), "2 entries, one per class. Received: 3"),
+    (lambda: evaluation.confused_pairs(np.zeros((3, 3)), NAMES, k=-1), "k must not be negative"),
+    (lambda: evaluation.compare_seeds([], [1.0]), "finite, one per seed"),
+    (lambda: evaluation.compare_seeds([1.0], [np.nan]), "finite, one per seed"),
+]
+
+
+def test_impossible_options_are_refused():
+    for call, message in IMPOSSIBLE:
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 # --- class by class
@@ -283,15 +269,11 @@ def test_bootstrap_interval_is_about_as_wide_as_the_binomial():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 400), rel=0.12)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"metric": evaluation.cross_entropy}, {"n": 50}, {"level": 0.5}, {"seed": 1}],
-    ids=lambda d: next(iter(d)),
-)
-def test_bootstrap_interval_options_change_the_result(change):
+def test_bootstrap_interval_options_change_the_result():
     labels, probabilities = random_predictions()
     usual = evaluation.bootstrap_interval(labels, probabilities, n=200)
-    assert evaluation.bootstrap_interval(labels, probabilities, **{"n": 200, **change}) != usual
+    for change in ({"metric": evaluation.cross_entropy}, {"n": 50}, {"level": 0.5}, {"seed": 1}):
+        assert evaluation.bootstrap_interval(labels, probabilities, **{"n": 200, **change}) != usual
 
 
 def test_bootstrap_interval_of_one_image_has_no_width():
@@ -301,9 +283,9 @@ def test_bootstrap_interval_of_one_image_has_no_width():
 def test_compare_seeds_by_hand():
     # Means 0.9 and 0.8, both variances 0.0001, n = 3: SE = sqrt(2 * 0.0001 / 3), 4 degrees of freedom, t = 2.776.
     result = evaluation.compare_seeds([0.89, 0.90, 0.91], [0.79, 0.80, 0.81])
-    assert result.difference == pytest.approx(0.1) and result.standard_error == pytest.approx(0.0081650, rel=1e-4)
+    assert result.difference == pytest.approx(0.1)
     assert (result.low, result.high) == pytest.approx((0.1 - 0.02267, 0.1 + 0.02267), abs=1e-5)
-    assert result.verdict == "better" and (result.n_a, result.n_b) == (3, 3)
+    assert result.verdict == "better"
 
 
 def test_compare_seeds_is_antisymmetric():
@@ -316,7 +298,7 @@ def test_compare_seeds_is_antisymmetric():
 def test_compare_seeds_claims_nothing_within_noise_or_from_one_seed():
     assert evaluation.compare_seeds([0.8, 0.9], [0.79, 0.88]).verdict == "no difference within noise"
     alone = evaluation.compare_seeds([0.9], [0.1, 0.1, 0.1])
-    assert alone.verdict == "one seed, no claim" and alone.standard_error is alone.low is alone.high is None
+    assert alone.verdict == "one seed, no claim" and alone.low is alone.high is None
 
 
 def test_compare_seeds_without_any_spread():
@@ -366,19 +348,16 @@ def test_classes_of_one_image_or_none_have_no_accuracy():
     assert table["accuracy"][0] == 1.0 and table["accuracy"][1:].isna().all()
 
 
-@pytest.mark.parametrize(
-    ("features", "labels", "names", "message"),
-    [
+def test_easy_and_hard_classes_refuses():
+    for features, labels, names, message in [
         (np.zeros((2, 3)), [0], None, r"features must be finite, shape \(1, D\). Received: shape \(2, 3\)"),
         (np.full((1, 3), np.inf), [0], None, "features must be finite"),
         (np.zeros(2), [0, 1], None, r"Received: shape \(2,\)"),
         (np.zeros((2, 3)), [0, 2], ["a", "b"], r"labels must lie in \[0, 1\]"),
         (np.zeros((2, 3)), [0, -2], None, r"labels must lie in \[0, ...\]"),
-    ],
-)
-def test_easy_and_hard_classes_refuses(features, labels, names, message):
-    with pytest.raises(ValueError, match=message):
-        evaluation.easy_and_hard_classes(features, labels, class_names=names)
+    ]:
+        with pytest.raises(ValueError, match=message):
+            evaluation.easy_and_hard_classes(features, labels, class_names=names)
 
 
 def test_cheap_features_of_a_flat_image_are_its_colour_and_no_edges():
@@ -413,11 +392,8 @@ def test_cheap_features_of_many_images_equal_those_of_each(monkeypatch):
     assert evaluation.cheap_features(images[:0]).shape == (0, 768)
 
 
-@pytest.mark.parametrize(
-    "images", [np.zeros((1, 8, 8, 3)), np.zeros((1, 7, 9, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)]
-)
-def test_cheap_features_refuses_what_is_not_a_batch_of_uint8_images(images):
-    with pytest.raises(
-        ValueError, match=r"images must be uint8 of shape \(N, H, W, 3\), sides of at least 8. Received"
-    ):
-        evaluation.cheap_features(images)
+def test_cheap_features_refuses_what_is_not_a_batch_of_uint8_images():
+    message = r"images must be uint8 of shape \(N, H, W, 3\), sides of at least 8. Received"
+    for images in (np.zeros((1, 8, 8, 3)), np.zeros((1, 7, 9, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)):
+        with pytest.raises(ValueError, match=message):
+            evaluation.cheap_features(images)
