@@ -4,11 +4,11 @@ import contextlib
 import json
 
 import pytest
+from lib.report.pages.chromium import BrowserError, find_chromium, open_page
 from small_report import make_small_report, small_study
 
 from lib.config import paths
 from lib.report import pages
-from lib.report.pages.chromium import BrowserError, find_chromium, open_page
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
 

@@ -4,14 +4,14 @@ import contextlib
 import io
 
 import pytest
+from lib.report.pages.chromium import BrowserError, find_chromium, open_page
+from lib.report.pages.tensorboard_pages import gather, serve
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from test_event_files import graph_of, record, scalar, write
 
 from lib.report.pages import tensorboard_pages
-from lib.report.pages.chromium import BrowserError, find_chromium, open_page
-from lib.report.pages.tensorboard_pages import gather, serve
 from lib.training.runs import Run
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")

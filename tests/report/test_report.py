@@ -16,14 +16,15 @@ from tiny_notebooks import tiny_notebook, write
 
 from lib import briefs
 from lib.config import paths
-from lib.report import notebooks, pages
-from lib.report.make import check_promises, make_report
-from lib.report.notebooks import freshness
+from lib.report import make, notebooks, pages
+from lib.report.make import make_report
+from lib.report.notebooks import freshness, table
+from lib.report.notebooks.table import check_promises
 from lib.report.results import open_results, read_values
 from lib.report.written import CheckFailed, check_reports, source
 from lib.training.open_brief import open_brief
 
-STUDY = "from lib.opened import open_brief\n\nstudy = open_brief(BRIEF, PROFILE, DATA)"
+OPENED = "from lib.training.open_brief import open_brief\n\nopened = open_brief(BRIEF, PROFILE, DATA)"
 EXPLORE = """\
 results.save_value("dataset.images", len(opened.dataset.index))
 results.save_value("dataset.classes", len(opened.dataset.class_names))
@@ -86,7 +87,7 @@ def home(tmp_path_factory):
     (root / "templates").mkdir()
     (root / "templates" / "note.md").write_text(NOTE)
     for name, code in SOURCES.items():
-        write(tiny_notebook(new_code_cell(STUDY), new_code_cell(code), name=name), root / "notebooks", name)
+        write(tiny_notebook(new_code_cell(OPENED), new_code_cell(code), name=name), root / "notebooks", name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEWORK_CACHE", str(root / "cache"))
         patch.setenv("COURSEWORK_REPORTS", str(root / "reports"))
@@ -116,7 +117,7 @@ def copy(made, tmp_path):
 
 def facts(made, name, **parameters):
     opened = open_brief("folder", "smoke", str(made.photos))
-    given = {"DATA": str(made.photos), "profile": "smoke"} | parameters
+    given = {"BRIEF": "folder", "PROFILE": "smoke", "DATA": str(made.photos)} | parameters
     return freshness.shared_facts(opened) | freshness.notebook_facts(name, given)
 
 
@@ -226,7 +227,7 @@ def test_changed_inputs_make_a_notebook_run(made, copy, home, monkeypatch):
         return freshness.reason_to_run(name, copy, made_from=facts(made, name, **parameters), waiting=[])
 
     assert reason() is None
-    assert reason(profile="quick") == "changed: its parameters"
+    assert reason(PROFILE="quick") == "changed: its parameters"
     monkeypatch.setenv("TF_DETERMINISTIC_OPS", "1")
     assert reason() == "changed: the environment"
     monkeypatch.undo()
@@ -235,7 +236,7 @@ def test_changed_inputs_make_a_notebook_run(made, copy, home, monkeypatch):
     monkeypatch.undo()
     shutil.copytree(home / "notebooks", copy / "sources")
     monkeypatch.setattr(paths, "NOTEBOOKS", copy / "sources")
-    changed = tiny_notebook(new_code_cell(STUDY), new_code_cell(EXPLORE + "\n# new"), name="01_explore")
+    changed = tiny_notebook(new_code_cell(OPENED), new_code_cell(EXPLORE + "\n# new"), name="01_explore")
     write(changed, copy / "sources", "01_explore")
     assert reason() == "changed: its cells"
     assert reason("02_experiments") is None
@@ -276,6 +277,34 @@ def test_a_notebook_and_the_later_ones_run_and_a_failure_leaves_no_first_page(ma
         " unchanged, reused (force with FORCE=1)"
     ] * 2
     assert made.page.exists()
+
+
+@pytest.mark.notebook
+def test_a_notebook_is_added_by_its_file_and_one_entry(made, copy, home, monkeypatch, capsys):
+    asked, folder = [], copy.parent / "notebooks"
+    shutil.copytree(home / "notebooks", folder)
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(copy.parent))
+    brief = briefs.load("folder").replace(notebooks=(*SOURCES, "05_own"), reports=())
+    monkeypatch.setattr("lib.briefs.folder.BRIEF", brief)
+    own = table.Notebook(
+        jobs=("by_hand",), values=("own.deep",), values_if={"own.deep": ("own.depth",)}, files=("tables/own.csv",)
+    )
+    monkeypatch.setitem(table.NOTEBOOKS, "05_own", own)
+    monkeypatch.setattr(make, "train_planned", lambda opened, kinds, *, at_once: asked.append(kinds) or [])
+    code = 'results.save_value("own.deep", True)'
+    write(tiny_notebook(new_code_cell(code), name="05_own"), folder, "05_own")
+    with pytest.raises(ValueError, match=r"05_own must save own\.depth, tables/own\.csv: other tools rely on it"):
+        make_report("folder", profile="smoke", data=made.photos)
+    code += '\nresults.save_value("own.depth", 4)\nimport pandas as pd\n'
+    code += 'results.save_table("own", pd.DataFrame({"depth": [4]}), caption="It.")'
+    write(tiny_notebook(new_code_cell(code), name="05_own"), folder, "05_own")
+    capsys.readouterr()
+    page = make_report("folder", profile="smoke", data=made.photos)
+    said = capsys.readouterr().out
+    assert said.count("unchanged, reused") == 3 and "05_own: running (not made yet)" in said
+    assert asked == [{"experiments", "by_hand"}] * 2
+    assert page == copy / "index.html" and "05_own.html" in [tag["href"] for tag in Tags(page.read_text()).all("a")]
 
 
 # Written reports

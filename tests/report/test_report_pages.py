@@ -3,7 +3,6 @@
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -143,7 +142,7 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_every_text_can_be_read_on_every_ground(scheme):
-    style = (Path(paths.LIB) / "site" / "style.css").read_text(encoding="utf-8")
+    style = (paths.LIB / "report" / "pages" / "style.css").read_text(encoding="utf-8")
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]))
     texts = ("text", "quiet", "accent", "good", "keyword", "string", "number", "comment")
     pairs = [(text, ground) for text in texts for ground in ("page", "panel")] + [("warn-text", "warn")]

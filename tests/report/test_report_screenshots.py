@@ -5,14 +5,14 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from lib.report.pages.chromium import BrowserError
+from lib.report.pages.tensorboard_pages import COLUMNS, gather, take_pictures, telling_settings
 from PIL import Image
 from test_event_files import graph_of, write
 
 from lib import briefs
 from lib.config import paths
 from lib.report.pages import screenshots
-from lib.report.pages.chromium import BrowserError
-from lib.report.pages.tensorboard_pages import COLUMNS, gather, take_pictures, telling_settings
 from lib.report.results import read_manifest, read_values
 from lib.training.runs import Run
 
