@@ -194,31 +194,33 @@ def change_value(folder):
     (folder / "values.json").write_text(json.dumps(values))
 
 
+SPOILT = [
+    ("01_explore", append("split.csv"), "split.csv is missing or was edited"),
+    ("01_explore", append("01_explore.html"), "01_explore.html is missing or was edited"),
+    ("01_explore", append("notebooks/01_explore.ipynb"), "notebooks/01_explore.ipynb is missing or was edited"),
+    ("01_explore", change_value, "its entries in values.json or manifest.json were edited"),
+    ("01_explore", remove("values.json"), "its entries in values.json or manifest.json were edited"),
+    ("01_explore", remove("notebooks/01_explore.json"), "not made yet"),
+    ("01_explore", append("notebooks/01_explore.json"), None),
+    ("01_explore", lambda folder: (folder / "notebooks/01_explore.json").write_text("{"), "not made yet"),
+    ("02_experiments", remove("tables/experiments.csv"), "tables/experiments.csv is missing or was edited"),
+    ("02_experiments", remove("runs/softmax-*/metrics.json"), "run softmax-seed0"),
+    ("03_best_model", remove("figures/curves.png"), "figures/curves.png is missing or was edited"),
+    ("03_best_model", remove("runs/softmax-*/metrics.json"), None),
+    ("03_best_model", remove("runs/best-*/predictions_test.npz"), "run best-seed0"),
+    ("02_experiments", remove("03_best_model.html"), None),
+]
+
+
 @pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("name", "spoil", "reason"),
-    [
-        ("01_explore", append("split.csv"), "split.csv is missing or was edited"),
-        ("01_explore", append("01_explore.html"), "01_explore.html is missing or was edited"),
-        ("01_explore", append("notebooks/01_explore.ipynb"), "notebooks/01_explore.ipynb is missing or was edited"),
-        ("01_explore", change_value, "its entries in values.json or manifest.json were edited"),
-        ("01_explore", remove("values.json"), "its entries in values.json or manifest.json were edited"),
-        ("01_explore", remove("notebooks/01_explore.json"), "not made yet"),
-        ("01_explore", append("notebooks/01_explore.json"), None),
-        ("01_explore", lambda folder: (folder / "notebooks/01_explore.json").write_text("{"), "not made yet"),
-        ("02_experiments", remove("tables/experiments.csv"), "tables/experiments.csv is missing or was edited"),
-        ("02_experiments", remove("runs/softmax-*/metrics.json"), "run softmax-seed0"),
-        ("03_best_model", remove("figures/curves.png"), "figures/curves.png is missing or was edited"),
-        ("03_best_model", remove("runs/softmax-*/metrics.json"), None),
-        ("03_best_model", remove("runs/best-*/predictions_test.npz"), "run best-seed0"),
-        ("02_experiments", remove("03_best_model.html"), None),
-    ],
-)
-def test_a_missing_or_edited_product_makes_its_notebook_run(made, copy, name, spoil, reason):
-    assert freshness.reason_to_run(name, copy, made_from=facts(made, name), waiting=[]) is None
-    spoil(copy)
-    found = freshness.reason_to_run(name, copy, made_from=facts(made, name), waiting=[])
-    assert found is None if reason is None else found.startswith(reason)
+def test_a_missing_or_edited_product_makes_its_notebook_run(made, tmp_path):
+    made_from = {name: facts(made, name) for name in SOURCES}
+    for number, (name, spoil, reason) in enumerate(SPOILT):
+        copy = shutil.copytree(made.folder, tmp_path / str(number))
+        assert freshness.reason_to_run(name, copy, made_from=made_from[name], waiting=[]) is None
+        spoil(copy)
+        found = freshness.reason_to_run(name, copy, made_from=made_from[name], waiting=[])
+        assert found is None if reason is None else found.startswith(reason), (name, reason)
 
 
 @pytest.mark.notebook
@@ -328,18 +330,16 @@ def test_a_report_is_written_and_checked_and_a_lie_fails_it(made, home):
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("brief", "given", "message"),
-    [
+def test_wrong_names_and_data_are_refused(own_folders):
+    cases = (
         ("foldr", {}, "Unknown brief 'foldr'. Briefs: .*folder"),
         ("folder", {"profile": "smok"}, "Unknown profile 'smok'. Profiles: smoke, quick, full"),
         ("folder", {"profile": "smoke"}, "needs a path"),
         ("folder", {"profile": "smoke", "data": "/nowhere"}, "does not exist. Received: /nowhere"),
-    ],
-)
-def test_wrong_names_and_data_are_refused(own_folders, brief, given, message):
-    with pytest.raises(ValueError, match=message):
-        make_report(brief, **given)
+    )
+    for brief, given, message in cases:
+        with pytest.raises(ValueError, match=message):
+            make_report(brief, **given)
     assert not (own_folders / "reports").exists()
 
 

@@ -52,4 +52,6 @@ def open_page(*, width: int, height: int, scale: float = 1.0) -> Iterator:
             yield page
             browser.close()
     except sync_api.Error as error:
-        raise BrowserError(" ".join(error.message.split("Call log:")[0].split())[:300]) from error
+        first, *log = error.message.splitlines()
+        said = [line.split("[err]")[1].strip() for line in log if "[err]" in line]  # by a browser that does not start
+        raise BrowserError(" ".join([first, *said[-1:]])) from error
