@@ -46,8 +46,8 @@ def asked(monkeypatch):
     """What pictures were asked for; they are plain orange."""
     calls = []
 
-    def take(runs, *, best, opened):
-        calls.append((list(runs), best, opened))
+    def take(runs, *, best, block):
+        calls.append((list(runs), best, block))
         return {"scalars": png(200, 230), "hparams": png(240, 130), "graph": png(200, 240)}
 
     monkeypatch.setattr(tensorboard, "take_pictures", take)
@@ -122,7 +122,7 @@ def test_only_what_is_quoted_is_copied_and_one_graph(opened, tmp_path):
     for run in runs.values():
         write(run.folder, b"settings")
         write(run.folder / "validation", b"curves")
-    tensorboard.gather(runs, tmp_path / "runs", best="best")
+    tensorboard.copy_event_files(runs, tmp_path / "runs", best="best")
     found = {file.parent.relative_to(tmp_path / "runs").as_posix() for file in (tmp_path / "runs").rglob("events*")}
     assert found == {".", "baseline", "baseline/validation", "best", "best/validation", "best/graph"}
 
@@ -149,9 +149,9 @@ def test_the_settings_shown_are_short_and_each_tells_something_else(tmp_path):
         other={"model.name": "residual", "model.blocks": (2,) * 9},
         best={"training.epochs": 60},
     )
-    assert tensorboard.telling_settings(runs, "best") == ["model.name", "augment.flip", "image_size", "model.depth"]
-    assert len(tensorboard.telling_settings(runs, "best")) <= tensorboard.COLUMNS
-    assert tensorboard.telling_settings({"best": runs["best"]}, "best") == []
+    assert tensorboard.settings_to_show(runs, "best") == ["model.name", "augment.flip", "image_size", "model.depth"]
+    assert len(tensorboard.settings_to_show(runs, "best")) <= tensorboard.COLUMNS
+    assert tensorboard.settings_to_show({"best": runs["best"]}, "best") == []
 
 
 # In a real browser
@@ -180,7 +180,7 @@ def test_the_three_pages_show_the_runs(runs, tmp_path):
     def size(picture):
         return Image.open(io.BytesIO(picture)).size
 
-    tensorboard.gather(runs, tmp_path / "gathered" / "runs", best="plain")
+    tensorboard.copy_event_files(runs, tmp_path / "gathered" / "runs", best="plain")
     with contextlib.ExitStack() as stack:
         try:
             page = stack.enter_context(open_page(width=1000, height=1150))

@@ -22,7 +22,7 @@ from lib.report import notebooks, results
 from lib.training.open_brief import OpenBrief
 
 CODE = (".py", ".jinja", ".css")
-STEERING = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # environment variables
+VARIABLES = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # of the environment, by how they start
 OWN_FILES = ("values.json", "manifest.json")  # their entries are compared one by one
 EVIDENCE = ("config.json", "history.csv", "metrics.json", "predictions.npz")  # what figures and numbers are made from
 RECORD = {"made_from", "files", "entries", "runs", "evidence", "seconds"}
@@ -39,8 +39,8 @@ def shared_facts(*opened_briefs: OpenBrief) -> dict[str, str]:
         for opened in opened_briefs
     ]
     installed = sorted({f"{item.name} {item.version}" for item in importlib.metadata.distributions()})
-    steering = sorted([name, value] for name, value in os.environ.items() if name.startswith(STEERING))
-    environment = [platform.python_version(), platform.machine(), installed, steering]
+    variables = sorted([name, value] for name, value in os.environ.items() if name.startswith(VARIABLES))
+    environment = [platform.python_version(), platform.machine(), installed, variables]
     return {"the code in lib": code(), "the data": digest(data), "the environment": digest(environment)}
 
 
@@ -114,7 +114,7 @@ def recording(name: str, folder: Path, *, made_from: dict[str, str]) -> Iterator
 
 
 def refresh_runs(folder: Path, names: tuple[str, ...]) -> None:
-    """Look at the run folders again, for all notebooks, when the last one is through."""
+    """Look at the run folders again, for all notebooks, after the last one has run."""
     for name in names:
         content = read_record(name, folder)
         content["runs"] = {run: _listing(folder / "runs" / run) for run in content["runs"]}

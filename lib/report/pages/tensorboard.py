@@ -97,7 +97,7 @@ def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
         raise BrowserError("no run has left files for TensorBoard")
     best = best if best in runs else next(iter(runs))
     block = next((name for name in event_files.read_graph(runs[best]) if name.startswith("Block")), "")
-    pictures = take_pictures(runs, best=best, opened=block)
+    pictures = take_pictures(runs, best=best, block=block)
     texts = {
         "scalars": (
             "TensorBoard, Scalars: accuracy and loss on val by epoch, the first seed of each experiment.",
@@ -118,13 +118,13 @@ def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
     return block
 
 
-def take_pictures(runs: dict[str, Run], *, best: str, opened: str) -> dict[str, bytes]:
+def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, bytes]:
     """Photograph TensorBoard's three pages.
 
     Args:
         runs: the runs to show, by experiment.
         best: experiment whose graph is shown.
-        opened: name of the block to open in the graph; "" opens none.
+        block: name of the block to open in the graph; "" opens none.
 
     Returns:
         PNG of scalars, hparams and graph.
@@ -133,16 +133,16 @@ def take_pictures(runs: dict[str, Run], *, best: str, opened: str) -> dict[str, 
         BrowserError: if there is no Chromium, or something does not appear in time.
     """
     with open_page(width=1000, height=1150, scale=SCALE) as page, tempfile.TemporaryDirectory() as folder:
-        gather(runs, Path(folder) / "runs", best=best)
+        copy_event_files(runs, Path(folder) / "runs", best=best)
         with serve(Path(folder) / "runs") as address:
             return {
                 "scalars": photograph_scalars(page, address),
-                "hparams": photograph_hparams(page, address, telling_settings(runs, best), rows=len(runs)),
-                "graph": photograph_graph(page, address, opened),
+                "hparams": photograph_hparams(page, address, settings_to_show(runs, best), rows=len(runs)),
+                "graph": photograph_graph(page, address, block),
             }
 
 
-def gather(runs: dict[str, Run], folder: Path, *, best: str) -> None:
+def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
     """Copy the event files under short names, with one graph: what is not quoted shall not be in the picture."""
     folder.mkdir(parents=True)
     copies = {folder: next(iter(runs.values())).folder.parent}  # the settings of all are declared there
@@ -155,7 +155,7 @@ def gather(runs: dict[str, Run], folder: Path, *, best: str) -> None:
             shutil.copy(file, target)
 
 
-def telling_settings(runs: dict[str, Run], best: str) -> list[str]:
+def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
     """The few settings to show of many: short ones, one from each part of the settings in turn.
 
     Of settings that change together, as those of augmentation do, one stands for all.
@@ -197,11 +197,11 @@ def serve(folder: Path) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=folder.parent, stdout=output, stderr=output)
     try:
         end = time.monotonic() + 2 * SECONDS
-        while "(Press" not in (said := log.read_text(errors="replace")):
+        while "(Press" not in (printed := log.read_text(errors="replace")):
             if process.poll() is not None or time.monotonic() > end:
-                raise BrowserError(f"TensorBoard did not start: {' '.join(said.split()[-20:])}")
+                raise BrowserError(f"TensorBoard did not start: {' '.join(printed.split()[-20:])}")
             time.sleep(0.1)
-        yield said[said.index("http://") :].split()[0]
+        yield printed[printed.index("http://") :].split()[0]
     finally:
         process.terminate()
         process.wait()
@@ -230,11 +230,11 @@ def photograph_hparams(page, address: str, settings: list[str], *, rows: int) ->
     return _settled(page)
 
 
-def photograph_graph(page, address: str, opened: str) -> bytes:
+def photograph_graph(page, address: str, block: str) -> bytes:
     """The graph, with one block opened and, where it has blocks inside, the first of them too."""
     _open(page, address, "#graphs", height=1200)
     _wait_for(page.locator("g.node").nth(2), "TensorBoard's graph")
-    for name in filter(None, (opened, f"{opened}/block_1")):
+    for name in filter(None, (block, f"{block}/block_1")):
         _settled(page)
         box = page.locator(f'g.node[data-name="{name}"] > .nodeshape')
         if box.count():
