@@ -1,5 +1,6 @@
 """One command, one report: the notebooks of a brief executed in order, and the pages that lead to what they made."""
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,8 +9,13 @@ from lib.config import paths
 from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness, table
 from lib.report.pages import tensorboard
-from lib.training import jobs, workers
+from lib.training import workers
+from lib.training.jobs import run_jobs
+from lib.training.network import network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
+
+# The jobs that a brief plans, by kind.
+PLANS = {"experiments": network_jobs, "by_hand": low_level.by_hand_jobs}
 
 
 def make_report(
@@ -67,18 +73,19 @@ def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) ->
 
     Args:
         opened: brief, data and split.
-        kinds: `experiments`, `by_hand`, both or none, as in the table of notebooks.
+        kinds: of jobs, as the table of notebooks names them.
         at_once: how many to train beside each other.
 
     Returns:
-        Ids of planned experiments that are neither finished nor known to fail: the profile's minutes were used up.
+        Ids of planned runs that are neither finished nor known to fail: the profile's minutes were used up.
     """
-    if "experiments" in kinds:
-        jobs.run_experiments(opened, retry=True, at_once=at_once)
-    if "by_hand" in kinds:
-        low_level.train_missing(opened, retry=True, at_once=at_once)
-    runs = [opened.run(name, seed=seed) for name, seed in opened.plan()] if "experiments" in kinds else []
-    return [run.id for run in runs if not run.finished and run.failure is None]
+    waiting = []
+    for kind in (kind for kind in PLANS if kind in kinds):
+        jobs = PLANS[kind](opened)
+        minutes = opened.profile.minutes if kind == "experiments" else math.inf
+        run_jobs(jobs, retry=True, at_once=at_once, minutes=minutes)
+        waiting += [job.run.id for job in jobs if not job.run.finished and job.run.failure is None]
+    return waiting
 
 
 def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, waiting: list[str], force: bool) -> None:

@@ -9,6 +9,7 @@ from tiny_notebooks import PARAMETERS, tagged, tiny_notebook, write
 from lib import briefs
 from lib.config import paths
 from lib.report import notebooks
+from lib.report.make import PLANS
 from lib.report.notebooks.table import NOTEBOOKS
 
 # The notebooks of this repository
@@ -37,7 +38,7 @@ def test_no_two_notebooks_of_a_brief_save_under_one_name():
 
 def test_every_notebook_has_an_entry_in_the_table():
     assert set(notebooks.names()) == set(NOTEBOOKS)
-    assert {kind for entry in NOTEBOOKS.values() for kind in entry.jobs} == {"experiments", "by_hand"}
+    assert {kind for entry in NOTEBOOKS.values() for kind in entry.jobs} == set(PLANS)
 
 
 # The rules find what is planted

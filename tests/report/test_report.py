@@ -22,6 +22,7 @@ from lib.report.notebooks import freshness, table
 from lib.report.notebooks.table import check_promises
 from lib.report.results import open_results, read_values
 from lib.report.written import CheckFailed, check_reports, source
+from lib.training.network import network_jobs
 from lib.training.open_brief import open_brief
 
 OPENED = "from lib.training.open_brief import open_brief\n\nopened = open_brief(BRIEF, PROFILE, DATA)"
@@ -35,13 +36,15 @@ opened.split.save(results.folder / "split.csv")
 """
 EXPERIMENTS = """\
 import pandas as pd
-runs = [opened.run(name, seed=seed) for name, seed in opened.plan()]
+from lib.training.network import network_jobs
+runs = [job.run for job in network_jobs(opened)]
 rows = [{"experiment": run.id, "why": "?", "val_accuracy": 0.5, "run": run.id} for run in runs if run.finished]
 results.save_table("experiments", pd.DataFrame(rows), caption="All of them.", runs=[row["run"] for row in rows])
 """
 BEST = """\
 from matplotlib import pyplot
-run = opened.run(opened.brief.best)
+from lib.training.network import network_job
+run = network_job(opened, "best").run
 done = (run.folder / "predictions_test.npz").write_text("late")
 for name in ("parameters", "test_accuracy", "test_top5_accuracy", "test_cross_entropy", "test_balanced_accuracy"):
     results.save_value(f"best.{name}", 0.75, runs=[run.id])
@@ -66,10 +69,9 @@ SOURCES = {"01_explore": EXPLORE, "02_experiments": EXPERIMENTS, "03_best_model"
 
 def pretend_to_train(opened):
     """Leave finished runs, so that nothing has to be trained here."""
-    for name, seed in opened.plan():
-        run = opened.run(name, seed=seed)
-        run.folder.mkdir(parents=True)
-        (run.folder / "metrics.json").write_text("{}")
+    for job in network_jobs(opened):
+        job.run.folder.mkdir(parents=True)
+        (job.run.folder / "metrics.json").write_text("{}")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def png(width, height):
 
 
 @pytest.fixture
-def opened(own_folders):
+def opened(own_folders, monkeypatch):
     """An opened brief with two finished runs that have a graph, and one that was never trained."""
     runs = {}
     (paths.report("demo") / "notebooks").mkdir(parents=True)
@@ -36,9 +36,8 @@ def opened(own_folders):
             continue
         write(runs[name].folder / "graph", graph_of("image", "Block_8/block_1/conv", "logits"))
         (runs[name].folder / "metrics.json").write_text("{}")
-    return SimpleNamespace(
-        brief=briefs.load("demo"), profile_name="smoke", experiments=dict.fromkeys(runs), run=lambda name: runs[name]
-    )
+    monkeypatch.setattr(tensorboard, "network_job", lambda opened, name: SimpleNamespace(run=runs[name]))
+    return SimpleNamespace(brief=briefs.load("demo"), profile_name="smoke", experiments=dict.fromkeys(runs), runs=runs)
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_runs_without_files_for_tensorboard_are_not_photographed(opened, asked):
 
 
 def test_only_what_is_quoted_is_copied_and_one_graph(opened, tmp_path):
-    runs = {name: opened.run(name) for name in ("baseline", "best")}
+    runs = {name: opened.runs[name] for name in ("baseline", "best")}
     write(paths.runs("demo"), b"declared")
     write(paths.runs("demo") / "older-seed0-9" / "train", b"older")
     for run in runs.values():

@@ -23,6 +23,7 @@ from lib.report.notebooks import freshness
 from lib.report.pages.browser import SECONDS, BrowserError, find_chromium, open_page
 from lib.report.results import DPI, Results, open_results
 from lib.training import event_files
+from lib.training.network import network_job
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 
@@ -78,7 +79,7 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
         return
     with freshness.recording(OWNER, folder, made_from=made_from):
         results = open_results(opened.brief.name, notebook=OWNER, profile=opened.profile_name)
-        runs = {name: opened.run(name) for name in opened.experiments}
+        runs = {name: network_job(opened, name).run for name in opened.experiments}
         runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
         block = reason = ""
         try:
