@@ -21,7 +21,7 @@ class Residual(Family):
     def rules(self) -> dict[str, bool]:
         return {
             "filters and blocks have one entry per stage": len(self.filters) == len(self.blocks) > 0,
-            "filters and blocks are positive": min(*self.filters, *self.blocks, 1) > 0,
+            "filters and blocks are positive": min((*self.filters, *self.blocks), default=0) > 0,
             "stem_stride is 1, 2 or 4": self.stem_stride in (1, 2, 4),
             "dropout lies in [0, 1)": 0 <= self.dropout < 1,
         }
