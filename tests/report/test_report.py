@@ -33,6 +33,8 @@ results.save_value("dataset.left_out", len(opened.dataset.left_out))
 for role in ("train", "val", "test"):
     results.save_value(f"split.{role}", len(getattr(opened.split, role)))
 opened.split.save(results.folder / "split.csv")
+for name in ("left_out", "audit"):
+    opened.dataset.left_out.to_csv(results.folder / f"{name}.csv", index=False)
 """
 EXPERIMENTS = """\
 import pandas as pd
@@ -363,9 +365,12 @@ def test_promised_values_and_files_must_be_there(own_folders):
     results = open_results("demo", notebook="01_explore", profile="smoke")
     for name in ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val"):
         results.save_value(name, 1)
-    with pytest.raises(ValueError, match="01_explore must save split.test: other tools rely on it"):
+    for name in ("split", "left_out"):
+        (results.folder / f"{name}.csv").touch()
+    with pytest.raises(ValueError, match="01_explore must save split.test, audit.csv: other tools rely on it"):
         check_promises("01_explore", results.folder)
     results.save_value("split.test", 1)
+    (results.folder / "audit.csv").touch()
     check_promises("01_explore", results.folder)
     with pytest.raises(ValueError, match="02_experiments must save tables/experiments.csv"):
         check_promises("02_experiments", results.folder)

@@ -19,11 +19,11 @@ import nbformat
 from lib.config import paths
 from lib.config.files import checksum, read_json, write_json
 from lib.report import notebooks, results
+from lib.report.notebooks import table
 from lib.training.open_brief import OpenBrief
 
 CODE = (".py", ".jinja", ".css")
 VARIABLES = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # of the environment, by how they start
-OWN_FILES = ("values.json", "manifest.json")  # their entries are compared one by one
 EVIDENCE = ("config.json", "history.csv", "metrics.json", "predictions.npz")  # what figures and numbers are made from
 RECORD = {"made_from", "files", "entries", "runs", "evidence", "seconds"}
 
@@ -95,13 +95,12 @@ def recording(name: str, folder: Path, *, made_from: dict[str, str]) -> Iterator
         made_from: as for `reason_to_run`.
     """
     _record_file(name, folder).unlink(missing_ok=True)
-    before, started = _loose_files(folder), time.perf_counter()
+    started = time.perf_counter()
     yield
     entries = _entries(name, folder)
     runs = sorted({run for entry in entries.values() for run in entry["runs"]})
-    loose = [file for file, stamp in _loose_files(folder).items() if before.get(file) != stamp]
     saved = [entry["file"] for entry in entries.values() if "file" in entry]
-    files = [f"notebooks/{name}.ipynb", f"{name}.html", *loose, *saved]
+    files = [f"notebooks/{name}.ipynb", f"{name}.html", *table.entry(name).files, *saved]
     content = {
         "made_from": made_from,
         "files": {file: checksum(folder / file) for file in files},
@@ -151,16 +150,7 @@ def _entries(name: str, folder: Path) -> dict[str, dict]:
     return {key: entry for key, entry in found.items() if entry["notebook"] == name}
 
 
-def _loose_files(folder: Path) -> dict[str, list[int]]:
-    """Files directly in a report folder, such as split.csv."""
-    return {file: stamp for file, stamp in _sizes_and_times(folder, "*").items() if file not in OWN_FILES}
-
-
 def _listing(run: Path) -> str:
     """Checksum over the names, sizes and times of the files of a run folder; of none if it is gone."""
-    return digest(_sizes_and_times(run, "**/*"))
-
-
-def _sizes_and_times(folder: Path, pattern: str) -> dict[str, list[int]]:
-    files = {file.relative_to(folder).as_posix(): file.stat() for file in folder.glob(pattern) if file.is_file()}
-    return {name: [facts.st_size, facts.st_mtime_ns] for name, facts in files.items()}
+    files = {file.relative_to(run).as_posix(): file.stat() for file in run.rglob("*") if file.is_file()}
+    return digest({name: [facts.st_size, facts.st_mtime_ns] for name, facts in files.items()})

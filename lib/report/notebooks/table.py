@@ -20,7 +20,8 @@ POINTERS = (
 )
 SCORES = ("test_accuracy", "test_top5_accuracy", "test_cross_entropy", "test_balanced_accuracy")
 BEST = tuple(f"best.{name}" for name in ("experiment", "parameters", *SCORES, "train_minutes"))
-DATA = ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val", "split.test")
+DATA_VALUES = ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val", "split.test")
+DATA_FILES = ("split.csv", "left_out.csv", "audit.csv")
 EXPERIMENTS_TABLE = "tables/experiments.csv"
 
 
@@ -29,11 +30,12 @@ class Notebook:
     """What one notebook needs and promises.
 
     Args:
-        jobs: kinds of trainings that come before it: `experiments`, the brief's ladder of networks, and `by_hand`, the
-            trainings of `lib.low_level`.
+        jobs: kinds of jobs that come before it: `experiments`, the brief's ladder of networks, and `by_hand`, the
+            trainings of `lib.low_level`; `lib.report.make` knows how each kind is planned.
         values: names in values.json that other tools rely on.
         values_if: further names, promised only where the value they stand under is true.
-        files: files in the report folder that other tools rely on.
+        files: files in the report folder that other tools rely on; one that is written without `Results` must stand
+            here, since the report keeps and hands in no other.
     """
 
     jobs: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Notebook:
 
 
 NOTEBOOKS = {
-    "01_explore": Notebook(values=DATA),
+    "01_explore": Notebook(values=DATA_VALUES, files=DATA_FILES),
     "02_experiments": Notebook(jobs=("experiments",), files=(EXPERIMENTS_TABLE,)),
     "03_best_model": Notebook(jobs=("experiments",), values=BEST),
     "04_explainability": Notebook(
