@@ -15,6 +15,7 @@ import psutil
 from tqdm import tqdm
 
 from lib.config import paths
+from lib.config.files import replacing
 from lib.datasets import Dataset
 from lib.datasets.images import read_pixels
 
@@ -141,27 +142,12 @@ def fill_cache(target: Path, dataset: Dataset, *, size: int, resize: str) -> Non
     def decode_chunk(start: int) -> np.ndarray:
         return decode_rows(dataset, range(start, min(start + CHUNK, count)), size=size, resize=resize)
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _forget_dead(target)
-    partial = target.with_suffix(f".{os.getpid()}.part")
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
     bar = tqdm(total=count, desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
-    try:
-        # Decoding and resizing let go of the interpreter's lock, so threads are enough. A full disk is an error where
-        # the file is written; written through a memory map, it would kill the process.
-        with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, bar:
-            np.lib.format.write_array_header_1_0(file, header)
-            for pixels in pool.map(decode_chunk, range(0, count, CHUNK)):
-                file.write(pixels.data)
-                bar.update(len(pixels))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _forget_dead(target: Path) -> None:
-    """Delete what processes that were killed had begun to write."""
-    for partial in target.parent.glob(f"{target.stem}.*.part"):
-        process = partial.suffixes[-2].removeprefix(".")
-        if process.isdigit() and not psutil.pid_exists(int(process)):
-            partial.unlink(missing_ok=True)
+    # Decoding and resizing let go of the interpreter's lock, so threads are enough. A full disk is an error where the
+    # file is written; written through a memory map, it would kill the process.
+    with replacing(target) as partial, open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, bar:
+        np.lib.format.write_array_header_1_0(file, header)
+        for pixels in pool.map(decode_chunk, range(0, count, CHUNK)):
+            file.write(pixels.data)
+            bar.update(len(pixels))

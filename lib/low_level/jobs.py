@@ -103,15 +103,16 @@ def by_hand_jobs(opened: OpenBrief) -> list[ByHandJob]:
     return sorted([*measurements, *trainings], key=lambda job: job.alone)
 
 
-def fit_by_hand(opened: OpenBrief, *, only: Collection[str] = ()) -> "ByHand":
+def fit_by_hand(opened: OpenBrief, *, only: Collection[str] = (), **options) -> "ByHand":
     """Fit what is not there yet, and open all of it.
 
     Args:
         opened: the brief.
         only: names of trainings and measurements to fit; none takes all.
+        **options: of `run_jobs`.
     """
     jobs = by_hand_jobs(opened)
-    run_jobs([job for job in jobs if not only or job.name in only])
+    run_jobs([job for job in jobs if not only or job.name in only], **options)
     return ByHand({job.name: job for job in jobs if job.seed == 0})
 
 

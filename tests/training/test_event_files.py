@@ -56,7 +56,7 @@ def test_a_changed_byte_is_found(tmp_path, place):
     content = bytearray(file.read_bytes())
     content[place] ^= 1
     file.write_bytes(content)
-    with pytest.raises(EventFileError, match=r"events.out.tfevents.1 is damaged at byte \d+"):
+    with pytest.raises(EventFileError, match=r"events.out.tfevents.1 is damaged"):
         event_files.read_scalars(tmp_path)
 
 
