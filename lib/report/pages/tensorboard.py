@@ -264,8 +264,8 @@ def _wait_for(locator, what: str) -> None:
 
 def _settled(page) -> bytes:
     """A picture of the page once it has stopped moving."""
-    end, last = time.monotonic() + 10, b""
-    while (picture := page.screenshot()) != last and time.monotonic() < end:
-        last = picture
+    end, last, picture = time.monotonic() + 10, None, b""
+    while picture != last and time.monotonic() < end:
         time.sleep(0.2)
+        last, picture = picture, page.screenshot()
     return picture
