@@ -86,11 +86,10 @@ def small_study(brief, profile, notice=""):
 def _write_pages_of_notebooks(folder, brief):
     (folder / "notebooks").mkdir()
     for name in briefs.load(brief).notebooks:
-        write(tiny_notebook(new_code_cell("1 + 1"), name=name), folder / "notebooks", name)
-        back = '<!DOCTYPE html><html lang="en"><title>A page</title><a href="index.html">Report</a></html>'
-        (folder / f"{name}.html").write_text(back)
-        before = {} if name == "01_explore" else freshness.loose_files(folder)  # it is the one that left split.csv
-        freshness.record(name, folder, made_from={"the code in lib": freshness.code()}, before=before, seconds=1.0)
+        with freshness.recording(name, folder, made_from={"the code in lib": freshness.code()}):
+            write(tiny_notebook(new_code_cell("1 + 1"), name=name), folder / "notebooks", name)
+            back = '<!DOCTYPE html><html lang="en"><title>A page</title><a href="index.html">Report</a></html>'
+            (folder / f"{name}.html").write_text(back)
 
 
 def change_value(folder, name, value):

@@ -11,7 +11,7 @@ METADATA = {
 }
 TITLE = "# What is in the *data*?\n\n- how many\n- how large\n- how hard"
 PARAMETERS = 'BRIEF = "demo"\nPROFILE = "smoke"\nDATA = ""'
-OPENING = 'from lib.results import open_results\n\nresults = open_results(BRIEF, notebook="{}", profile=PROFILE)'
+OPENING = 'from lib.report.results import open_results\n\nresults = open_results(BRIEF, notebook="{}", profile=PROFILE)'
 
 
 def tagged(source, *tags):

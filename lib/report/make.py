@@ -1,57 +1,21 @@
 """One command, one report: the notebooks of a brief executed in order, and the pages that lead to what they made."""
 
-import time
+import math
+from collections.abc import Collection
 from pathlib import Path
 
 from lib import low_level
 from lib.config import paths
 from lib.report import notebooks, pages, results, written
-from lib.report.notebooks import freshness
-from lib.report.pages import screenshots
+from lib.report.notebooks import freshness, table
+from lib.report.pages import tensorboard
 from lib.training import workers
 from lib.training.jobs import run_jobs
 from lib.training.network import network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 
-# What other tools rely on, by the notebook that saves it: names in values.json, and files.
-BEST = (
-    "best.experiment",
-    "best.parameters",
-    "best.test_accuracy",
-    "best.test_top5_accuracy",
-    "best.test_cross_entropy",
-    "best.test_balanced_accuracy",
-    "best.train_minutes",
-)
-PROMISED_VALUES = {
-    "01_explore": (
-        "dataset.images",
-        "dataset.classes",
-        "dataset.left_out",
-        "split.train",
-        "split.val",
-        "split.test",
-    ),
-    "03_best_model": BEST,
-    "04_explainability": ("explain.masks", "explain.best_method"),
-    "08_regularisation": BEST,
-}
-# Promised by notebook 04 too where the data set knows its objects, which `explain.masks` says; importing the methods'
-# own list would load TensorFlow.
-POINTERS = (
-    "centre",
-    "gradient",
-    "gradient_x_input",
-    "smooth_gradient",
-    "integrated_gradients",
-    "guided_backprop",
-    "grad_cam",
-    "grad_cam_plus_plus",
-    "occlusion",
-    "rise",
-)
-EXPERIMENTS = ("tables/experiments.csv",)
-PROMISED_FILES = {"02_experiments": EXPERIMENTS, "08_regularisation": EXPERIMENTS}
+# The jobs that a brief plans, by kind.
+PLANS = {"experiments": network_jobs, "by_hand": low_level.by_hand_jobs}
 
 
 def make_report(
@@ -85,36 +49,18 @@ def make_report(
         CheckFailed: if a written report holds a number that no run stands behind, or breaks another rule; all pages are
             there then.
     """
-    opened, at_once = open_brief(brief_name, profile, str(data or "")), at_once or workers.default_count()
-    folder = paths.report(brief_name)
-    parameters = {"DATA": str(Path(data).expanduser().resolve())} if data else {}
-    names = opened.brief.notebooks
-    for name in names:  # found out now, not after an hour of training
-        given = {**parameters, "BRIEF": brief_name, "PROFILE": profile}
-        notebooks.check_parameters(notebooks.locate(name), given)
+    opened = open_brief(brief_name, profile, str(data or ""))
+    parameters = {"BRIEF": brief_name, "PROFILE": profile}
+    parameters |= {"DATA": str(Path(data).expanduser().resolve())} if data else {}
+    for name in opened.brief.notebooks:  # found out now, not after an hour of training
+        notebooks.check_parameters(notebooks.locate(name), parameters)
     # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
-    if {"02_experiments", "08_regularisation"} & set(names):
-        run_jobs(network_jobs(opened), retry=True, at_once=at_once, minutes=opened.profile.minutes)
-    if "07_low_level_tensorflow" in names:
-        run_jobs(low_level.by_hand_jobs(opened), retry=True, at_once=at_once)
+    kinds = {kind for name in opened.brief.notebooks for kind in table.entry(name).jobs}
+    waiting = train_planned(opened, kinds, at_once=at_once or workers.default_count())
     further = opened.further()
-    facts, waiting, ran = freshness.shared_facts(opened, *further), _waiting(opened), []
-    for position, name in enumerate(names):
-        made_from = facts | freshness.notebook_facts(name, parameters | {"profile": profile})
-        if force or ran:
-            reason = f"as {ran[-1]} ran" if ran else "as asked"
-        else:
-            reason = freshness.reason_to_run(name, folder, made_from=made_from, waiting=waiting)
-        if reason:
-            print(f"{name}: running ({reason})", flush=True)
-            _clear(folder, names[position:])
-            _execute(name, opened, parameters=parameters, made_from=made_from)
-            ran.append(name)
-        else:
-            print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
-    # A later notebook may add to a run that an earlier one shows, such as the predictions on test.
-    freshness.refresh_runs(folder, names)
-    screenshots.save_screenshots(opened, made_from=facts)
+    facts = freshness.shared_facts(opened, *further)
+    _run_notebooks(opened.brief.notebooks, parameters, facts=facts, waiting=waiting, force=force)
+    tensorboard.save_screenshots(opened, made_from=facts)
     faults = written.write_reports(opened.brief)
     page = pages.write_pages(opened, *further)
     if faults:
@@ -122,10 +68,43 @@ def make_report(
     return page
 
 
-def _waiting(opened: OpenBrief) -> list[str]:
-    """Planned runs that are neither finished nor known to fail."""
-    runs = [job.run for job in network_jobs(opened)]
-    return [run.id for run in runs if not run.finished and run.failure is None]
+def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) -> list[str]:
+    """Train what a brief plans and has not finished yet; a training that fails stops no other one.
+
+    Args:
+        opened: brief, data and split.
+        kinds: of jobs, as the table of notebooks names them.
+        at_once: how many to train beside each other.
+
+    Returns:
+        Ids of planned runs that are neither finished nor known to fail: the profile's minutes were used up.
+    """
+    waiting = []
+    for kind in (kind for kind in PLANS if kind in kinds):
+        jobs = PLANS[kind](opened)
+        minutes = opened.profile.minutes if kind == "experiments" else math.inf
+        run_jobs(jobs, retry=True, at_once=at_once, minutes=minutes)
+        waiting += [job.run.id for job in jobs if not job.run.finished and job.run.failure is None]
+    return waiting
+
+
+def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, waiting: list[str], force: bool) -> None:
+    """Run the notebooks whose results do not stand, and each one that comes after such a notebook."""
+    folder, reason = paths.report(parameters["BRIEF"]), "as asked" if force else None
+    for position, name in enumerate(names):
+        made_from = facts | freshness.notebook_facts(name, parameters)
+        reason = reason or freshness.reason_to_run(name, folder, made_from=made_from, waiting=waiting)
+        if not reason:
+            print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
+            continue
+        print(f"{name}: running ({reason})", flush=True)
+        _clear(folder, names[position:])
+        with freshness.recording(name, folder, made_from=made_from):
+            notebooks.execute(name, parameters)
+            table.check_promises(name, folder)
+        reason = f"as {name} ran"
+    # A later notebook may add to a run that an earlier one shows, such as the predictions on test.
+    freshness.refresh_runs(folder, names)
 
 
 def _clear(folder: Path, names: tuple[str, ...]) -> None:
@@ -136,31 +115,3 @@ def _clear(folder: Path, names: tuple[str, ...]) -> None:
     (folder / "index.html").unlink(missing_ok=True)
     written.drop_reports(folder)
     pages.write_overview()
-
-
-def _execute(name: str, opened: OpenBrief, *, parameters: dict, made_from: dict) -> None:
-    folder = paths.report(opened.brief.name)
-    freshness.forget(name, folder)
-    before, started = freshness.loose_files(folder), time.perf_counter()
-    notebooks.execute(name, brief=opened.brief.name, profile=opened.profile_name, parameters=parameters)
-    check_promises(name, folder)
-    seconds = time.perf_counter() - started
-    freshness.record(name, folder, made_from=made_from, before=before, seconds=seconds)
-
-
-def check_promises(name: str, folder: Path) -> None:
-    """Check that a notebook left what other tools rely on.
-
-    Raises:
-        ValueError: names the values and files that are missing.
-    """
-    values = results.read_values(folder)
-    promised = PROMISED_VALUES.get(name, ())
-    if name == "04_explainability" and values.get("explain.masks", {}).get("value"):
-        promised += tuple(f"explain.pointing_game.{pointer}" for pointer in POINTERS)
-    missing = [value for value in promised if value not in values]
-    missing += [file for file in PROMISED_FILES.get(name, ()) if not (folder / file).exists()]
-    if missing:
-        raise ValueError(
-            f"{name} must save {', '.join(missing)}: other tools rely on it. Received: {', '.join(values)}"
-        )

@@ -17,7 +17,7 @@ from lib.explain.scoring.pointing_game import pointing_game
 from lib.explain.scoring.randomisation import Cascade
 from lib.explain.scoring.ranking import LIMITS
 from lib.inputs.cache import open_images
-from lib.report.make import POINTERS, check_promises
+from lib.report.notebooks.table import POINTERS, check_promises
 from lib.report.results import open_results
 from lib.training.open_brief import OpenBrief
 

@@ -12,6 +12,8 @@ from lib.config import paths
 from lib.report import notebooks
 from lib.report.results import read_manifest, read_values
 
+GIVEN = {"BRIEF": "demo", "PROFILE": "smoke"}
+
 
 @pytest.fixture
 def home(own_folders, monkeypatch):
@@ -30,20 +32,20 @@ def test_only_numbered_notebooks_are_offered(home):
         write(tiny_notebook(), home, name)
     assert notebooks.names() == ["01_a", "02_b"]
     with pytest.raises(ValueError, match="Unknown notebook '1_a'. Notebooks: 01_a, 02_b"):
-        notebooks.execute("1_a", brief="demo", profile="smoke")
+        notebooks.execute("1_a", GIVEN)
 
 
 def test_unknown_parameters_are_refused_before_anything_runs(home):
     write(tiny_notebook(), home)
     with pytest.raises(ValueError, match="01_tiny has no parameter EPOCS. Parameters: BRIEF, PROFILE, DATA"):
-        notebooks.execute("01_tiny", brief="demo", profile="smoke", parameters={"EPOCS": 3})
+        notebooks.execute("01_tiny", GIVEN | {"EPOCS": 3})
     assert not paths.report("demo").exists()
 
 
 def test_a_notebook_without_parameters_is_refused(home):
     write(new_notebook(cells=[new_code_cell("x = 1")], metadata=METADATA), home)
     with pytest.raises(ValueError, match="01_tiny.ipynb has no parameters: one cell must be tagged"):
-        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+        notebooks.execute("01_tiny", GIVEN)
 
 
 # Pages
@@ -154,13 +156,13 @@ def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd,
     monkeypatch.setenv("COURSEWORK_REPORTS", "../reports")  # relative: another folder for the kernel
     facts = "print(BRIEF, PROFILE, DATA, os.getcwd())"
     write(tiny_notebook(new_code_cell(SHOWN), new_code_cell(facts), new_code_cell(TWICE)), home)
-    given = {"brief": "folder", "profile": "quick", "parameters": {"DATA": "/photos"}}
-    page = notebooks.execute("01_tiny", **given)
+    given = {"BRIEF": "folder", "PROFILE": "quick", "DATA": "/photos"}
+    page = notebooks.execute("01_tiny", given)
     folder = paths.report("folder")
     copy = folder / "notebooks" / "01_tiny.ipynb"
     first = copy.read_bytes()
     assert page == folder / "01_tiny.html"
-    assert notebooks.execute("01_tiny", **given) == page
+    assert notebooks.execute("01_tiny", given) == page
     assert copy.read_bytes() == first
     assert b"papermill" not in first and b"iopub" not in first
     assert not copy.with_suffix(".log").exists()
@@ -169,13 +171,13 @@ def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd,
     executed = nbformat.read(copy, as_version=4)
     shown = executed.cells[4].outputs
     assert [out.get("name", "".join(out.get("data", {}).keys())) for out in shown] == [
-        "stderr",
         "stdout",
+        "stderr",
         "text/htmltext/plain",
         "text/htmltext/plain",
         "text/markdowntext/plain",
     ]
-    assert [out.text for out in shown[:2]] == ["a warning\n", "done\n"]  # nothing of C++, no overwritten progress
+    assert [out.text for out in shown[:2]] == ["done\n", "a warning\n"]  # nothing of C++, no overwritten progress
     assert executed.cells[5].outputs[0].text == f"folder quick /photos {home}\n"
     assert "Received twice: 'twice'" in executed.cells[6].outputs[0].text
     html = page.read_text(encoding="utf-8")
@@ -190,12 +192,12 @@ def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd,
 @pytest.mark.notebook
 def test_a_failing_cell_is_named_and_its_notebook_kept(home):
     write(tiny_notebook(new_code_cell("x = 1"), new_code_cell('print("before")\nraise OSError("no\\nspace")')), home)
-    page = notebooks.page_file("01_tiny", "demo")
+    page = paths.report("demo") / "01_tiny.html"
     page.parent.mkdir(parents=True)
     page.write_text("of an earlier run")
     message = r'01_tiny, cell \[5\] `print\("before"\)`: OSError: no space\nRead .*01_tiny.ipynb'
     with pytest.raises(notebooks.NotebookError, match=message) as caught:
-        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+        notebooks.execute("01_tiny", GIVEN)
     assert caught.value.__suppress_context__
     assert "OSError" in notebooks.executed_file("01_tiny", "demo").read_text()
     assert not page.exists()
@@ -205,6 +207,6 @@ def test_a_failing_cell_is_named_and_its_notebook_kept(home):
 def test_a_kernel_that_dies_is_reported_with_its_last_words(home):
     write(tiny_notebook(new_code_cell('import os\nos.write(2, b"out of memory")\nos._exit(1)')), home)
     with pytest.raises(notebooks.NotebookError, match="its Python process died.*01_tiny.log"):
-        notebooks.execute("01_tiny", brief="demo", profile="smoke")
+        notebooks.execute("01_tiny", GIVEN)
     log = notebooks.executed_file("01_tiny", "demo").with_suffix(".log")
     assert "out of memory" in log.read_text()

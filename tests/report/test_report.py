@@ -16,14 +16,16 @@ from tiny_notebooks import tiny_notebook, write
 
 from lib import briefs
 from lib.config import paths
-from lib.report import notebooks, pages
-from lib.report.make import check_promises, make_report
-from lib.report.notebooks import freshness
+from lib.report import make, notebooks, pages
+from lib.report.make import make_report
+from lib.report.notebooks import freshness, table
+from lib.report.notebooks.table import check_promises
 from lib.report.results import open_results, read_values
 from lib.report.written import CheckFailed, check_reports, source
+from lib.training.network import network_jobs
 from lib.training.open_brief import open_brief
 
-STUDY = "from lib.opened import open_brief\n\nstudy = open_brief(BRIEF, PROFILE, DATA)"
+OPENED = "from lib.training.open_brief import open_brief\n\nopened = open_brief(BRIEF, PROFILE, DATA)"
 EXPLORE = """\
 results.save_value("dataset.images", len(opened.dataset.index))
 results.save_value("dataset.classes", len(opened.dataset.class_names))
@@ -31,16 +33,20 @@ results.save_value("dataset.left_out", len(opened.dataset.left_out))
 for role in ("train", "val", "test"):
     results.save_value(f"split.{role}", len(getattr(opened.split, role)))
 opened.split.save(results.folder / "split.csv")
+for name in ("left_out", "audit"):
+    opened.dataset.left_out.to_csv(results.folder / f"{name}.csv", index=False)
 """
 EXPERIMENTS = """\
 import pandas as pd
-runs = [opened.run(name, seed=seed) for name, seed in opened.plan()]
+from lib.training.network import network_jobs
+runs = [job.run for job in network_jobs(opened)]
 rows = [{"experiment": run.id, "why": "?", "val_accuracy": 0.5, "run": run.id} for run in runs if run.finished]
 results.save_table("experiments", pd.DataFrame(rows), caption="All of them.", runs=[row["run"] for row in rows])
 """
 BEST = """\
 from matplotlib import pyplot
-run = opened.run(opened.brief.best)
+from lib.training.network import network_job
+run = network_job(opened, "best").run
 done = (run.folder / "predictions_test.npz").write_text("late")
 for name in ("parameters", "test_accuracy", "test_top5_accuracy", "test_cross_entropy", "test_balanced_accuracy"):
     results.save_value(f"best.{name}", 0.75, runs=[run.id])
@@ -65,10 +71,9 @@ SOURCES = {"01_explore": EXPLORE, "02_experiments": EXPERIMENTS, "03_best_model"
 
 def pretend_to_train(opened):
     """Leave finished runs, so that nothing has to be trained here."""
-    for name, seed in opened.plan():
-        run = opened.run(name, seed=seed)
-        run.folder.mkdir(parents=True)
-        (run.folder / "metrics.json").write_text("{}")
+    for job in network_jobs(opened):
+        job.run.folder.mkdir(parents=True)
+        (job.run.folder / "metrics.json").write_text("{}")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,7 @@ def home(tmp_path_factory):
     (root / "templates").mkdir()
     (root / "templates" / "note.md").write_text(NOTE)
     for name, code in SOURCES.items():
-        write(tiny_notebook(new_code_cell(STUDY), new_code_cell(code), name=name), root / "notebooks", name)
+        write(tiny_notebook(new_code_cell(OPENED), new_code_cell(code), name=name), root / "notebooks", name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEWORK_CACHE", str(root / "cache"))
         patch.setenv("COURSEWORK_REPORTS", str(root / "reports"))
@@ -116,7 +121,7 @@ def copy(made, tmp_path):
 
 def facts(made, name, **parameters):
     opened = open_brief("folder", "smoke", str(made.photos))
-    given = {"DATA": str(made.photos), "profile": "smoke"} | parameters
+    given = {"BRIEF": "folder", "PROFILE": "smoke", "DATA": str(made.photos)} | parameters
     return freshness.shared_facts(opened) | freshness.notebook_facts(name, given)
 
 
@@ -193,31 +198,33 @@ def change_value(folder):
     (folder / "values.json").write_text(json.dumps(values))
 
 
+SPOILT = [
+    ("01_explore", append("split.csv"), "split.csv is missing or was edited"),
+    ("01_explore", append("01_explore.html"), "01_explore.html is missing or was edited"),
+    ("01_explore", append("notebooks/01_explore.ipynb"), "notebooks/01_explore.ipynb is missing or was edited"),
+    ("01_explore", change_value, "its entries in values.json or manifest.json were edited"),
+    ("01_explore", remove("values.json"), "its entries in values.json or manifest.json were edited"),
+    ("01_explore", remove("notebooks/01_explore.json"), "not made yet"),
+    ("01_explore", append("notebooks/01_explore.json"), None),
+    ("01_explore", lambda folder: (folder / "notebooks/01_explore.json").write_text("{"), "not made yet"),
+    ("02_experiments", remove("tables/experiments.csv"), "tables/experiments.csv is missing or was edited"),
+    ("02_experiments", remove("runs/softmax-*/metrics.json"), "run softmax-seed0"),
+    ("03_best_model", remove("figures/curves.png"), "figures/curves.png is missing or was edited"),
+    ("03_best_model", remove("runs/softmax-*/metrics.json"), None),
+    ("03_best_model", remove("runs/best-*/predictions_test.npz"), "run best-seed0"),
+    ("02_experiments", remove("03_best_model.html"), None),
+]
+
+
 @pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("name", "spoil", "reason"),
-    [
-        ("01_explore", append("split.csv"), "split.csv is missing or was edited"),
-        ("01_explore", append("01_explore.html"), "01_explore.html is missing or was edited"),
-        ("01_explore", append("notebooks/01_explore.ipynb"), "notebooks/01_explore.ipynb is missing or was edited"),
-        ("01_explore", change_value, "its entries in values.json or manifest.json were edited"),
-        ("01_explore", remove("values.json"), "its entries in values.json or manifest.json were edited"),
-        ("01_explore", remove("notebooks/01_explore.json"), "not made yet"),
-        ("01_explore", append("notebooks/01_explore.json"), None),
-        ("01_explore", lambda folder: (folder / "notebooks/01_explore.json").write_text("{"), "not made yet"),
-        ("02_experiments", remove("tables/experiments.csv"), "tables/experiments.csv is missing or was edited"),
-        ("02_experiments", remove("runs/softmax-*/metrics.json"), "run softmax-seed0"),
-        ("03_best_model", remove("figures/curves.png"), "figures/curves.png is missing or was edited"),
-        ("03_best_model", remove("runs/softmax-*/metrics.json"), None),
-        ("03_best_model", remove("runs/best-*/predictions_test.npz"), "run best-seed0"),
-        ("02_experiments", remove("03_best_model.html"), None),
-    ],
-)
-def test_a_missing_or_edited_product_makes_its_notebook_run(made, copy, name, spoil, reason):
-    assert freshness.reason_to_run(name, copy, made_from=facts(made, name), waiting=[]) is None
-    spoil(copy)
-    found = freshness.reason_to_run(name, copy, made_from=facts(made, name), waiting=[])
-    assert found is None if reason is None else found.startswith(reason)
+def test_a_missing_or_edited_product_makes_its_notebook_run(made, tmp_path):
+    made_from = {name: facts(made, name) for name in SOURCES}
+    for number, (name, spoil, reason) in enumerate(SPOILT):
+        copy = shutil.copytree(made.folder, tmp_path / str(number))
+        assert freshness.reason_to_run(name, copy, made_from=made_from[name], waiting=[]) is None
+        spoil(copy)
+        found = freshness.reason_to_run(name, copy, made_from=made_from[name], waiting=[])
+        assert found is None if reason is None else found.startswith(reason), (name, reason)
 
 
 @pytest.mark.notebook
@@ -226,7 +233,7 @@ def test_changed_inputs_make_a_notebook_run(made, copy, home, monkeypatch):
         return freshness.reason_to_run(name, copy, made_from=facts(made, name, **parameters), waiting=[])
 
     assert reason() is None
-    assert reason(profile="quick") == "changed: its parameters"
+    assert reason(PROFILE="quick") == "changed: its parameters"
     monkeypatch.setenv("TF_DETERMINISTIC_OPS", "1")
     assert reason() == "changed: the environment"
     monkeypatch.undo()
@@ -235,7 +242,7 @@ def test_changed_inputs_make_a_notebook_run(made, copy, home, monkeypatch):
     monkeypatch.undo()
     shutil.copytree(home / "notebooks", copy / "sources")
     monkeypatch.setattr(paths, "NOTEBOOKS", copy / "sources")
-    changed = tiny_notebook(new_code_cell(STUDY), new_code_cell(EXPLORE + "\n# new"), name="01_explore")
+    changed = tiny_notebook(new_code_cell(OPENED), new_code_cell(EXPLORE + "\n# new"), name="01_explore")
     write(changed, copy / "sources", "01_explore")
     assert reason() == "changed: its cells"
     assert reason("02_experiments") is None
@@ -278,6 +285,34 @@ def test_a_notebook_and_the_later_ones_run_and_a_failure_leaves_no_first_page(ma
     assert made.page.exists()
 
 
+@pytest.mark.notebook
+def test_a_notebook_is_added_by_its_file_and_one_entry(made, copy, home, monkeypatch, capsys):
+    asked, folder = [], copy.parent / "notebooks"
+    shutil.copytree(home / "notebooks", folder)
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(copy.parent))
+    brief = briefs.load("folder").replace(notebooks=(*SOURCES, "05_own"), reports=())
+    monkeypatch.setattr("lib.briefs.folder.BRIEF", brief)
+    own = table.Notebook(
+        jobs=("by_hand",), values=("own.deep",), values_if={"own.deep": ("own.depth",)}, files=("tables/own.csv",)
+    )
+    monkeypatch.setitem(table.NOTEBOOKS, "05_own", own)
+    monkeypatch.setattr(make, "train_planned", lambda opened, kinds, *, at_once: asked.append(kinds) or [])
+    code = 'results.save_value("own.deep", True)'
+    write(tiny_notebook(new_code_cell(code), name="05_own"), folder, "05_own")
+    with pytest.raises(ValueError, match=r"05_own must save own\.depth, tables/own\.csv: other tools rely on it"):
+        make_report("folder", profile="smoke", data=made.photos)
+    code += '\nresults.save_value("own.depth", 4)\nimport pandas as pd\n'
+    code += 'results.save_table("own", pd.DataFrame({"depth": [4]}), caption="It.")'
+    write(tiny_notebook(new_code_cell(code), name="05_own"), folder, "05_own")
+    capsys.readouterr()
+    page = make_report("folder", profile="smoke", data=made.photos)
+    said = capsys.readouterr().out
+    assert said.count("unchanged, reused") == 3 and "05_own: running (not made yet)" in said
+    assert asked == [{"experiments", "by_hand"}] * 2
+    assert page == copy / "index.html" and "05_own.html" in [tag["href"] for tag in Tags(page.read_text()).all("a")]
+
+
 # Written reports
 
 
@@ -299,18 +334,16 @@ def test_a_report_is_written_and_checked_and_a_lie_fails_it(made, home):
 # What is refused
 
 
-@pytest.mark.parametrize(
-    ("brief", "given", "message"),
-    [
+def test_wrong_names_and_data_are_refused(own_folders):
+    cases = (
         ("foldr", {}, "Unknown brief 'foldr'. Briefs: .*folder"),
         ("folder", {"profile": "smok"}, "Unknown profile 'smok'. Profiles: smoke, quick, full"),
         ("folder", {"profile": "smoke"}, "needs a path"),
         ("folder", {"profile": "smoke", "data": "/nowhere"}, "does not exist. Received: /nowhere"),
-    ],
-)
-def test_wrong_names_and_data_are_refused(own_folders, brief, given, message):
-    with pytest.raises(ValueError, match=message):
-        make_report(brief, **given)
+    )
+    for brief, given, message in cases:
+        with pytest.raises(ValueError, match=message):
+            make_report(brief, **given)
     assert not (own_folders / "reports").exists()
 
 
@@ -332,9 +365,12 @@ def test_promised_values_and_files_must_be_there(own_folders):
     results = open_results("demo", notebook="01_explore", profile="smoke")
     for name in ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val"):
         results.save_value(name, 1)
-    with pytest.raises(ValueError, match="01_explore must save split.test: other tools rely on it"):
+    for name in ("split", "left_out"):
+        (results.folder / f"{name}.csv").touch()
+    with pytest.raises(ValueError, match="01_explore must save split.test, audit.csv: other tools rely on it"):
         check_promises("01_explore", results.folder)
     results.save_value("split.test", 1)
+    (results.folder / "audit.csv").touch()
     check_promises("01_explore", results.folder)
     with pytest.raises(ValueError, match="02_experiments must save tables/experiments.csv"):
         check_promises("02_experiments", results.folder)

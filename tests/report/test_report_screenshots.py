@@ -1,18 +1,20 @@
-"""Screenshots of TensorBoard as figures of a report; without a browser the report says so and goes on."""
+"""TensorBoard's own pages as figures of a report; without a browser the report says so and goes on."""
 
+import contextlib
 import io
 import json
 from types import SimpleNamespace
 
 import pytest
+from event_file_writer import graph_of, record, scalar, write
 from PIL import Image
-from test_event_files import graph_of, write
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import summary_v2 as hparams
 
 from lib import briefs
 from lib.config import paths
-from lib.report.pages import screenshots
-from lib.report.pages.chromium import BrowserError
-from lib.report.pages.tensorboard_pages import COLUMNS, gather, take_pictures, telling_settings
+from lib.report.pages import tensorboard
+from lib.report.pages.browser import BrowserError, find_chromium, open_page
 from lib.report.results import read_manifest, read_values
 from lib.training.runs import Run
 
@@ -24,7 +26,7 @@ def png(width, height):
 
 
 @pytest.fixture
-def opened(own_folders):
+def opened(own_folders, monkeypatch):
     """An opened brief with two finished runs that have a graph, and one that was never trained."""
     runs = {}
     (paths.report("demo") / "notebooks").mkdir(parents=True)
@@ -34,9 +36,8 @@ def opened(own_folders):
             continue
         write(runs[name].folder / "graph", graph_of("image", "Block_8/block_1/conv", "logits"))
         (runs[name].folder / "metrics.json").write_text("{}")
-    return SimpleNamespace(
-        brief=briefs.load("demo"), profile_name="smoke", experiments=dict.fromkeys(runs), run=lambda name: runs[name]
-    )
+    monkeypatch.setattr(tensorboard, "network_job", lambda opened, name: SimpleNamespace(run=runs[name]))
+    return SimpleNamespace(brief=briefs.load("demo"), profile_name="smoke", experiments=dict.fromkeys(runs), runs=runs)
 
 
 @pytest.fixture
@@ -44,11 +45,11 @@ def asked(monkeypatch):
     """What pictures were asked for; they are plain orange."""
     calls = []
 
-    def take(runs, *, best, opened):
-        calls.append((list(runs), best, opened))
+    def take(runs, *, best, block):
+        calls.append((list(runs), best, block))
         return {"scalars": png(200, 230), "hparams": png(240, 130), "graph": png(200, 240)}
 
-    monkeypatch.setattr(screenshots, "take_pictures", take)
+    monkeypatch.setattr(tensorboard, "take_pictures", take)
     return calls
 
 
@@ -58,7 +59,7 @@ def said(opened):
 
 
 def test_pictures_become_figures_as_they_are(opened, asked):
-    screenshots.save_screenshots(opened, made_from={"the code": "1"})
+    tensorboard.save_screenshots(opened, made_from={"the code": "1"})
     folder = paths.report("demo")
     assert asked == [(["baseline", "best"], "best", "Block_8")]
     entries = {entry["name"]: entry for entry in read_manifest(folder)}
@@ -74,52 +75,53 @@ def test_pictures_become_figures_as_they_are(opened, asked):
 
 def test_they_are_taken_again_only_where_something_has_changed(opened, asked, monkeypatch):
     for _ in range(2):
-        screenshots.save_screenshots(opened, made_from={"the code": "1"})
+        tensorboard.save_screenshots(opened, made_from={"the code": "1"})
     assert len(asked) == 1
-    screenshots.save_screenshots(opened, made_from={"the code": "2"})
+    tensorboard.save_screenshots(opened, made_from={"the code": "2"})
     assert len(asked) == 2
     (paths.report("demo") / "figures" / "tensorboard_graph.png").unlink()
-    screenshots.save_screenshots(opened, made_from={"the code": "2"})
+    tensorboard.save_screenshots(opened, made_from={"the code": "2"})
     assert len(asked) == 3
-    monkeypatch.setenv("COURSEWORK_CHROMIUM", "none" if screenshots.find_chromium() else "/bin/sh")
-    screenshots.save_screenshots(opened, made_from={"the code": "2"})
+    monkeypatch.setenv("COURSEWORK_CHROMIUM", "none" if find_chromium() else "/bin/sh")
+    tensorboard.save_screenshots(opened, made_from={"the code": "2"})
     assert len(asked) == 4
 
 
 def test_without_a_browser_the_report_says_what_it_shows_instead(opened, monkeypatch, capsys):
     monkeypatch.setenv("COURSEWORK_CHROMIUM", "none")
     for _ in range(2):
-        screenshots.save_screenshots(opened, made_from={})
+        tensorboard.save_screenshots(opened, made_from={})
     assert said(opened) == ["drawn", "no Chromium was found", ""]
     assert read_manifest(paths.report("demo")) == []
     assert capsys.readouterr().out == "TensorBoard's pages are not in the report: no Chromium was found\n"
 
 
-@pytest.mark.parametrize("error", [BrowserError("TensorBoard's graph did not appear"), OSError("no space left")])
-def test_a_browser_that_fails_does_not_fail_the_report(opened, asked, monkeypatch, error):
-    def fail(*_, **__):
-        raise error
+def test_a_browser_that_fails_does_not_fail_the_report(opened, asked, monkeypatch):
+    tensorboard.save_screenshots(opened, made_from={"the code": "1"})
+    for error in (BrowserError("TensorBoard's graph did not appear"), OSError("no space left")):
 
-    screenshots.save_screenshots(opened, made_from={"the code": "1"})
-    monkeypatch.setattr(screenshots, "take_pictures", fail)
-    screenshots.save_screenshots(opened, made_from={"the code": "2"})
-    assert said(opened) == ["drawn", str(error), ""] and read_manifest(paths.report("demo")) == []
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(tensorboard, "take_pictures", fail)
+        tensorboard.save_screenshots(opened, made_from={"the code": str(error)})
+        assert said(opened) == ["drawn", str(error), ""] and read_manifest(paths.report("demo")) == []
 
 
 def test_runs_without_files_for_tensorboard_are_not_photographed(opened, asked):
     opened.experiments = {"residual": None}
-    screenshots.save_screenshots(opened, made_from={})
+    tensorboard.save_screenshots(opened, made_from={})
     assert asked == [] and said(opened) == ["drawn", "no run has left files for TensorBoard", ""]
 
 
 def test_only_what_is_quoted_is_copied_and_one_graph(opened, tmp_path):
-    runs = {name: opened.run(name) for name in ("baseline", "best")}
+    runs = {name: opened.runs[name] for name in ("baseline", "best")}
     write(paths.runs("demo"), b"declared")
     write(paths.runs("demo") / "older-seed0-9" / "train", b"older")
     for run in runs.values():
         write(run.folder, b"settings")
         write(run.folder / "validation", b"curves")
-    gather(runs, tmp_path / "runs", best="best")
+    tensorboard.copy_event_files(runs, tmp_path / "runs", best="best")
     found = {file.parent.relative_to(tmp_path / "runs").as_posix() for file in (tmp_path / "runs").rglob("events*")}
     assert found == {".", "baseline", "baseline/validation", "best", "best/validation", "best/graph"}
 
@@ -146,12 +148,72 @@ def test_the_settings_shown_are_short_and_each_tells_something_else(tmp_path):
         other={"model.name": "residual", "model.blocks": (2,) * 9},
         best={"training.epochs": 60},
     )
-    assert telling_settings(runs, "best") == ["model.name", "augment.flip", "image_size", "model.depth"]
-    assert len(telling_settings(runs, "best")) <= COLUMNS
-    assert telling_settings({"best": runs["best"]}, "best") == []
+    assert tensorboard.settings_to_show(runs, "best") == ["model.name", "augment.flip", "image_size", "model.depth"]
+    assert len(tensorboard.settings_to_show(runs, "best")) <= tensorboard.COLUMNS
+    assert tensorboard.settings_to_show({"best": runs["best"]}, "best") == []
 
 
-def test_pictures_need_a_browser(monkeypatch):
+# In a real browser
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs with what training leaves for TensorBoard, in a folder that declares their settings."""
+    found = {}
+    declared = hparams.hparams_config_pb([hparams.HParam("model.dropout")], [hparams.Metric("val_accuracy")])
+    write(tmp_path, record(Event(summary=declared)))
+    for number, name in enumerate(("plain", "dropout")):
+        found[name] = Run(tmp_path / f"{name}-seed0-1")
+        write(found[name].folder / "graph", graph_of("image", "Block_4/block_1/conv", "Block_4/block_1/relu", "logits"))
+        numbers = {"epoch_loss": 2 - number / 4, "epoch_accuracy": 0.25 + number / 4}
+        for part, more in (("train", {"epoch_learning_rate": 0.1}), ("validation", {})):
+            write(found[name].folder / part, *(scalar(step, **numbers, **more) for step in (1, 2)))
+        settings = hparams.hparams_pb({"model.dropout": number / 4}, trial_id=found[name].id, start_time_secs=1.8e9)
+        write(found[name].folder, record(Event(summary=settings)), scalar(0, val_accuracy=0.5))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
+def test_the_three_pages_show_the_runs(runs, tmp_path):
+    def size(picture):
+        return Image.open(io.BytesIO(picture)).size
+
+    tensorboard.copy_event_files(runs, tmp_path / "gathered" / "runs", best="plain")
+    with contextlib.ExitStack() as stack:
+        try:
+            page = stack.enter_context(open_page(width=1000, height=1150))
+        except BrowserError as error:
+            pytest.skip(f"Chromium does not start here: {error}")
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error.message))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        address = stack.enter_context(tensorboard.serve(tmp_path / "gathered" / "runs"))
+        assert size(tensorboard.photograph_scalars(page, address)) == (1000, 1150)
+        charts = page.locator("tf-scalar-card").evaluate_all("(cards) => cards.map((card) => card.tag)")
+        assert charts[:2] == ["epoch_accuracy", "epoch_loss"]
+        tensorboard.photograph_hparams(page, address, ["model.dropout"], rows=2)
+        texts = [text.strip() for text in page.locator("vaadin-grid-cell-content").all_text_contents()]
+        assert {"model.dropout", "val_accuracy", "0.25000", "0.50000"} <= set(texts)
+        assert sum(text in {run.id for run in runs.values()} for text in texts) == 2
+        assert size(tensorboard.photograph_graph(page, address, "Block_4")) == (1000, 1200)
+        nodes = page.locator("g.node").evaluate_all("(nodes) => nodes.map((node) => node.dataset.name)")
+        assert {"image", "Block_4", "Block_4/block_1", "Block_4/block_1/conv", "logits"} <= set(nodes)
+        assert errors == []
+
+
+def test_a_tensorboard_that_does_not_start_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorboard, "SERVE", "import sys; sys.exit('no port is free')")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(BrowserError, match="did not start: no port is free"), tensorboard.serve(tmp_path / "runs"):
+        pass
+
+
+def test_a_browser_that_is_not_there_or_does_not_start_is_said(monkeypatch):
     monkeypatch.setenv("COURSEWORK_CHROMIUM", "none")
-    with pytest.raises(BrowserError, match="no Chromium was found"):
-        take_pictures({}, best="best", opened="")
+    assert find_chromium() is None
+    with pytest.raises(BrowserError, match="no Chromium was found"), open_page(width=300, height=300):
+        pass
+    monkeypatch.setenv("COURSEWORK_CHROMIUM", "false")  # a program that ends at once
+    with pytest.raises(BrowserError, match="closed"), open_page(width=300, height=300):
+        pass

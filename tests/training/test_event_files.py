@@ -1,14 +1,12 @@
 """lib.training.event_files: what TensorBoard shows is what history.csv says, and damage is found."""
 
-import struct
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+from event_file_writer import graph_of, record, scalar, write
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.util.tensor_util import make_tensor_proto
 from tiny_training import train
 
@@ -17,35 +15,6 @@ from lib.models import graph
 from lib.training import event_files
 from lib.training.event_files import EventFileError
 from lib.training.runs import Run
-
-
-def record(event):
-    content = event.SerializeToString()
-    length = struct.pack("<Q", len(content))
-    sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
-    return length + sums[0] + content + sums[1]
-
-
-def scalar(step, **values):
-    event = Event(step=step, wall_time=1.8e9 + step)
-    for tag, value in values.items():
-        entry = event.summary.value.add(tag=tag, tensor=make_tensor_proto(value, dtype="float32"))
-        entry.metadata.plugin_data.plugin_name = "scalars"
-    return record(event)
-
-
-def graph_of(*names):
-    """An event with a chain of nodes."""
-    graph = GraphDef()
-    for before, name in zip([None, *names], names, strict=False):
-        graph.node.add(name=name, op="Identity", input=[before] if before else [])
-    return record(Event(graph_def=graph.SerializeToString()))
-
-
-def write(folder, *records, name="events.out.tfevents.1"):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(b"".join(records))
-    return folder / name
 
 
 def test_event_files_hold_what_history_holds(photos):

@@ -5,12 +5,11 @@ PYTHONPATH; a notebook opened in JupyterLab or Colab, or run by nbval, has no su
 begins with `sys.path.insert(0, "..")`.
 """
 
-import itertools
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -20,12 +19,13 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
+from tqdm.contrib import DummyTqdmFile
 
 from lib.config import paths
 
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
 HIDDEN_INPUT = {"parameters", "injected-parameters", "remove-input"}
+TEMPLATE, STYLE = (paths.LIB / "report" / "pages" / name for name in ("notebook.html.jinja", "style.css"))
 
 
 class NotebookError(ValueError):
@@ -53,19 +53,12 @@ def executed_file(name: str, brief: str) -> Path:
     return paths.report(brief) / "notebooks" / f"{name}.ipynb"
 
 
-def page_file(name: str, brief: str) -> Path:
-    """Where the page of a notebook is kept."""
-    return paths.report(brief) / f"{name}.html"
-
-
-def execute(name: str, *, brief: str, profile: str, parameters: Mapping[str, object] | None = None) -> Path:
+def execute(name: str, parameters: Mapping[str, object]) -> Path:
     """Run a notebook from top to bottom and write its executed copy and its page.
 
     Args:
         name: e.g. `01_explore`.
-        brief: name of the brief, the notebook's parameter BRIEF.
-        profile: smoke, quick or full, the notebook's parameter PROFILE.
-        parameters: further parameters of the notebook, e.g. `{"DATA": "/home/me/images"}`.
+        parameters: BRIEF, PROFILE (smoke, quick or full) and further ones, e.g. `{"DATA": "/home/me/images"}`.
 
     Returns:
         The page. The same input gives the same executed copy: its times are taken out.
@@ -74,19 +67,18 @@ def execute(name: str, *, brief: str, profile: str, parameters: Mapping[str, obj
         ValueError: if there is no such notebook or parameter; the message lists the ones there are.
         NotebookError: if a cell fails or the kernel dies; the executed copy then shows how far it came.
     """
-    source = locate(name)
-    given = {**(parameters or {}), "BRIEF": brief, "PROFILE": profile}
-    check_parameters(source, given)
-    executed, page = executed_file(name, brief), page_file(name, brief)
+    source, brief = locate(name), str(parameters["BRIEF"])
+    check_parameters(source, parameters)
+    executed, page = executed_file(name, brief), paths.report(brief) / f"{name}.html"
     executed.parent.mkdir(parents=True, exist_ok=True)
     page.unlink(missing_ok=True)  # if the notebook fails, no page of an earlier run stays beside it
     started = time.perf_counter()
     try:
-        _run(source, executed, given)
+        _run(source, executed, parameters)
     finally:
         if executed.exists():
             _tidy(executed)
-    export_page(executed, page, subtitle=f"{brief}, profile {profile}")
+    export_page(executed, page, subtitle=f"{brief}, profile {parameters['PROFILE']}")
     print(f"{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
     return page
 
@@ -116,14 +108,11 @@ def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
         subtitle: a few words for the top of the page.
     """
     notebook = nbformat.read(executed, as_version=4)
-    exporter = HTMLExporter(
-        template_name="basic", template_file=str(paths.LIB / "report" / "pages" / "notebook.html.jinja")
-    )
-    exporter.embed_images = True
+    exporter = HTMLExporter(template_name="basic", template_file=str(TEMPLATE), embed_images=True)
     details = {
         "title": title(notebook) or executed.stem,
         "subtitle": subtitle,
-        "style": (paths.LIB / "report" / "pages" / "style.css").read_text(encoding="utf-8"),
+        "style": STYLE.read_text(encoding="utf-8"),
         "hidden_input": HIDDEN_INPUT,
     }
     html, _ = exporter.from_notebook_node(notebook, resources={"page": details})
@@ -140,16 +129,6 @@ def title(notebook: nbformat.NotebookNode) -> str:
     return re.sub(r"[*_`]", "", found[1]).strip() if found else ""
 
 
-class _Echo:
-    """Shows what a notebook prints while it runs, above the progress bar: training takes long."""
-
-    def write(self, text: str) -> None:
-        tqdm.write(text, end="")
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-
 def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None:
     log = executed.with_suffix(".log")
     (paths.cache() / "ipython").mkdir(parents=True, exist_ok=True)
@@ -161,7 +140,9 @@ def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None
             cwd=str(source.parent),
             kernel_name="python3",
             progress_bar=sys.stdout.isatty(),
-            stdout_file=_Echo(),
+            # Training takes long: what it prints is shown at once, above the progress bar.
+            stdout_file=DummyTqdmFile(sys.stdout),
+            coalesce_streams=True,
             kernel_manager_class=_kernel_class(log),
             # What C++ code writes to the file descriptors is no part of a notebook: it goes to the log or the terminal.
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],
@@ -211,7 +192,7 @@ def _kernel_environment() -> dict[str, str]:
 
 
 def _tidy(executed: Path) -> None:
-    """Take out what differs from run to run: times, a random cell id, and the accidents of printed text."""
+    """Take out what differs from run to run: times, a random cell id, the number of the process."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("papermill", None)
     for number, cell in enumerate(notebook.cells):
@@ -219,18 +200,7 @@ def _tidy(executed: Path) -> None:
             cell.metadata.pop(key, None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = f"injected-parameters-{number}"
-        if "outputs" in cell:
-            groups = itertools.groupby(cell.outputs, key=lambda output: output.output_type == "stream")
-            cell.outputs = [output for streams, group in groups for output in (_streams(group) if streams else group)]
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                output.text = re.sub(r"ipykernel_\d+", "ipykernel", output.text)  # its process, in warnings
     nbformat.write(notebook, executed)
-
-
-def _streams(outputs: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Neighbouring printed texts as one of stderr and one of stdout: which of the two comes first is chance."""
-    printed = {"stderr": "", "stdout": ""}
-    for output in outputs:
-        printed[output.name] += output.text
-    # A progress bar is printed over and over after carriage returns; only its last state stays.
-    texts = {name: re.sub(r"[^\n]*\r(?!\n)", "", text) for name, text in printed.items()}
-    texts = {name: re.sub(r"ipykernel_\d+", "ipykernel", text) for name, text in texts.items()}
-    return [nbformat.v4.new_output("stream", name=name, text=text) for name, text in texts.items() if text]

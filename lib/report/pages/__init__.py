@@ -41,31 +41,30 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
     Returns:
         The first page.
     """
-    folder = paths.report(opened.brief.name)
-    values = {name: entry["value"] for name, entry in results.read_values(folder).items()}
-    manifest = results.read_manifest(folder)
-    page = folder / "index.html"
-    read = [_notebook(name, opened.brief.name) for name in opened.brief.notebooks]
+    brief, folder = opened.brief, paths.report(opened.brief.name)
+    values, manifest = results.read_values(folder), results.read_manifest(folder)
+    made = [_notebook(name, brief.name) for name in brief.notebooks]
     content = _render(
         "index.html.jinja",
-        brief=opened.brief,
+        brief=brief,
         profile=opened.profile_name,
         notices=[part.notice for part in (opened, *further) if part.notice],
         written=written_reports(folder),
-        headlines=headlines(values, opened.brief.asked_accuracy),
+        headlines=headlines({name: entry["value"] for name, entry in values.items()}, brief.asked_accuracy),
         experiments=experiments_table(folder / "tables" / "experiments.csv"),
-        pages=read,
-        titles={notebook["name"]: notebook["title"] for notebook in read},
+        pages=made,
+        titles={notebook["name"]: notebook["title"] for notebook in made},
         figures=[_figure(entry, folder) for entry in manifest if entry["kind"] == "figure"],
         tables=[entry for entry in manifest if entry["kind"] == "table"],
-        values=results.read_values(folder),
+        values=values,
         datasets=[part.dataset for part in (opened, *further)],
         sources=SOURCES,
         left_out_rows=LEFT_OUT_ROWS,
-        runs=_runs(folder),
+        runs=_runs(folder, [*values.values(), *manifest]),
         files=sorted(file.name for file in folder.glob("*.csv")),
         environment=_environment(),
     )
+    page = folder / "index.html"
     page.write_text(content, encoding="utf-8")
     write_overview()
     return page
@@ -85,21 +84,24 @@ def overview(first_pages: list[Path]) -> str:
     Args:
         first_pages: `index.html` of each report folder.
     """
-    found = []
-    for page in first_pages:
-        folder = page.parent
+    reports = []
+    for folder in (page.parent for page in first_pages):
         values = results.read_values(folder)
-        title = briefs.load(folder.name).title if folder.name in briefs.names() else folder.name
-        profiles = sorted({entry["profile"] for entry in values.values()})
-        accuracy = values.get("best.test_accuracy", {}).get("value")
-        entry = {"name": folder.name, "title": title, "profile": ", ".join(profiles), "accuracy": accuracy}
-        found.append(entry | {"written": written_reports(folder)})
-    return _render("overview.html.jinja", reports=found)
+        facts = {
+            "name": folder.name,
+            "title": briefs.load(folder.name).title if folder.name in briefs.names() else folder.name,
+            "profile": ", ".join(sorted({entry["profile"] for entry in values.values()})),
+            "accuracy": values.get("best.test_accuracy", {}).get("value"),
+            "written": written_reports(folder),
+        }
+        reports.append(facts)
+    return _render("overview.html.jinja", reports=reports)
 
 
 def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
     """The numbers a reader looks for first: label, text, note; those that no notebook saved are left out."""
     asked = f"asked: at least {100 * asked_accuracy:g} %" if asked_accuracy is not None else ""
+    roles = [f"{values[f'split.{role}']:,} {role}" for role in ("train", "val", "test") if f"split.{role}" in values]
     rows = (
         ("best.test_accuracy", "Test accuracy", _percent, asked),
         ("best.test_top5_accuracy", "Test accuracy, best of five guesses", _percent, ""),
@@ -108,15 +110,12 @@ def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
         ("best.experiment", "Chosen experiment", str, ""),
         ("best.parameters", "Parameters", short, ""),
         ("best.train_minutes", "Training time", "{:.1f} min".format, ""),
-        ("dataset.images", "Images", short, _split_note(values)),
+        ("dataset.images", "Images", short, ", ".join(roles)),
         ("dataset.classes", "Classes", short, ""),
         ("dataset.left_out", "Files left out", short, ""),
     )
-    return [
-        {"name": name, "label": label, "text": as_text(values[name]), "note": note}
-        for name, label, as_text, note in rows
-        if name in values
-    ]
+    saved = [row for row in rows if row[0] in values]
+    return [{"label": label, "text": as_text(values[name]), "note": note} for name, label, as_text, note in saved]
 
 
 def experiments_table(file: Path) -> dict | None:
@@ -124,18 +123,19 @@ def experiments_table(file: Path) -> dict | None:
     if not file.exists():
         return None
     frame = pd.read_csv(file).drop(columns="why", errors="ignore")
-    frame = frame[sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))]
-    numbers = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
-    texts = [_texts(name, column) for name, column in frame.items()]
-    rows = [
-        [{"text": text[row], "key": _sort_key(frame[name].iloc[row])} for name, text in zip(frame, texts, strict=True)]
-        for row in range(len(frame))
-    ]
-    columns = [
-        {"name": name, "title": name.replace("_", " "), "number": number}
-        for name, number in zip(frame, numbers, strict=True)
-    ]
-    return {"columns": columns, "rows": rows}
+    names = sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))
+    columns, cells = [], []
+    for name in names:
+        column = frame[name]
+        number = pd.api.types.is_numeric_dtype(column)
+        columns.append({"name": name, "title": name.replace("_", " "), "number": number})
+        keys = ["" if pd.isna(cell) else str(cell) for cell in column]
+        if "accuracy" in name and column.dropna().between(0, 1).all():
+            texts = [_percent(share) if key else short(None) for share, key in zip(column, keys, strict=True)]
+        else:
+            texts = column_texts(column)
+        cells.append([{"text": text, "key": key} for text, key in zip(texts, keys, strict=True)])
+    return {"columns": columns, "rows": list(zip(*cells, strict=True))}
 
 
 def written_reports(folder: Path) -> list[dict]:
@@ -148,34 +148,14 @@ def written_reports(folder: Path) -> list[dict]:
     return reports
 
 
-def with_code(text: str) -> str:
-    """A caption as HTML, with the names between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
-def _sort_key(cell) -> str:
-    return "" if pd.isna(cell) else str(cell)
-
-
-def _texts(name: str, column: pd.Series) -> list[str]:
-    """A column for reading; accuracies, which are shares, in percent."""
-    if "accuracy" in name and column.dropna().between(0, 1).all():
-        return [short(None) if pd.isna(share) else _percent(share) for share in column]
-    return column_texts(column)
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _split_note(values: dict) -> str:
-    roles = [f"{values[f'split.{role}']:,} {role}" for role in ("train", "val", "test") if f"split.{role}" in values]
-    return ", ".join(roles)
-
-
 def _notebook(name: str, brief: str) -> dict:
     title = notebooks.title(nbformat.read(notebooks.executed_file(name, brief), as_version=4))
-    return {"name": name, "title": title or name, "seconds": freshness.seconds(name, paths.report(brief))}
+    seconds = freshness.read_record(name, paths.report(brief))["seconds"]
+    return {"name": name, "title": title or name, "seconds": seconds}
 
 
 def _figure(entry: dict, folder: Path) -> dict:
@@ -183,35 +163,39 @@ def _figure(entry: dict, folder: Path) -> dict:
         return entry | {"width": image.width, "height": image.height}
 
 
-def _runs(folder: Path) -> dict:
+def _runs(folder: Path, entries: list[dict]) -> dict:
     """Runs that results quote, each with its files, and how many other run folders there are."""
-    entries = [*results.read_values(folder).values(), *results.read_manifest(folder)]
+    existing = {run.name for run in (folder / "runs").glob("*/")}
     quoted = sorted({run for entry in entries for run in entry["runs"]})
-    existing = {entry.name for entry in (folder / "runs").glob("*/")}
-    rows = [
-        {"id": run, "files": [name for name in RUN_FILES if (folder / "runs" / run / name).exists()]} for run in quoted
-    ]
-    return {"quoted": rows, "others": len(existing - set(quoted))}
+    files = {run: [name for name in RUN_FILES if (folder / "runs" / run / name).exists()] for run in quoted}
+    return {"quoted": files, "others": len(existing.difference(quoted))}
 
 
 def _environment() -> dict[str, str]:
     git = device.git_state()
     commit = f"{git['commit']}{', with uncommitted changes' if git['dirty'] else ''}" if git["commit"] else "unknown"
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in device.PACKAGES]
     return {
         "Commit": commit,
         "Python": platform.python_version(),
-        "Packages": ", ".join(versions),
+        "Packages": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in device.PACKAGES),
         "System": platform.platform(),
         "Processor": device.cpu_name(),
         "Page made": f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }
 
 
+def _with_code(text: str) -> str:
+    """A caption as HTML, with the names between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 def _render(template: str, **content) -> str:
-    loader = jinja2.FileSystemLoader(paths.LIB / "report" / "pages")
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(paths.LIB / "report" / "pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["with_code"] = with_code
+    environment.filters["with_code"] = _with_code
     return environment.get_template(template).render(**content)

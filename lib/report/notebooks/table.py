@@ -1,0 +1,86 @@
+"""What each notebook needs and promises. To add a notebook, add its file to `notebooks/` and its entry here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.report import results
+
+# Names of the attribution methods; importing the methods themselves would load TensorFlow.
+POINTERS = (
+    "centre",
+    "gradient",
+    "gradient_x_input",
+    "smooth_gradient",
+    "integrated_gradients",
+    "guided_backprop",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "occlusion",
+    "rise",
+)
+SCORES = ("test_accuracy", "test_top5_accuracy", "test_cross_entropy", "test_balanced_accuracy")
+BEST = tuple(f"best.{name}" for name in ("experiment", "parameters", *SCORES, "train_minutes"))
+DATA_VALUES = ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val", "split.test")
+DATA_FILES = ("split.csv", "left_out.csv", "audit.csv")
+EXPERIMENTS_TABLE = "tables/experiments.csv"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """What one notebook needs and promises.
+
+    Args:
+        jobs: kinds of jobs that come before it: `experiments`, the brief's ladder of networks, and `by_hand`, the
+            trainings of `lib.low_level`; `lib.report.make` knows how each kind is planned.
+        values: names in values.json that other tools rely on.
+        values_if: further names, promised only where the value they stand under is true.
+        files: files in the report folder that other tools rely on; one that is written without `Results` must stand
+            here, since the report keeps and hands in no other.
+    """
+
+    jobs: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    values_if: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+NOTEBOOKS = {
+    "01_explore": Notebook(values=DATA_VALUES, files=DATA_FILES),
+    "02_experiments": Notebook(jobs=("experiments",), files=(EXPERIMENTS_TABLE,)),
+    "03_best_model": Notebook(jobs=("experiments",), values=BEST),
+    "04_explainability": Notebook(
+        jobs=("experiments",),
+        values=("explain.masks", "explain.best_method"),
+        # Where the data set knows where its objects are, each method is asked to point at them.
+        values_if={"explain.masks": tuple(f"explain.pointing_game.{pointer}" for pointer in POINTERS)},
+    ),
+    "07_low_level_tensorflow": Notebook(jobs=("by_hand",)),
+    "08_regularisation": Notebook(jobs=("experiments", "by_hand"), values=BEST, files=(EXPERIMENTS_TABLE,)),
+}
+
+
+def entry(name: str) -> Notebook:
+    """The entry of a notebook; one without an entry needs and promises nothing."""
+    return NOTEBOOKS.get(name, Notebook())
+
+
+def check_promises(name: str, folder: Path) -> None:
+    """Check that a notebook left what other tools rely on.
+
+    Args:
+        name: of the notebook.
+        folder: report folder of the brief.
+
+    Raises:
+        ValueError: names the values and files that are missing.
+    """
+    values, notebook = results.read_values(folder), entry(name)
+    promised = list(notebook.values)
+    for condition, names in notebook.values_if.items():
+        promised += names if values.get(condition, {}).get("value") else ()
+    missing = [value for value in promised if value not in values]
+    missing += [file for file in notebook.files if not (folder / file).exists()]
+    if missing:
+        raise ValueError(
+            f"{name} must save {', '.join(missing)}: other tools rely on it. Received: {', '.join(values)}"
+        )

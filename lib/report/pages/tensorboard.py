@@ -1,0 +1,271 @@
+"""TensorBoard's own pages as figures of a report: Scalars, HParams, and Graphs with one block opened.
+
+They need a Chromium. Where there is none, nothing fails: the report then shows the graph that notebook 3 draws from the
+same model, and says so.
+"""
+
+import contextlib
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lib.config import paths
+from lib.report.notebooks import freshness
+from lib.report.pages.browser import SECONDS, BrowserError, find_chromium, open_page
+from lib.report.results import DPI, Results, open_results
+from lib.training import event_files
+from lib.training.network import network_job
+from lib.training.open_brief import OpenBrief
+from lib.training.runs import Run
+
+OWNER = "90_tensorboard"  # stands where the name of the notebook stands for other figures
+SCALE = 2.0  # device pixels per CSS pixel: readable in print
+COLUMNS = 4  # settings that fit beside the metrics of the HParams table
+LONGEST = 10  # characters of a setting that fit into a column
+STATES = ("Unknown", "Success", "Failure", "Running")  # of a run, as HParams ticks them
+
+# TensorBoard as a program, with its own small reader in TensorFlow's place: it then starts in two seconds.
+SERVE = (
+    "import sys, types; sys.modules['tensorboard.compat.notf'] = types.ModuleType('notf'); "
+    "from tensorboard.main import run_main; run_main()"
+)
+# Ticks what shall be a column of the HParams table, and nothing else.
+CHOOSE = """(boxes, wanted) => boxes.forEach((box) => {
+  const name = box.textContent.trim();
+  if (name && box.checked !== wanted.includes(name)) box.click();
+})"""
+# Makes the columns narrow enough for all to be seen.
+NARROW = """(columns) => columns.forEach((column, number) => {
+  column.width = ["190px", "85px"][number] || "113px";
+})"""
+
+
+class Screenshot(Figure):
+    """A picture that is a PNG file already, for `Results.save_figure`."""
+
+    def __init__(self, image: bytes):
+        with Image.open(io.BytesIO(image)) as picture:
+            size = picture.width / SCALE / 100, picture.height / SCALE / 100
+        super().__init__(figsize=size, dpi=DPI)
+        self.image = image
+
+    def savefig(self, target, **_) -> None:
+        """Write the picture as it is."""
+        target.write(self.image)
+
+
+def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
+    """Save the figures tensorboard_scalars, tensorboard_hparams and tensorboard_graph of a report, where possible.
+
+    Nothing is done where they stand already. The values `tensorboard.shown` (screenshots or drawn), `.reason` and
+    `.opened` tell the written reports which graph there is.
+
+    Args:
+        opened: the brief; the first seed of each experiment is shown.
+        made_from: facts by name, as for `freshness.reason_to_run`: where one has changed, the figures are made anew.
+    """
+    folder = paths.report(opened.brief.name)
+    made_from = made_from | {"the browser": str(find_chromium())}
+    if not freshness.reason_to_run(OWNER, folder, made_from=made_from, waiting=[]):
+        return
+    with freshness.recording(OWNER, folder, made_from=made_from):
+        results = open_results(opened.brief.name, notebook=OWNER, profile=opened.profile_name)
+        runs = {name: network_job(opened, name).run for name in opened.experiments}
+        runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
+        block = reason = ""
+        try:
+            block = _save_pictures(runs, opened.brief.best, results)
+        except (BrowserError, OSError) as error:
+            reason = str(error)
+            print(f"TensorBoard's pages are not in the report: {reason}", flush=True)
+        facts = {"shown": "drawn" if reason else "screenshots", "reason": reason, "opened": block}
+        for name, value in facts.items():
+            results.save_value(f"tensorboard.{name}", value, runs=[run.id for run in runs.values()])
+
+
+def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
+    """Take and save the pictures; returns the name of the block that is opened in the graph."""
+    if not runs:
+        raise BrowserError("no run has left files for TensorBoard")
+    best = best if best in runs else next(iter(runs))
+    block = next((name for name in event_files.read_graph(runs[best]) if name.startswith("Block")), "")
+    pictures = take_pictures(runs, best=best, block=block)
+    texts = {
+        "scalars": (
+            "TensorBoard, Scalars: accuracy and loss on val by epoch, the first seed of each experiment.",
+            "Screenshot of TensorBoard's Scalars page: two charts with a curve for each experiment.",
+        ),
+        "hparams": (
+            "TensorBoard, HParams: settings and val results, the first seed of each experiment.",
+            "Screenshot of TensorBoard's HParams page: a table with one row per run.",
+        ),
+        "graph": (
+            f"TensorBoard, Graphs: {best}, one box per block, with {block or 'none'} opened.",
+            f"Screenshot of TensorBoard's Graphs page: boxes from image to logits, {block or 'none'} opened.",
+        ),
+    }
+    for name, (caption, alt) in texts.items():
+        ids = [run.id for run in ([runs[best]] if name == "graph" else runs.values())]
+        results.save_figure(f"tensorboard_{name}", Screenshot(pictures[name]), caption=caption, alt=alt, runs=ids)
+    return block
+
+
+def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, bytes]:
+    """Photograph TensorBoard's three pages.
+
+    Args:
+        runs: the runs to show, by experiment.
+        best: experiment whose graph is shown.
+        block: name of the block to open in the graph; "" opens none.
+
+    Returns:
+        PNG of scalars, hparams and graph.
+
+    Raises:
+        BrowserError: if there is no Chromium, or something does not appear in time.
+    """
+    with open_page(width=1000, height=1150, scale=SCALE) as page, tempfile.TemporaryDirectory() as folder:
+        copy_event_files(runs, Path(folder) / "runs", best=best)
+        with serve(Path(folder) / "runs") as address:
+            return {
+                "scalars": photograph_scalars(page, address),
+                "hparams": photograph_hparams(page, address, settings_to_show(runs, best), rows=len(runs)),
+                "graph": photograph_graph(page, address, block),
+            }
+
+
+def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
+    """Copy the event files under short names, with one graph: what is not quoted shall not be in the picture."""
+    folder.mkdir(parents=True)
+    copies = {folder: next(iter(runs.values())).folder.parent}  # the settings of all are declared there
+    for name, run in runs.items():
+        parts = ("", "train", "validation", *(["graph"] if name == best else []))
+        copies |= {folder / name / part: run.folder / part for part in parts}
+    for target, source in copies.items():
+        target.mkdir(parents=True, exist_ok=True)
+        for file in source.glob("events.out.tfevents.*"):
+            shutil.copy(file, target)
+
+
+def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
+    """The few settings to show of many: short ones, one from each part of the settings in turn.
+
+    Of settings that change together, as those of augmentation do, one stands for all.
+
+    Args:
+        runs: by experiment.
+        best: experiment that does not count, as it changes everything at once.
+
+    Returns:
+        At most `COLUMNS` names, e.g. `model.name`.
+    """
+    settings = [run.config()["settings"] for name, run in runs.items() if name != best]
+    parts: dict[str, list[str]] = {}
+    seen = set()
+    for name in sorted(settings[0] if settings else [], key=lambda name: not name.endswith(".name")):
+        texts = [str(flat.get(name)) for flat in settings]
+        pattern = tuple(texts.index(text) for text in texts)  # equal where the same runs differ
+        if name != "why" and len(set(texts)) > 1 and max(map(len, texts)) <= LONGEST and pattern not in seen:
+            seen.add(pattern)
+            parts.setdefault(name.rpartition(".")[0], []).append(name)
+    turns = range(max(map(len, parts.values()), default=0))
+    return [names[turn] for turn in turns for names in parts.values() if turn < len(names)][:COLUMNS]
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """The address of a TensorBoard that shows a folder to this machine alone, for as long as it is needed.
+
+    Raises:
+        BrowserError: if it does not start; the message ends with its last words.
+    """
+    # The page shows the folder's name as it is given here: without where it lies, every picture has the same.
+    # All files are read before it starts: a page opened too early would lack curves.
+    options = ["--logdir", folder.name, "--host", "127.0.0.1", "--port", "0", "--load_fast=false"]
+    options += ["--reload_task=blocking", "--reload_interval=0"]
+    log = folder.with_suffix(".log")
+    with log.open("wb") as output:
+        command = [sys.executable, "-c", SERVE, *options]
+        process = subprocess.Popen(command, cwd=folder.parent, stdout=output, stderr=output)
+    try:
+        end = time.monotonic() + 2 * SECONDS
+        while "(Press" not in (printed := log.read_text(errors="replace")):
+            if process.poll() is not None or time.monotonic() > end:
+                raise BrowserError(f"TensorBoard did not start: {' '.join(printed.split()[-20:])}")
+            time.sleep(0.1)
+        yield printed[printed.index("http://") :].split()[0]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def photograph_scalars(page, address: str) -> bytes:
+    """Two charts below each other: accuracy and loss on val."""
+    query = "#scalars&_smoothingWeight=0&tagFilter=epoch_(accuracy%7Closs)&regexInput=validation"
+    _open(page, address, query, height=1150)
+    charts = page.locator("tf-scalar-card")
+    _wait_for(charts.nth(1), "TensorBoard's curves")
+    for number in range(2):
+        charts.nth(number).locator("[icon=fullscreen]").dispatch_event("click")
+    return _settled(page)
+
+
+def photograph_hparams(page, address: str, settings: list[str], *, rows: int) -> bytes:
+    """The table of runs, with some settings as columns beside accuracy and loss on val."""
+    _open(page, address, "#hparams", width=1200, height=max(640, 210 + 37 * rows))
+    cells = page.locator("vaadin-grid-cell-content")
+    _wait_for(cells.nth(8), "TensorBoard's table of settings")
+    page.locator("paper-checkbox").evaluate_all(CHOOSE, [*settings, *STATES, "val_accuracy", "val_loss"])
+    for name in settings:
+        _wait_for(cells.filter(has_text=re.compile(rf"^\s*{re.escape(name)}\s*$")), f"{name} in TensorBoard's table")
+    page.locator("vaadin-grid-column").evaluate_all(NARROW)
+    return _settled(page)
+
+
+def photograph_graph(page, address: str, block: str) -> bytes:
+    """The graph, with one block opened and, where it has blocks inside, the first of them too."""
+    _open(page, address, "#graphs", height=1200)
+    _wait_for(page.locator("g.node").nth(2), "TensorBoard's graph")
+    for name in filter(None, (block, f"{block}/block_1")):
+        _settled(page)
+        box = page.locator(f'g.node[data-name="{name}"] > .nodeshape')
+        if box.count():
+            box.dispatch_event("dblclick")  # a mouse above the box would mark it
+            _wait_for(page.locator(f'g.node[data-name^="{name}/"]'), f"what is inside {name}")
+    _settled(page)
+    page.mouse.click(990, 1190)  # beside the graph: what was opened is no longer marked
+    page.locator('paper-button[alt="Fit to screen"]').first.dispatch_event("click")
+    return _settled(page)
+
+
+def _open(page, address: str, query: str, *, width: int = 1000, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto("about:blank")  # TensorBoard does not notice that only what follows # has changed
+    page.goto(f"{address}?darkMode=false{query}")
+
+
+def _wait_for(locator, what: str) -> None:
+    from playwright.sync_api import TimeoutError as NotInTime
+
+    try:
+        locator.first.wait_for(state="attached")
+    except NotInTime:
+        raise BrowserError(f"{what} did not appear within {SECONDS} s") from None
+
+
+def _settled(page) -> bytes:
+    """A picture of the page once it has stopped moving."""
+    end, last, picture = time.monotonic() + 10, None, b""
+    while picture != last and time.monotonic() < end:
+        time.sleep(0.2)
+        last, picture = picture, page.screenshot()
+    return picture
