@@ -180,7 +180,7 @@ def made_again(monkeypatch):
 
 def run_again(files, tmp_path, capsys):
     capsys.readouterr()
-    status = main(["verify", str(zipped(files, tmp_path)), "--rerun"])
+    status = main(["verify", "--zip", str(zipped(files, tmp_path)), "--rerun"])
     return status, capsys.readouterr().out.splitlines()
 
 
