@@ -46,7 +46,7 @@ class Source:
 
 
 def link_images(dataset: Dataset, folder: Path) -> Path:
-    """Fill an empty folder with class folders of the indexed images alone: Keras' loaders would take stray files too."""
+    """Fill an empty folder with class folders of the indexed images alone; Keras' loaders would take stray files."""
     for row in dataset.index.itertuples():
         link = folder / f"{row.label:03d}" / f"{row.Index:06d}.jpg"
         link.parent.mkdir(exist_ok=True)

@@ -65,15 +65,7 @@ def entry(name: str) -> Notebook:
 
 
 def check_promises(name: str, folder: Path) -> None:
-    """Check that a notebook left what other tools rely on.
-
-    Args:
-        name: of the notebook.
-        folder: report folder of the brief.
-
-    Raises:
-        ValueError: names the values and files that are missing.
-    """
+    """Check that a notebook left in the report folder what other tools rely on."""
     values, notebook = results.read_values(folder), entry(name)
     promised = list(notebook.values)
     for condition, names in notebook.values_if.items():

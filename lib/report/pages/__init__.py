@@ -37,9 +37,6 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
     Args:
         opened: the brief, its data and its split; everything else is read from the report folder.
         further: the brief on its further data sets.
-
-    Returns:
-        The first page.
     """
     brief, folder = opened.brief, paths.report(opened.brief.name)
     values, manifest = results.read_values(folder), results.read_manifest(folder)
@@ -79,11 +76,7 @@ def write_overview() -> Path:
 
 
 def overview(first_pages: list[Path]) -> str:
-    """The page that leads to some reports.
-
-    Args:
-        first_pages: `index.html` of each report folder.
-    """
+    """The page that leads to some reports, whose first pages are given."""
     reports = []
     for folder in (page.parent for page in first_pages):
         values = results.read_values(folder)
