@@ -1,20 +1,34 @@
 """Feature maps: what each channel of a layer answers to an image, and how the maps change with depth."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.explain.network import taps
-from lib.explain.network.batches import batches
-from lib.explain.network.layer_outputs import compile_tap
-from lib.explain.network.receptive_field import ReceptiveFields
-from lib.explain.network.windows import UntraceableError
+from lib.explain.network.inputs import batches
+from lib.explain.network.layers import read_layers
+from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError
 
 KINDS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Relu"}
+
+
+@dataclass(frozen=True, eq=False)
+class MaxFeature:
+    """The channel of a layer that fires most on an image, and where."""
+
+    layer: str
+    channel: int
+    channels: int  # how many the layer has
+    row: int  # of the position that fires most
+    column: int
+    value: float
+    map: np.ndarray  # float32 (h, w), of that channel
+    patch: Patch  # what the position sees, beside gates
+    gated: bool  # whether gates let it sum up the whole image, see `ReceptiveFields`
 
 
 def block_layers(model: keras.Model) -> dict[str, str]:
@@ -31,7 +45,7 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     Raises:
         ValueError: if no layer of the model has maps.
     """
-    steps = [step for step in taps.read(model).steps.values() if len(step.shape) == 4 and step.shape[1:3] != (1, 1)]
+    steps = [step for step in read_layers(model).steps.values() if len(step.shape) == 4 and step.shape[1:3] != (1, 1)]
     blocks = {step.name.split("__")[0]: step.name for step in steps if "__" in step.name}
     if blocks:
         return blocks
@@ -40,6 +54,41 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     if not last:
         raise ValueError("feature maps need a convolution in the model. Received: a model without any")
     return {step.name: step.name for step in convolutions if step.name in last.values()}
+
+
+def measure_maps(model: keras.Model, layers: Sequence[str], *, measure: Callable) -> Callable:
+    """A compiled function that measures the maps of several layers, for one pass over many images.
+
+    Args:
+        model: functional model.
+        layers: names of layers with maps.
+        measure: (layer name, float32 maps (N, h, w, C)) -> tensor, or tensors, to keep of them.
+
+    Returns:
+        Function: images (N, H, W, 3) in [0, 255] -> dict by layer of what `measure` gave.
+
+    Raises:
+        ValueError: if a layer is unknown or has no maps; the message names those that would do.
+    """
+    graph = read_layers(model)
+    if isinstance(layers, str) or not len(layers):
+        raise ValueError(f"layers must be a list with at least one name of a layer. Received: {layers!r}")
+    for name in layers:
+        if len(graph.find(name).shape) != 4:
+            others = ", ".join(step.name for step in graph.steps.values() if len(step.shape) == 4)
+            raise ValueError(f"layers must have maps (N, H, W, C), like {others}. Received: {name!r}")
+    shape = graph.input_shape[1:]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape))], autograph=False)
+    def run(pixels):
+        return {name: measure(name, maps) for name, maps in graph.read(pixels, layers).items()}
+
+    def check_and_run(images):
+        if any(side not in (None, got) for side, got in zip(shape, images.shape[1:], strict=True)):
+            raise ValueError(f"the model takes images of shape {shape}. Received: {images.shape[1:]}")
+        return run(tf.cast(images, tf.float32))
+
+    return check_and_run
 
 
 def feature_maps(
@@ -60,8 +109,8 @@ def feature_maps(
         ValueError: if a layer is unknown or has no maps, or the images are not as asked.
     """
     names = list(block_layers(model).values()) if layers is None else layers
-    tap = compile_tap(model, names, measure=lambda name, maps: maps)
-    parts = [tap(pixels) for pixels, _ in batches(images, batch_size=batch_size)]
+    run = measure_maps(model, names, measure=lambda name, maps: maps)
+    parts = [run(pixels) for pixels, _ in batches(images, batch_size=batch_size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -84,6 +133,54 @@ def most_active(maps: np.ndarray, *, k: int) -> np.ndarray:
     return np.argsort(-means, kind="stable")[:k]
 
 
+def map_rows(model: keras.Model, image: np.ndarray, *, k: int = 8) -> list[tuple[str, np.ndarray, np.ndarray, int]]:
+    """The most active channels of every block for one image, for `figures.feature_map_rows`.
+
+    Args:
+        model: functional model.
+        image: (H, W, 3) uint8 or float in [0, 255].
+        k: channels a block.
+
+    Returns:
+        Per block its name, the maps (h, w, k), the numbers of their channels, and how many channels it has.
+    """
+    maps = feature_maps(model, np.asarray(image)[None])
+    rows = []
+    for block, layer in block_layers(model).items():
+        channels = most_active(maps[layer], k=k)
+        rows.append((block, maps[layer][0][..., channels], channels, maps[layer].shape[3]))
+    return rows
+
+
+def max_features(model: keras.Model, image: np.ndarray, *, layers: Sequence[str] | None = None) -> list[MaxFeature]:
+    """The channel and position that fire most on an image, layer by layer.
+
+    Args:
+        model: functional model.
+        image: (H, W, 3) uint8 or float in [0, 255].
+        layers: names of layers with maps; None takes one a block, see `feature_maps.block_layers`.
+
+    Returns:
+        One a layer, in the order given; the first position and the lowest channel among equals.
+
+    Raises:
+        ValueError: if a layer is unknown or has no maps, the image is not as asked, or a receptive field cannot be
+            traced.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3:
+        raise ValueError(f"the image must have shape (H, W, 3). Received: {image.shape}")
+    found = []
+    for layer, (maps,) in feature_maps(model, image[None], layers=layers).items():
+        row, column, channel = (int(i) for i in np.unravel_index(maps.argmax(), maps.shape))
+        fields = ReceptiveFields(model, layer, image_size=image.shape[:2])
+        patch, value = fields.patch(row, column), float(maps.max())
+        found.append(
+            MaxFeature(layer, channel, maps.shape[2], row, column, value, maps[..., channel], patch, fields.gated)
+        )
+    return found
+
+
 def summarise_maps(
     model: keras.Model, images, *, layers: Sequence[str] | None = None, batch_size: int = 64
 ) -> pd.DataFrame:
@@ -103,12 +200,12 @@ def summarise_maps(
     """
     blocks = block_layers(model) if layers is None else {}
     layers = list(blocks.values()) if layers is None else layers
-    tap = compile_tap(model, layers, measure=_measure)
+    run = measure_maps(model, layers, measure=_measure)
     names = {layer: block for block, layer in blocks.items()}
     totals, count = {}, 0
     for pixels, _ in batches(images, batch_size=batch_size):
         count, size = count + len(pixels), pixels.shape[1:3]
-        for layer, measured in tap(pixels).items():
+        for layer, measured in run(pixels).items():
             totals[layer] = _add(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
     rows = []
     for layer in layers:
@@ -128,6 +225,21 @@ def summarise_maps(
             }
         )
     return pd.DataFrame(rows)
+
+
+def check_channels(channels: Sequence[int], *, layer: str, count: int) -> np.ndarray:
+    """The numbers of some channels as an array, (K,) int.
+
+    Raises:
+        ValueError: if there are none, or one is not a number of a channel.
+    """
+    numbers = np.asarray(channels)
+    is_list = numbers.ndim == 1 and numbers.dtype.kind in "iu" and len(numbers)
+    if not is_list or numbers.min() < 0 or numbers.max() >= count:
+        raise ValueError(
+            f"channels of {layer} must be a list of numbers from 0 to {count - 1}. Received: {numbers.tolist()}"
+        )
+    return numbers
 
 
 def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -151,7 +263,7 @@ def _add(held: dict | None, new: dict) -> dict:
 def _seen(model: keras.Model, layer: str, image_size: tuple[int, int]) -> float:
     """Longer side of what a position in the middle sees, in pixels; NaN where a layer cannot be traced."""
     try:
-        fields = ReceptiveFields(model, layer, image_size=image_size, ignore_gates=True)
+        fields = ReceptiveFields(model, layer, image_size=image_size)
         return float(max(fields.patch(*(side // 2 for side in fields.map_size))[2:]))
     except UntraceableError:
         return math.nan

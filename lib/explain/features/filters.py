@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from lib.explain.features.feature_maps import feature_maps
-from lib.explain.network import taps
-from lib.explain.network.layer_outputs import check_channels
-from lib.explain.network.windows import WINDOWED
+from lib.explain.features.feature_maps import check_channels, feature_maps
+from lib.explain.network.layers import IMAGE, read_layers
+from lib.explain.network.receptive_field import WINDOWED
 
 KINDS = ("Conv2D", "DepthwiseConv2D")
 
@@ -30,7 +29,28 @@ class FilterPairs:
 
 def convolutions(model: keras.Model) -> list[str]:
     """Names of the layers whose filters can be shown, from input to output."""
-    return [name for name, step in taps.read(model).steps.items() if type(step.layer).__name__ in KINDS]
+    return [name for name, step in read_layers(model).steps.items() if type(step.layer).__name__ in KINDS]
+
+
+def spread_convolutions(model: keras.Model, *, k: int = 3) -> list[str]:
+    """Convolutions spread evenly over the depth of a network, the first and the last among them.
+
+    Args:
+        model: functional model.
+        k: how many, at least 2; fewer where there are fewer. Filters of a single pixel, which have nothing to be seen
+            in, are left out.
+
+    Returns:
+        Names of layers for `filters.filter_pairs`, from input to output.
+
+    Raises:
+        ValueError: if k is below 2 or there is no such convolution.
+    """
+    steps = read_layers(model).steps
+    names = [name for name in convolutions(model) if max(steps[name].layer.kernel_size) > 1]
+    if k < 2 or not names:
+        raise ValueError(f"filters are spread over convolutions wider than a pixel. Received: k={k}, {len(names)} such")
+    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, k).round().astype(int))]
 
 
 def filter_pairs(
@@ -60,8 +80,8 @@ def filter_pairs(
         ValueError: if the layer is not a convolution (the message lists those), a number is out of range, or the
             images are not as asked.
     """
-    network = taps.read(model)
-    step = network.find(layer)
+    graph = read_layers(model)
+    step = graph.find(layer)
     if type(step.layer).__name__ not in KINDS:
         raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
     if k < 1 or slices < 1:
@@ -75,7 +95,7 @@ def filter_pairs(
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))
     order = np.argsort(-energy, axis=1, kind="stable")[:, :slices]
-    before = network.needed({taps.IMAGE}, step.inputs)
+    before = graph.needed({IMAGE}, step.inputs)
     reads_pixels = kernels.shape[1] == 3 and not any(type(other.layer).__name__ in WINDOWED for other in before)
     return FilterPairs(
         layer=layer,

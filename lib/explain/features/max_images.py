@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lib.explain.features.feature_maps import block_layers
-from lib.explain.network import taps
-from lib.explain.network.batches import batches
-from lib.explain.network.layer_outputs import check_channels, check_layers, compile_tap
+from lib.explain.features.activation_maximisation import Unit
+from lib.explain.features.feature_maps import block_layers, check_channels, measure_maps
+from lib.explain.network.inputs import batches
+from lib.explain.network.layers import read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields
 
 
@@ -76,17 +76,15 @@ def max_images(
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
     wanted = _check_channels(model, channels)
-    tap = compile_tap(model, list(wanted), measure=lambda name, maps: _strongest(maps, wanted[name]))
+    run = measure_maps(model, list(wanted), measure=lambda name, maps: _strongest(maps, wanted[name]))
     best: dict[str, dict] = {}
     pixels: dict[int, np.ndarray] = {}
     fields: dict[str, ReceptiveFields] = {}
     count = 0
     for batch, labels in batches(images, batch_size=batch_size):
-        measured = tap(batch)
+        measured = run(batch)
         if not fields:  # at the first batch, so that a layer that cannot be traced is told of at once
-            fields = {
-                layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3], ignore_gates=True) for layer in wanted
-            }
+            fields = {layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3]) for layer in wanted}
         rows = np.arange(count, count + len(batch))
         found = {"rows": rows} if labels is None else {"rows": rows, "labels": labels}
         for layer, (values, places) in measured.items():
@@ -110,11 +108,61 @@ def max_images(
     }
 
 
+def purest_units(top: Mapping[str, TopImages], *, each: int = 2) -> list[Unit]:
+    """The channels of each layer whose most exciting images are most of one class.
+
+    Args:
+        top: of `max_images.max_images`, from batches with labels.
+        each: how many a layer; fewer where it has fewer channels.
+
+    Returns:
+        Units, layer by layer; among equally pure ones the more excited first.
+    """
+    units = []
+    for layer, own in top.items():
+        order = np.lexsort((-own.values.mean(axis=1), -own.purity()))[:each]
+        units += [Unit(layer, int(own.channels[i])) for i in order]
+    return units
+
+
+def image_rows(
+    top: Mapping[str, TopImages], units: Sequence[Unit], *, class_names: Sequence[str] = (), blocks: Mapping[str, str]
+) -> tuple[list[tuple[str, list[np.ndarray], list[str]]], list[str]]:
+    """The most exciting image parts of some channels, for `figures.max_image_rows`.
+
+    Args:
+        top: of `max_images.max_images`.
+        units: channels of its layers.
+        class_names: by class number; where given, and the images have labels, the class stands over each part.
+        blocks: block name -> layer, as `feature_maps.block_layers` gives it; other layers go by their own name.
+
+    Returns:
+        Rows (name, parts, texts), and a note for each: how many pixels a position sees from side to side, and whether
+        that leaves out gates that see the whole image.
+
+    Raises:
+        ValueError: if a unit is not among the channels of `top`.
+    """
+    names = {layer: block for block, layer in blocks.items()}
+    rows, notes = [], []
+    for unit in units:
+        own = top.get(unit.layer)
+        if own is None or unit.channel not in own.channels:
+            raise ValueError(f"units must be among the channels of the top images. Received: {unit}")
+        i = int(np.flatnonzero(own.channels == unit.channel)[0])
+        texts = [f"{value:.2g}" for value in own.values[i]]
+        if own.labels is not None and len(class_names):
+            texts = [f"{class_names[label]}\n{text}" for label, text in zip(own.labels[i], texts, strict=True)]
+        rows.append((f"{names.get(unit.layer, unit.layer)}\nchannel {unit.channel}", own.crops(i), texts))
+        sides = [max(own.patch(i, place)[2:]) for place in range(own.rows.shape[1])]
+        notes.append(f"sees {max(sides)} pixels{own.fields.gated * ' beside gates'}")
+    return rows, notes
+
+
 def _check_channels(model: keras.Model, channels) -> dict[str, np.ndarray]:
-    network = taps.read(model)
+    graph = read_layers(model)
     channels = dict.fromkeys(block_layers(model).values()) if channels is None else channels
-    check_layers(network, list(channels))
-    counts = {layer: network.find(layer).shape[3] for layer in channels}
+    counts = {layer: graph.find(layer).shape[-1] for layer in channels}
     return {
         layer: check_channels(range(counts[layer]) if numbers is None else numbers, layer=layer, count=counts[layer])
         for layer, numbers in channels.items()

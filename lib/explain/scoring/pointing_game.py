@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 import pandas as pd
 
-from lib.explain.scoring.baselines import CENTRE, CONTRAST, RANDOM, centre_maps, contrast_maps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.attributions.grad_cam import grad_cam
+from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus
+from lib.explain.features.feature_maps import block_layers
+from lib.explain.scoring.baselines import CENTRE, CONTRAST, RANDOM, centre_maps, contrast_maps, mean_intervals
 
 COLUMNS = ("method", "hit", "hit_low", "hit_high", "energy", "energy_low", "energy_high", "gain", "gain_low", "images")
 
@@ -110,6 +113,30 @@ def pointing_game(
         len(masks),
     )
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
+def compare_layers(model: keras.Model, images: np.ndarray, class_index, *, masks: np.ndarray) -> pd.DataFrame:
+    """Where class activation maps point best: the game for Grad-CAM and Grad-CAM++ read at the end of every block.
+
+    Early maps are fine but know little of classes; late ones know the classes but are coarse.
+
+    Args:
+        model: functional model.
+        images: (N, S, S, 3) uint8 or float in [0, 255].
+        class_index: class to explain, one for all images or (N,) one for each.
+        masks: (N, S, S) bool, True on the object, which no image may lack.
+
+    Returns:
+        One row a block and method: block, layer, side (of its maps, in places), method, hit, energy, both in [0, 1].
+    """
+    methods = {"grad_cam": grad_cam, "grad_cam_plus_plus": grad_cam_plus_plus}
+    rows = []
+    for block, layer in block_layers(model).items():
+        maps = {name: method(model, images, class_index, layer=layer) for name, method in methods.items()}
+        side = model.get_layer(layer).output.shape[1]
+        for score in pointing_game(maps, masks)[: len(maps)].itertuples():
+            rows.append((block, layer, side, score.method, score.hit, score.energy))
+    return pd.DataFrame(rows, columns=["block", "layer", "side", "method", "hit", "energy"])
 
 
 def check_maps(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

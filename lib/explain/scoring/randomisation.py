@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lib.explain.network import taps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.network.layers import read_layers
+from lib.explain.scoring.baselines import mean_intervals
 
 TRAINED = "as trained"
 COLUMNS = ("method", "depth", "shuffled", "similarity", "similarity_low", "similarity_high", "images")
@@ -90,9 +90,11 @@ def cascade(
     groups = weight_groups(model, most=depths)
     trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
     maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    shuffled = copy_model(model)  # one for all seeds, so that its passes are traced once
     for number, seed in enumerate(seeds[: len(images)]):
         places = np.arange(number, len(images), len(seeds))
-        shuffled, rng = copy_model(model), np.random.default_rng(seed)
+        shuffled.set_weights(model.get_weights())
+        rng = np.random.default_rng(seed)
         for depth, layers in enumerate(weight_groups(shuffled, most=depths).values(), start=1):
             for layer in layers:
                 shuffle_weights(layer, rng)
@@ -127,7 +129,7 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
     """
     blocks: dict[str, list] = {}
     seen = set()
-    for step in reversed(taps.read(model).steps.values()):
+    for step in reversed(read_layers(model).steps.values()):
         if step.layer.weights and id(step.layer) not in seen:
             seen.add(id(step.layer))
             blocks.setdefault(step.name.split("__")[0], []).append(step.layer)

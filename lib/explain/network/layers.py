@@ -1,16 +1,20 @@
-"""The layers of a model as a flat list of steps, so that any output can be read, nested models included.
+"""A model as a flat list of calls of layers, so that any output can be read, nested models included.
 
 Keras builds a model out of models, but a tensor inside an inner model is not connected to the outer one's input. Here
 the layers are called one by one instead: the weights are the model's own, and nothing is added to the model.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import keras
 
 IMAGE = "image"  # the key of the model's input among the outputs of steps
+# Both flatten where the model is sure, and a softmax also moves with the other classes: neither asks "why this class?".
+SQUASHED = (keras.activations.softmax, keras.activations.sigmoid)
+_READ = weakref.WeakKeyDictionary()  # model -> its graphs as it is and at its logits, for as long as the model lives
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,14 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class LayerGraph:
     """A model, read step by step."""
 
     steps: dict[str, Step]  # by name, in an order in which each can be computed after those before it
-    output: Output  # what the model gives: logits, where `inputs.read_logits` made the network
+    output: Output  # what the model gives: logits, where `read_logits` made the graph
     input_shape: tuple[int | None, ...]  # (None, H, W, C)
     input_dtype: str
+    compiled: dict = field(default_factory=dict)  # the passes that `gradients` has traced
 
     def run(self, known: dict, wanted: Iterable[str], *, after: Callable | None = None) -> dict:
         """Compute the outputs of steps.
@@ -67,6 +72,11 @@ class Network:
             outputs = keras.tree.flatten(step.layer(*args, **kwargs))
             values[step.name] = tuple(outputs) if after is None else (after(step, outputs[0]), *outputs[1:])
         return {name: values[name][0] for name in wanted}
+
+    def read(self, images, names: Iterable[str]) -> dict:
+        """The outputs of layers, name -> float32 tensor, for images (N, H, W, C) in [0, 255]."""
+        outputs = self.run({IMAGE: keras.ops.cast(images, self.input_dtype)}, dict.fromkeys(names))
+        return {name: keras.ops.cast(output, "float32") for name, output in outputs.items()}
 
     def needed(self, known: Iterable[str], wanted: Iterable[str]) -> list[Step]:
         """The steps to compute, in order, for some outputs when others are known already."""
@@ -95,97 +105,99 @@ class Network:
             raise ValueError(f"Unknown layer {name!r}. Layers: {', '.join(self.steps)}")
         return self.steps[name]
 
+    def find_spatial(self, name: str | None = None) -> str:
+        """Name of a layer whose output has rows and columns.
 
-class Tap(keras.Model):
-    """Gives the outputs of several layers at once: images -> dict from layer name to (N, ...) tensor."""
+        Args:
+            name: of the layer; None takes the last one with more than one pixel, where class activation maps are read.
 
-    def __init__(self, network: Network, names: Sequence[str]):
-        super().__init__(name="tap")
-        self.network, self.names = network, list(names)
+        Raises:
+            ValueError: if the layer does not exist or has none; the message lists the layers that have.
+        """
+        spatial = [step.name for step in self.steps.values() if len(step.shape) == 4]
+        if name is not None and self.find(name).name not in spatial:
+            raise ValueError(f"layer {name!r} has no rows and columns. Layers that have: {', '.join(spatial)}")
+        larger = [step for step in spatial if self.steps[step].shape[1:3] != (1, 1)]  # pooled features are one pixel
+        if name is None and not larger:
+            raise ValueError("no layer of the model has an output with rows and columns")
+        return name or larger[-1]
 
-    def call(self, images, training=False):
-        """Outputs of the tapped layers by name; always as in inference."""
-        images = keras.ops.cast(images, self.network.input_dtype)
-        return self.network.run({IMAGE: images}, self.names)
+
+class WithoutActivation(keras.layers.Layer):
+    """A layer without the activation at its end, with the weights that the layer has whenever this is called."""
+
+    def __init__(self, layer: keras.layers.Layer):
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True
+
+    def call(self, inputs):
+        activation = self.layer.activation
+        self.layer.activation = keras.activations.linear
+        try:
+            return self.layer(inputs)
+        finally:
+            self.layer.activation = activation
 
 
-def read(model: keras.Model) -> Network:
+def read_layers(model: keras.Model) -> LayerGraph:
     """Read a functional or sequential model step by step, with inner models opened.
 
     Args:
         model: one input (N, H, W, C), one output.
 
     Returns:
-        Its network. A layer that is called several times has a step for each; later ones are named "conv:2".
+        Its graph. A layer that is called several times has a step for each; later ones are named "conv:2".
 
     Raises:
         ValueError: if the model was written as a class of its own, or has several inputs or outputs.
     """
+    return _read(model)[0]
+
+
+def read_logits(model: keras.Model) -> LayerGraph:
+    """As `read_layers`, but `output` names the logits: a softmax or sigmoid at the model's end is left out."""
+    return _read(model)[1]
+
+
+def explained_at(model: keras.Model) -> str:
+    """Which output of a model is explained, as a sentence for the reader."""
+    last = list(read_layers(model).steps.values())[-1]
+    if _only_squashes(last) or getattr(last.layer, "activation", None) in SQUASHED:
+        return f"The model ends in probabilities ({last.name}); it is explained at the logits before them."
+    return f"The model gives logits ({last.name}); these are explained."
+
+
+def _read(model: keras.Model) -> tuple[LayerGraph, LayerGraph]:
     if not isinstance(model, keras.Model) or not _can_be_opened(model):
         kind = type(model).__name__
         raise ValueError(f"the model must be a functional or sequential Keras model that was built. Received: {kind}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise ValueError(f"the model must have one input and one output. Received: {counts}")
-    steps: dict[str, Step] = {}
-    (output,) = _open(model, [Output(IMAGE)], "", steps)
-    return Network(steps, output, tuple(model.inputs[0].shape), model.inputs[0].dtype)
+    if model not in _READ:
+        steps: dict[str, Step] = {}
+        (output,) = _open(model, [Output(IMAGE)], "", steps)
+        graph = LayerGraph(steps, output, tuple(model.inputs[0].shape), model.inputs[0].dtype)
+        _READ[model] = graph, _at_logits(graph)
+    return _READ[model]
 
 
-def layer_names(model: keras.Model) -> list[str]:
-    """Names of all layers that can be tapped, from input to output."""
-    return list(read(model).steps)
+def _at_logits(graph: LayerGraph) -> LayerGraph:
+    last = graph.steps[graph.output.step]
+    steps, output = dict(graph.steps), graph.output
+    if _only_squashes(last):
+        del steps[last.name]
+        output = Output(last.inputs[0])
+    elif getattr(last.layer, "activation", None) in SQUASHED:
+        steps[last.name] = replace(last, layer=WithoutActivation(last.layer), kwargs={})
+    return replace(graph, steps=steps, output=output, compiled={})
 
 
-def tap(model: keras.Model, names: Sequence[str]) -> Tap:
-    """A model that gives the outputs of several layers.
-
-    Args:
-        model: as `read` takes it.
-        names: of its layers, as `layer_names` gives them.
-
-    Returns:
-        Model: images (N, H, W, C) uint8 or float -> dict from name to tensor. It shares the weights.
-
-    Raises:
-        ValueError: if a layer is unknown; the message lists the layers.
-    """
-    network = read(model)
-    return Tap(network, [network.find(name).name for name in names])
-
-
-def last_spatial_layer(model: keras.Model) -> str:
-    """Name of the last layer whose output still has rows and columns: where class activation maps are read.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    return find_last_spatial(read(model))
-
-
-def find_last_spatial(network: Network) -> str:
-    """As `last_spatial_layer`, of a network that was read already."""
-    spatial = [step.name for step in network.steps.values() if _is_spatial(step.shape)]
-    if not spatial:
-        raise ValueError("no layer of the model has an output with rows and columns")
-    return spatial[-1]
-
-
-def find_spatial(network: Network, name: str) -> str:
-    """The name itself, if it is that of a layer whose output has rows and columns.
-
-    Raises:
-        ValueError: if not; the message lists the layers.
-    """
-    if len(network.find(name).shape) != 4:
-        spatial = [step.name for step in network.steps.values() if len(step.shape) == 4]
-        raise ValueError(f"layer {name!r} has no rows and columns. Layers that have: {', '.join(spatial)}")
-    return name
-
-
-def _is_spatial(shape: tuple[int | None, ...]) -> bool:
-    """Whether a shape is (N, H, W, C) with more than one pixel, which pooled features (N, 1, 1, C) have not."""
-    return len(shape) == 4 and shape[1:3] != (1, 1)
+def _only_squashes(step: Step) -> bool:
+    if isinstance(step.layer, keras.layers.Softmax):
+        return True
+    return isinstance(step.layer, keras.layers.Activation) and step.layer.activation in SQUASHED
 
 
 def _can_be_opened(operation) -> bool:
@@ -204,10 +216,12 @@ def _open(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str,
             feeds = _add(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
         return feeds
     values = dict(zip(map(id, model.inputs), feeds, strict=True))
-    for node in _nodes(model):
-        arguments = (node.arguments.args, node.arguments.kwargs)
+    # Keras has no public way to its graph but get_config, which writes every layer out.
+    depths = sorted(model._nodes_by_depth, reverse=True)  # in an order in which the calls can be computed
+    for node in (node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input):
         args, kwargs = keras.tree.map_structure(
-            lambda item: values[id(item)] if isinstance(item, keras.KerasTensor) else item, arguments
+            lambda item: values[id(item)] if isinstance(item, keras.KerasTensor) else item,
+            (node.arguments.args, node.arguments.kwargs),
         )
         shapes = [tensor.shape for tensor in node.outputs]
         outputs = _add(node.operation, args, kwargs, shapes=shapes, prefix=prefix, steps=steps)
@@ -226,13 +240,6 @@ def _add(layer, args: tuple, kwargs: dict, *, shapes: list, prefix: str, steps: 
         name = f"{prefix}{layer.name}:{number}"
     steps[name] = Step(name, layer, args, kwargs, tuple(shapes[0]))
     return [Output(name, index) for index in range(len(shapes))]
-
-
-def _nodes(model: keras.Model) -> Iterator:
-    """Calls of layers in a functional model, in an order in which they can be computed."""
-    # Keras has no public way to its graph but get_config, which writes every layer out.
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        yield from (node for node in model._nodes_by_depth[depth] if not node.is_input)
 
 
 def _outputs_in(structure) -> Iterator[Output]:
