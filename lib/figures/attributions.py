@@ -9,31 +9,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from lib.explain.methods import title as method_title
 from lib.figures.style import BLUE, SKY, TALLEST, VERMILLION, WIDTH, characters, image_grid, shorten, show_image, styled
 
 HEAT = colormaps["inferno"]
 SCALE = Normalize(0, 1)
-TITLES = {
-    "gradient": "gradient",
-    "gradient_x_input": "gradient × input",
-    "smooth_gradient": "SmoothGrad",
-    "integrated_gradients": "integrated gradients",
-    "guided_backprop": "guided backprop",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_plus_plus": "Grad-CAM++",
-    "occlusion": "occlusion",
-    "rise": "RISE",
-    "centre": "always the centre",
-    "contrast": "the odd colour",
-    "random": "at random",
-}
 WEAK = "no weight"
 LEFT = 1.0  # inches for the names of the rows
-
-
-def method_title(name: str) -> str:
-    """A method's name as the field writes it."""
-    return TITLES.get(name, name.replace("_", " "))
 
 
 @styled

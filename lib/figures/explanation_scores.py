@@ -1,13 +1,14 @@
 """Scores of attribution methods: pointing game, deletion and insertion, shuffled weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.attributions import method_title
+from lib.explain.methods import METHODS
+from lib.explain.methods import title as method_title
 from lib.figures.style import (
     BLACK,
     BLUE,
@@ -28,7 +29,9 @@ BASELINES = {
     "contrast": "-.",
     "random": ":",
 }  # rows of the tables that no method made -> how their lines are drawn
+# In the order of the table of methods; more than enough of them, so that a new method has one of its own.
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
+COLOURS += ("#8C564B", "#003F5C", "#FF6EB4", "#556B2F", "#40E0D0", "#800000", "#9ACD32", "#4B0082", "#D2B48C")
 MARKERS = "osD^vPX*h"
 
 
@@ -138,12 +141,12 @@ def randomisation_curves(
     axes = figure.add_subplot()
     places = np.arange(len(depths))
     axes.axhline(0, color=BLACK, linewidth=0.8)
-    for number, (name, values) in enumerate(similarity.items()):
+    for name, values in similarity.items():
         left = float(np.mean(values[1:]))
         number_text = f"{left:.2f}".replace("-", "\u2212")  # the minus sign, as on the axis
         text = f"{method_title(name)} {number_text}{', fails' if left > limit else ''}"
         width = 3 if left > limit else 1.4
-        axes.plot(places, values, **_look(number), label=text, markersize=4, linewidth=width)
+        axes.plot(places, values, **_look(name, similarity), label=text, markersize=4, linewidth=width)
     lowest = min(min(values) for values in similarity.values())
     axes.set(ylabel="Rank correlation with the\ntrained model's map", ylim=(min(-0.25, 1.1 * lowest), 1.05))
     axes.set_xticks(places, depths)
@@ -171,10 +174,13 @@ def _curves(axes: Axes, fractions: Sequence[float], curves: Mapping[str, Sequenc
     for name, line in BASELINES.items():
         if name in curves:
             axes.plot(fractions, curves[name], color=BLACK, linestyle=line, linewidth=1.2, label=method_title(name))
-    for number, name in enumerate(methods):
-        axes.plot(fractions, curves[name], **_look(number), label=method_title(name), markevery=2, markersize=3.5)
+    for name in methods:
+        axes.plot(
+            fractions, curves[name], **_look(name, methods), label=method_title(name), markevery=2, markersize=3.5
+        )
 
 
-def _look(number: int) -> dict:
-    """A colour and a marker of its own for each method."""
-    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+def _look(name: str, names: Iterable[str]) -> dict:
+    """A colour and a marker for each method, by its place in the table of methods; others come behind."""
+    place = [*METHODS, *(other for other in names if other not in METHODS)].index(name)
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lib import low_level
 from lib.config import paths
+from lib.explain.methods import METHODS
 from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness
 from lib.report.pages import screenshots
@@ -34,20 +35,6 @@ PROMISED_VALUES = {
     "04_explainability": ("explain.masks", "explain.best_method"),
     "08_regularisation": BEST,
 }
-# Promised by notebook 04 too where the data set knows its objects, which `explain.masks` says; importing the methods'
-# own list would load TensorFlow.
-POINTERS = (
-    "centre",
-    "gradient",
-    "gradient_x_input",
-    "smooth_gradient",
-    "integrated_gradients",
-    "guided_backprop",
-    "grad_cam",
-    "grad_cam_plus_plus",
-    "occlusion",
-    "rise",
-)
 EXPERIMENTS = ("tables/experiments.csv",)
 PROMISED_FILES = {"02_experiments": EXPERIMENTS, "08_regularisation": EXPERIMENTS}
 
@@ -155,7 +142,7 @@ def check_promises(name: str, folder: Path) -> None:
     values = results.read_values(folder)
     promised = PROMISED_VALUES.get(name, ())
     if name == "04_explainability" and values.get("explain.masks", {}).get("value"):
-        promised += tuple(f"explain.pointing_game.{pointer}" for pointer in POINTERS)
+        promised += tuple(f"explain.pointing_game.{pointer}" for pointer in ("centre", *METHODS))
     missing = [value for value in promised if value not in values]
     missing += [file for file in PROMISED_FILES.get(name, ()) if not (folder / file).exists()]
     if missing:

@@ -46,8 +46,8 @@ class Patch(NamedTuple):
 class ReceptiveFields:
     """What the positions of one layer see: for each the smallest rectangle that holds every pixel it can depend on.
 
-    A gate, as in squeeze-and-excite (Hu et al. 2018), sums up the whole map for every position. It tells a position only
-    how strong each channel is, not where, so what a position sees is traced beside the gates.
+    A gate, as in squeeze-and-excite (Hu et al. 2018), sums up the whole map for every position. It tells a position
+    how strong each channel is, and not where, so what a position sees is traced beside the gates.
 
     Args:
         model: functional model; nested models are looked into.

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lib.explain.methods import BASELINES
 from lib.explain.network.gradients import forward
 from lib.explain.network.inputs import check_question, in_batches
-from lib.explain.methods import BASELINES
 from lib.explain.scoring.baselines import CENTRE, baseline_maps, mean_intervals
 
 TILES = 16  # a side of the image is changed in: single pixels would be noise, which networks answer to by itself
