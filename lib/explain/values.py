@@ -48,7 +48,7 @@ def of_ladder(made: Mapping[str, Maximised]) -> Values:
 
 
 def of_pointing(pointing: pd.DataFrame) -> Values:
-    """Hits and energy of every method and baseline, which method of `pointing_game` hits most, and what that is worth."""
+    """Hits and energy by method and baseline, which method of `pointing_game` hits most, and what that is worth."""
     values: Values = {}
     for row in pointing.itertuples():
         values[f"pointing_game.{row.method}"] = row.hit

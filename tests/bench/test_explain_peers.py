@@ -7,8 +7,8 @@ from scipy import stats
 
 from lib.bench.peers import OURS, TF_KERAS_VIS, XPLIQUE, Settings, installed, make_explainer
 from lib.config import Model
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.passes import make_backward
+from lib.explain.network.gradients import backward
+from lib.explain.network.layers import read_logits
 from lib.models import families
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
@@ -68,7 +68,7 @@ def test_signed_attributions_are_theirs_where_they_speak_for_the_class(case, mod
 
 def test_guided_gradients_are_theirs(model, images):
     theirs = maps_of(XPLIQUE, "guided_backprop", model, images)  # the mean over the channels, signed
-    _, gradients, _ = make_backward(read_logits(model), guided=True)(images, CLASS_OF)
+    _, gradients, _ = backward(read_logits(model), images, CLASS_OF, guided=True)
     assert correlations(gradients.numpy().mean(axis=-1), theirs).min() > 0.99
 
 

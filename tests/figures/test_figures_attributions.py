@@ -12,10 +12,10 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from lib.explain.methods import METHODS
 from lib.figures import attributions, explanation_scores
 
 RNG = np.random.default_rng(0)
-METHODS = list(attributions.TITLES)[:-3]  # without the baselines
 DRAWN = ["gradient", "gradient_x_input", "grad_cam_plus_plus", "rise"]  # few, for drawing is slow
 LONG = "a class name that is far too long 100 %\nis another one that is far too long"
 

@@ -1,9 +1,10 @@
 """A model as a flat list of calls of layers, so that any output can be read, nested models included.
 
 Keras builds a model out of models, but a tensor inside an inner model is not connected to the outer one's input. Here
-the layers are called one by one instead: the weights are the model's own, and nothing is added to the model.
+the layers are called one by one instead, in float32: the weights are the model's own, and nothing is added to it.
 """
 
+import contextlib
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,7 @@ class Step:
     args: tuple  # of the call, with an `Output` where a tensor goes
     kwargs: dict
     shape: tuple[int | None, ...]  # of its (first) output, as its model was built: (None, H, W, C) for a convolution
+    changes: dict  # attributes of the layer that differ while this step is computed
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -69,7 +71,8 @@ class LayerGraph:
                 lambda item: values[item.step][item.index] if isinstance(item, Output) else item,
                 (step.args, step.kwargs),
             )
-            outputs = keras.tree.flatten(step.layer(*args, **kwargs))
+            with _changed(step.layer, step.changes):
+                outputs = keras.tree.flatten(step.layer(*args, **kwargs))
             values[step.name] = tuple(outputs) if after is None else (after(step, outputs[0]), *outputs[1:])
         return {name: values[name][0] for name in wanted}
 
@@ -123,23 +126,6 @@ class LayerGraph:
         return name or larger[-1]
 
 
-class WithoutActivation(keras.layers.Layer):
-    """A layer without the activation at its end, with the weights that the layer has whenever this is called."""
-
-    def __init__(self, layer: keras.layers.Layer):
-        super().__init__(name=layer.name, dtype=layer.dtype_policy)
-        self.layer = layer
-        self.built = True
-
-    def call(self, inputs):
-        activation = self.layer.activation
-        self.layer.activation = keras.activations.linear
-        try:
-            return self.layer(inputs)
-        finally:
-            self.layer.activation = activation
-
-
 def read_layers(model: keras.Model) -> LayerGraph:
     """Read a functional or sequential model step by step, with inner models opened.
 
@@ -190,8 +176,20 @@ def _at_logits(graph: LayerGraph) -> LayerGraph:
         del steps[last.name]
         output = Output(last.inputs[0])
     elif getattr(last.layer, "activation", None) in SQUASHED:
-        steps[last.name] = replace(last, layer=WithoutActivation(last.layer), kwargs={})
+        steps[last.name] = replace(last, changes=last.changes | {"activation": keras.activations.linear})
     return replace(graph, steps=steps, output=output, compiled={})
+
+
+@contextlib.contextmanager
+def _changed(layer, changes: dict) -> Iterator[None]:
+    before = {name: getattr(layer, name) for name in changes}
+    try:
+        for name, value in changes.items():
+            setattr(layer, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(layer, name, value)
 
 
 def _only_squashes(step: Step) -> bool:
@@ -238,7 +236,9 @@ def _add(layer, args: tuple, kwargs: dict, *, shapes: list, prefix: str, steps: 
     while name in steps or name == IMAGE:
         number += 1
         name = f"{prefix}{layer.name}:{number}"
-    steps[name] = Step(name, layer, args, kwargs, tuple(shapes[0]))
+    half = getattr(layer, "compute_dtype", None) in ("float16", "bfloat16")  # too coarse for gradients of pixels
+    changes = {"dtype_policy": keras.dtype_policies.DTypePolicy("float32")} if half else {}
+    steps[name] = Step(name, layer, args, kwargs, tuple(shapes[0]), changes)
     return [Output(name, index) for index in range(len(shapes))]
 
 

@@ -7,17 +7,19 @@ import tensorflow as tf
 from keras import layers
 
 from lib.config import Model
-from lib.explain.features import feature_picks
-from lib.explain.features.activation_maximisation import Maximised
-from lib.explain.features.feature_maps import block_layers, feature_maps, most_active, summarise_maps
-from lib.explain.features.feature_picks import climb_ladder, image_rows, map_rows, purest_units, spread_convolutions
-from lib.explain.features.filters import convolutions, filter_pairs
-from lib.explain.features.max_features import max_features
-from lib.explain.features.max_images import max_images
-from lib.explain.features.units import Unit
-from lib.explain.network.batches import batches
-from lib.explain.network.layer_outputs import make_reader
-from lib.explain.network.taps import read, tap
+from lib.explain.features import activation_maximisation
+from lib.explain.features.activation_maximisation import Maximised, Unit, climb_ladder
+from lib.explain.features.feature_maps import (
+    block_layers,
+    feature_maps,
+    map_rows,
+    max_features,
+    most_active,
+    summarise_maps,
+)
+from lib.explain.features.filters import convolutions, filter_pairs, spread_convolutions
+from lib.explain.features.max_images import image_rows, max_images, purest_units
+from lib.explain.network.layers import read_layers
 from lib.models import blocks, families
 
 RNG = np.random.default_rng(0)
@@ -51,21 +53,6 @@ def red_model():
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     conv.set_weights([np.array([[[[1, -1], [0, 0], [0, 0]]]], np.float32) / 255])
     return model
-
-
-# --- batches
-
-
-def test_batches_of_arrays_and_data_sets_are_the_same_images():
-    labels = np.arange(10) % 3
-    data = tf.data.Dataset.from_tensor_slices((IMAGES, labels)).batch(4)
-    arrays = list(batches(IMAGES, batch_size=4))
-    assert [len(pixels) for pixels, _ in arrays] == [4, 4, 2] and all(own is None for _, own in arrays)
-    assert np.array_equal(np.concatenate([pixels for pixels, _ in arrays]), IMAGES)
-    pairs = list(batches(data))
-    assert np.array_equal(np.concatenate([pixels for pixels, _ in pairs]), IMAGES)
-    assert np.array_equal(np.concatenate([own for _, own in pairs]), labels)
-    assert [len(pixels) for pixels, _ in batches([IMAGES[:3], IMAGES[3:]])] == [3, 7]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +117,7 @@ def test_a_model_without_maps_is_refused():
 
 def test_feature_maps_are_what_the_layers_give(network):
     maps = feature_maps(network, IMAGES, batch_size=3)
-    truth = tap(network, list(block_layers(network).values()))(IMAGES)
+    truth = read_layers(network).read(IMAGES, list(block_layers(network).values()))
     assert list(maps) == list(block_layers(network).values())
     for layer, own in maps.items():
         assert own.dtype == np.float32 and np.allclose(own, truth[layer], atol=1e-4)
@@ -141,7 +128,7 @@ def test_layers_of_any_kind_are_read():
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(2, 3, name="conv", activation="gelu")(image)
     model = keras.Model(image, layers.Flatten()(layers.Lambda(lambda x: 2 * x, name="twice")(x)))
-    outputs = make_reader(read(model), ["conv", "twice"])(tf.cast(IMAGES, tf.float32))
+    outputs = read_layers(model).read(IMAGES, ["conv", "twice"])
     assert np.allclose(outputs["twice"], 2 * outputs["conv"].numpy())
 
 
@@ -437,7 +424,7 @@ def test_the_ladder_has_every_recipe_for_every_unit(monkeypatch):
         images = np.broadcast_to(level[:, None, None, None], (len(units), 2, 2, 3))
         return Maximised(images, np.zeros((recipe.steps, len(units))), reached=level, moved=level / 2)
 
-    monkeypatch.setattr(feature_picks, "maximise", made_up)
+    monkeypatch.setattr(activation_maximisation, "maximise", made_up)
     units = {"red": Unit("end", 0), "class": Unit(None, 1)}
     rows, made = climb_ladder(red_model(), units, colours=np.eye(3), steps=3, seed=1)
     assert list(made) == ["pixels", "+ waves", "+ colours", "+ moves"]

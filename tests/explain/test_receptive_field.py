@@ -7,10 +7,14 @@ import tensorflow as tf
 from keras import layers
 
 from lib.config import Model
-from lib.explain.network import taps
-from lib.explain.network.receptive_field import Patch, ReceptiveFields, map_sizes, receptive_field
-from lib.explain.network.windows import UntraceableError
+from lib.explain.network.layers import IMAGE, read_layers
+from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError, map_sizes
 from lib.models import families
+
+
+def receptive_field(model, layer, position, **options):
+    return ReceptiveFields(model, layer, **options).patch(*position)
+
 
 POSITIVE = {
     "depthwise_initializer": keras.initializers.RandomUniform(0.5, 1.5, seed=1),
@@ -34,10 +38,10 @@ def conv(size, *, strides=1, padding="same", dilation=1):
 
 def seen(model, position, size):
     """The pixels that a position of the layer "end" depends on: bool (H, W), told by the gradient."""
-    tap = taps.tap(model, ["end"])
+    graph = read_layers(model)
     image = tf.Variable(np.random.default_rng(0).uniform(1, 2, (1, *size, 3)), dtype=tf.float32)
     with tf.GradientTape() as tape:
-        value = tf.reduce_sum(tap(image)["end"][0, position[0], position[1]])
+        value = tf.reduce_sum(graph.read(image, ["end"])["end"][0, position[0], position[1]])
     return tf.reduce_any(tape.gradient(value, image)[0] != 0, axis=-1).numpy()
 
 
@@ -148,10 +152,10 @@ def test_the_own_residual_network_sees_what_its_gradients_say(config):
 
 
 def seen_at(model, layer, position):
-    tap = taps.tap(model, [layer])
+    graph = read_layers(model)
     image = tf.Variable(np.full((1, 24, 24, 3), 250.0, np.float32))
     with tf.GradientTape() as tape:
-        value = tf.reduce_sum(tap(image)[layer][0, position[0], position[1]])
+        value = tf.reduce_sum(graph.read(image, [layer])[layer][0, position[0], position[1]])
     return tf.reduce_any(tape.gradient(value, image)[0] != 0, axis=-1).numpy()
 
 
@@ -169,18 +173,17 @@ def residual(squeeze):
     return families.build_model(config, 3, image_size=32)
 
 
-def test_gates_see_the_whole_image_and_can_be_left_out():
+def test_what_a_position_sees_is_traced_beside_gates():
     layer, position = "Block_8__block_1__relu", (3, 4)
     gated, plain = residual(True), residual(False)
     assert ReceptiveFields(gated, layer).gated and not ReceptiveFields(plain, layer).gated
-    assert receptive_field(gated, layer, position) == (0, 0, 32, 32)
-    local = receptive_field(gated, layer, position, ignore_gates=True)
+    local = receptive_field(gated, layer, position)
     assert local == receptive_field(plain, layer, position) and local.height < 32
 
 
 def test_what_is_pooled_is_no_gate():
     model = chain(conv(3), layers.GlobalAveragePooling2D(keepdims=True), conv(1))
-    fields = ReceptiveFields(model, "end", ignore_gates=True)
+    fields = ReceptiveFields(model, "end")
     assert not fields.gated and fields.patch(0, 0) == (0, 0, 24, 24)
 
 
@@ -200,9 +203,9 @@ def test_a_model_of_any_size_needs_one_and_gets_its_field():
 
 
 def test_map_sizes_of_images_of_one_size():
-    network = taps.read(chain(conv(3, strides=2), layers.Flatten(), size=(25, 24)))
+    network = read_layers(chain(conv(3, strides=2), layers.Flatten(), size=(25, 24)))
     sizes = map_sizes(network, ["end"], image_size=(25, 24))
-    assert sizes[taps.IMAGE] == (25, 24) and (13, 12) in sizes.values() and sizes["end"] is None
+    assert sizes[IMAGE] == (25, 24) and (13, 12) in sizes.values() and sizes["end"] is None
 
 
 def test_the_model_is_left_as_it_was():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lib.explain.network import taps
+from lib.explain.network.layers import read_layers
 from lib.explain.scoring.deletion import TILES, deletion_insertion, tile_ranks
 from lib.explain.scoring.randomisation import (
     TRAINED,
@@ -182,7 +182,7 @@ def test_shuffling_keeps_the_numbers_and_moves_them():
 
 def kernel_sum(model, images, class_index):
     """Follows the weights: a map that is the image weighed by the stem's first kernel."""
-    kernel = keras.ops.convert_to_numpy(taps.read(model).steps["Stem__conv"].layer.kernel)[0, 0, :, 0]
+    kernel = keras.ops.convert_to_numpy(read_layers(model).steps["Stem__conv"].layer.kernel)[0, 0, :, 0]
     return np.asarray(images, float) @ kernel
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from lib.explain.attributions.attribution import ask
 from lib.explain.attributions.grad_cam import grad_cam, mean_gradients
 from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus, positive_gradients
 from lib.explain.attributions.gradient import gradient
@@ -21,8 +22,7 @@ from lib.explain.attributions.integrated_gradients import (
 from lib.explain.attributions.occlusion import Occlusion, occlusion, patches
 from lib.explain.attributions.rise import Rise, draw_masks, rise
 from lib.explain.attributions.smooth_gradient import SmoothGradient, smooth_gradient
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.taps import IMAGE
+from lib.explain.network.layers import IMAGE
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(4, 5, 3, 2)).astype(np.float32)  # of a linear model: rows, columns, channels, classes
@@ -70,7 +70,7 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_the_way(baseli
     settings = IntegratedGradients(steps=steps, baseline=baseline)
     start = IMAGES.mean(axis=(1, 2), keepdims=True) if baseline is None else baseline
     wanted = OWN * (IMAGES - start)
-    signed = integrate(read_logits(linear), IMAGES, LABELS, start=IMAGE, settings=settings, batch_size=4)
+    signed = integrate(ask(linear, IMAGES, LABELS, at=IMAGE, layer=None, batch_size=4), settings)
     np.testing.assert_allclose(signed, wanted, rtol=1e-4, atol=1e-3)
     close(integrated_gradients(linear, IMAGES, LABELS, settings=settings), np.maximum(wanted.sum(axis=-1), 0))
     checked = completeness(linear, IMAGES, LABELS, settings=settings)
@@ -117,7 +117,7 @@ def test_integrated_gradients_from_a_layer_add_up_too():
     images = RNG.integers(0, 256, (2, 6, 6, 3)).astype(np.uint8)
     settings = IntegratedGradients(steps=2, baseline=0.0)
     # Behind the layer all is linear, so two steps are exact, and each position adds what it is there.
-    signed = integrate(read_logits(model), images, np.array([1, 1]), start="maps", settings=settings, batch_size=3)
+    signed = integrate(ask(model, images, 1, at=IMAGE, layer="maps", batch_size=3), settings)
     assert signed.shape == (2, 4, 4, 4)
     change = model(images) - model(0.0 * images)
     np.testing.assert_allclose(signed.sum(axis=(1, 2, 3)), change[:, 1], rtol=1e-4, atol=1e-6)
@@ -145,7 +145,7 @@ def test_grad_cam_weighs_each_map_by_its_mean_gradient():
 
 def test_mean_gradients_by_hand():
     gradients = tf.constant([[[[1.0, 4], [3, 0]], [[-2, 0], [2, 0]]]])
-    np.testing.assert_allclose(mean_gradients(0 * gradients, gradients), [[1, 1]])
+    np.testing.assert_allclose(mean_gradients(gradients), [[1, 1]])
 
 
 def test_positive_gradients_by_hand():
@@ -234,9 +234,9 @@ def test_patches_reach_the_border_also_where_the_steps_do_not():
     assert [int(row.argmax()) for row in columns] == [0, 3, 4] and (columns.sum(axis=1) == 3).all()
 
 
-def test_usual_patches_are_an_eighth_of_the_side_and_overlap_by_half():
+def test_usual_patches_are_a_fifth_of_the_side_and_overlap_by_half():
     rows, columns = patches((64, 96), Occlusion())
-    assert (rows.sum(axis=1) == 8).all() and len(rows) == 15 and len(columns) == 23
+    assert (rows.sum(axis=1) == 12).all() and len(rows) == 10 and len(columns) == 15
     assert patches((4, 4), Occlusion())[0].sum() == 4
 
 

@@ -6,13 +6,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from lib.explain.features.activation_maximisation import LADDER, Recipe, maximise
+from lib.explain.features.activation_maximisation import LADDER, Recipe, Unit, make_score, maximise
 from lib.explain.features.feature_maps import feature_maps
-from lib.explain.features.fourier_image import colour_matrix, random_parameters, to_images, wave_scale
-from lib.explain.features.transforms import move_randomly, random_moves
-from lib.explain.features.units import Unit, make_score
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.taps import read
+from lib.explain.features.image_parameters import (
+    colour_matrix,
+    move_randomly,
+    random_moves,
+    random_parameters,
+    to_images,
+    wave_scale,
+)
+from lib.explain.network.layers import read_layers, read_logits
 from lib.inputs.augment import GREY
 
 RNG = np.random.default_rng(0)
@@ -140,7 +144,7 @@ def test_moved_images_have_a_grey_border_and_repeat_by_seed():
 def test_scores_are_the_activations_of_each_images_own_unit(model):
     images = RNG.uniform(0, 255, (5, 12, 14, 3)).astype(np.float32)
     units = [Unit("relu", 3), Unit("first", 1, (2, 9)), Unit(None, 2), Unit("relu", 0, (1, 1)), Unit("first", 0)]
-    activations, aims = make_score(read(model), units, image_size=(12, 14))(tf.constant(images))
+    activations, aims = make_score(read_layers(model), units, image_size=(12, 14))(tf.constant(images))
     maps = feature_maps(model, images, layers=["first", "relu"])
     truth = [
         maps["relu"][0, ..., 3].mean(),
@@ -159,7 +163,7 @@ def test_silent_units_aim_at_what_is_before_their_relu(fused):
     silent = two_layers(bias=-50.0, fused=fused)
     layer = "second" if fused else "relu"
     images = tf.constant(RNG.uniform(0, 255, (1, 12, 14, 3)), tf.float32)
-    activations, aims = make_score(read(silent), [Unit(layer, 0)], image_size=(12, 14))(images)
+    activations, aims = make_score(read_layers(silent), [Unit(layer, 0)], image_size=(12, 14))(images)
     assert activations.numpy() == 0 and -60 < aims.numpy() < -40
     reached = maximise(two_layers(bias=-1.0, fused=fused), [Unit(layer, 0)], recipe=PLAIN).activations
     assert reached[0, 0] == 0 and reached[-1, 0] > 0  # from nothing to something

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.explain.scoring.baselines import BLIND, blind_maps, centre_maps, contrast_maps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.methods import BASELINES
+from lib.explain.scoring.baselines import baseline_maps, centre_maps, contrast_maps, mean_intervals
 from lib.explain.scoring.pointing_game import COLUMNS, baseline_scores, energy_inside, hits, pointing_game
 
 RNG = np.random.default_rng(0)
@@ -59,16 +59,16 @@ def test_baselines_counted_by_hand():
     np.testing.assert_allclose(contrast[1], [24 / 48, 1 / 48])  # 96 against 24 times 4, and 24 times 0.4 against 9.6
 
 
-def test_blind_maps_know_the_image_and_nothing_else():
+def test_baseline_maps_know_the_image_and_nothing_else():
     images = RNG.integers(0, 256, (3, 6, 8, 3), dtype=np.uint8)
-    maps = blind_maps(images)
-    assert tuple(maps) == BLIND
+    maps = baseline_maps(images)
+    assert list(maps) == list(BASELINES)
     assert all(own.shape == (3, 6, 8) and own.min() >= 0 and own.max() <= 1 for own in maps.values())
     assert (centre_maps(1, (6, 8))[0] == 1).nonzero()[0].tolist() == [2, 2, 3, 3]
     assert (contrast_maps(np.full((1, 4, 4, 3), 7)) == 0).all()
     assert contrast_maps(images).max(axis=(1, 2)).tolist() == [1, 1, 1]
-    np.testing.assert_array_equal(maps["random"], blind_maps(images)["random"])
-    assert (maps["random"] != blind_maps(images, seed=1)["random"]).any()
+    np.testing.assert_array_equal(maps["random"], baseline_maps(images)["random"])
+    assert (maps["random"] != baseline_maps(images, seed=1)["random"]).any()
 
 
 def test_random_maps_score_as_the_random_baseline_says():
@@ -157,7 +157,7 @@ def test_every_option_of_intervals_counts(option):
 @pytest.mark.parametrize(
     ("values", "option", "message"),
     [
-        ([], {}, "one an image, at least one"),
+        ([], {}, "one per image, at least one"),
         ([np.nan], {}, "finite"),
         ([1.0], {"level": 1}, "level lie in"),
         ([1.0], {"draws": 0}, "draws must be at least 1"),
