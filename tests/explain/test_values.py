@@ -5,14 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
-from lib.explain.scoring.cam_layers import compare_layers
 
 from lib.config import Split
 from lib.config.brief import ExplainSizes
 from lib.datasets.splits import make_split
 from lib.explain import cases, methods, values
 from lib.explain.features.activation_maximisation import Maximised
-from lib.explain.scoring.pointing_game import pointing_game
+from lib.explain.scoring.pointing_game import compare_layers, pointing_game
 from lib.explain.scoring.randomisation import Cascade
 from lib.explain.scoring.ranking import LIMITS
 from lib.inputs.cache import open_images
