@@ -1,9 +1,9 @@
 """Which images the explanations show, and which they are scored on: chosen by rule, never by eye."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from lib import evaluation
 from lib.explain.scoring.object_masks import ObjectMasks, object_masks
@@ -69,7 +69,7 @@ def open_cases(opened: OpenBrief, run, *, most: int | None = None, seed: int = 0
     Args:
         opened: brief, data and split.
         run: a finished run of the brief.
-        most: largest number of images, drawn one a class in turn; None takes all.
+        most: largest number of images, drawn one per class in turn; None takes all.
         seed: of the draw within each class.
     """
     settings = run.config()["settings"]
@@ -99,7 +99,7 @@ def train_batches(opened: OpenBrief, run):
 
 
 def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
-    """Places of at most so many images, one a class in turn, so that every class comes before any comes twice.
+    """Places of at most so many images, one per class in turn, so that every class comes before any comes twice.
 
     Args:
         labels: (N,) int classes.
@@ -110,15 +110,12 @@ def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
         (K,) places, sorted.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.empty(len(labels), int)
-    for label in np.unique(labels):
-        own = labels[order] == label
-        turn[own] = np.arange(own.sum())
-    return np.sort(order[np.lexsort((labels[order], turn))][:most])
+    own = labels[order]
+    return np.sort(order[np.lexsort((own, _turns(own)))][:most])
 
 
 def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 4, misses: int = 3) -> np.ndarray:
-    """The surest right predictions, one a class, then the surest mistakes; where one kind is short, the other fills up.
+    """The surest right predictions, one per class, then the surest mistakes; if one kind is short, the other fills up.
 
     Args:
         labels: (N,) int true classes.
@@ -130,27 +127,13 @@ def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 
         Places, right ones first; hits + misses of them where there are as many images.
     """
     wanted = min(hits + misses, len(labels))
-    sure = {
-        right: evaluation.most_confident(labels, probabilities, right=right, k=len(labels)) for right in (True, False)
-    }
-    ranked = {right: _classes_first(places, labels) for right, places in sure.items()}
+    ranked = {}
+    for right in (True, False):
+        sure = evaluation.most_confident(labels, probabilities, right=right, k=len(labels))
+        ranked[right] = sure[np.argsort(_turns(labels[sure]), kind="stable")]
     right = ranked[True][: max(hits, wanted - len(ranked[False]))]
     wrong = ranked[False][: wanted - len(right)]
     return np.concatenate([right, wrong]).astype(int)
-
-
-def both_ways(cases: Cases, model, method) -> dict[str, np.ndarray]:
-    """Two maps of each mistake: for the class that the model names, and for the true one.
-
-    Args:
-        cases: mistakes of the model.
-        model: the model.
-        method: called as (model, images, class_index) -> (N, S, S).
-    """
-    return {
-        "for what it says": method(model, cases.images, cases.predicted),
-        "for the truth": method(model, cases.images, cases.labels),
-    }
 
 
 def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) -> np.ndarray:
@@ -166,12 +149,6 @@ def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) 
     return classes[np.argsort(-np.asarray(sure), kind="stable")][:most]
 
 
-def _classes_first(places: Sequence[int], labels: np.ndarray) -> np.ndarray:
-    """The same places: the first of each class, then the second of each, and so on, else in the order given."""
-    seen: dict[int, int] = {}
-    turns = []
-    for place in places:
-        label = int(labels[place])
-        turns.append(seen.get(label, 0))
-        seen[label] = turns[-1] + 1
-    return np.asarray(places, int)[np.argsort(turns, kind="stable")]
+def _turns(labels: np.ndarray) -> np.ndarray:
+    """(N,) how many images before each one are of its class."""
+    return pd.Series(labels).groupby(labels).cumcount().to_numpy()

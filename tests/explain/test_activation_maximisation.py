@@ -143,14 +143,14 @@ def test_moved_images_have_a_grey_border_and_repeat_by_seed():
 
 def test_scores_are_the_activations_of_each_images_own_unit(model):
     images = RNG.uniform(0, 255, (5, 12, 14, 3)).astype(np.float32)
-    units = [Unit("relu", 3), Unit("first", 1, (2, 9)), Unit(None, 2), Unit("relu", 0, (1, 1)), Unit("first", 0)]
+    units = [Unit("relu", 3), Unit("first", 1), Unit(None, 2), Unit("relu", 0), Unit("first", 0)]
     activations, aims = make_score(read_layers(model), units, image_size=(12, 14))(tf.constant(images))
     maps = feature_maps(model, images, layers=["first", "relu"])
     truth = [
         maps["relu"][0, ..., 3].mean(),
-        maps["first"][1, 2, 9, 1],
+        maps["first"][1, ..., 1].mean(),
         model(images).numpy()[2, 2],
-        maps["relu"][3, 1, 1, 0],
+        maps["relu"][3, ..., 0].mean(),
         maps["first"][4, ..., 0].mean(),
     ]
     assert np.allclose(activations, truth, rtol=1e-4, atol=1e-4)
@@ -176,8 +176,6 @@ def test_silent_units_aim_at_what_is_before_their_relu(fused):
         (Unit("relu", 5), "channels of relu are numbered from 0 to 4. Received: Unit"),
         (Unit("relu", -1), "from 0 to 4"),
         (Unit(None, 3), "channels of head are numbered from 0 to 2"),
-        (Unit("relu", 0, (5, 0)), r"positions of relu lie in \(0, 0\) to \(4, 5\)"),
-        (Unit("relu", 0, (0, -1)), "positions of relu"),
     ],
 )
 def test_units_that_do_not_exist(unit, message, model):
@@ -194,13 +192,10 @@ def test_the_image_of_a_known_unit_is_the_one_that_excites_it_most():
     linear = keras.Model(image, layers.Dense(2)(layers.Flatten()(conv(image))))
     conv.set_weights([np.array([[[[1, 0], [-1, 0], [0, 1]]]], np.float32)])
     recipe = Recipe(fourier=False, colour=False, transforms=False, steps=120)
-    made = maximise(linear, [Unit("conv", 0), Unit("conv", 1, (2, 3))], recipe=recipe)
+    made = maximise(linear, [Unit("conv", 0), Unit("conv", 1)], recipe=recipe)
     red, green, blue = (made.images[0, ..., i] for i in range(3))
     assert red.min() > 240 and green.max() < 15 and abs(blue.astype(int) - 127).max() < 5
-    blue = made.images[1, ..., 2].astype(int)
-    assert blue[2, 3] > 240
-    blue[2, 3] = 127
-    assert abs(blue - 127).max() < 5  # nothing but the one pixel counts
+    assert made.images[1, ..., 2].min() > 240 and abs(made.images[1, ..., :2].astype(int) - 127).max() < 5
 
 
 @pytest.mark.parametrize("name", LADDER)
@@ -259,7 +254,7 @@ def test_images_of_a_size_that_the_model_leaves_open():
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(3, 3, name="conv")(image)
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
-    made = maximise(model, [Unit("conv", 0, (7, 3))], recipe=QUICK, colours=COLOURS, image_size=(12, 14))
+    made = maximise(model, [Unit("conv", 0)], recipe=QUICK, colours=COLOURS, image_size=(12, 14))
     assert made.images.shape == (1, 12, 14, 3)
     with pytest.raises(ValueError, match="image_size must be"):
         maximise(model, [Unit("conv", 0)], recipe=QUICK, colours=COLOURS)

@@ -13,9 +13,8 @@ from lib.explain.attributions.gradient import gradient
 from lib.explain.attributions.gradient_x_input import gradient_x_input
 from lib.explain.attributions.guided_backprop import guided_backprop
 from lib.explain.attributions.integrated_gradients import (
-    Completeness,
     IntegratedGradients,
-    completeness,
+    completeness_gap,
     integrate,
     integrated_gradients,
 )
@@ -73,9 +72,7 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_the_way(baseli
     signed = integrate(ask(linear, IMAGES, LABELS, at=IMAGE, layer=None, batch_size=4), settings)
     np.testing.assert_allclose(signed, wanted, rtol=1e-4, atol=1e-3)
     close(integrated_gradients(linear, IMAGES, LABELS, settings=settings), np.maximum(wanted.sum(axis=-1), 0))
-    checked = completeness(linear, IMAGES, LABELS, settings=settings)
-    np.testing.assert_allclose(checked.change, wanted.sum(axis=(1, 2, 3)), rtol=1e-4)
-    assert checked.gap.max() < 1e-4
+    assert completeness_gap(linear, IMAGES, LABELS, settings=settings).max() < 1e-4
 
 
 def curved() -> keras.Model:
@@ -91,22 +88,20 @@ def test_the_gap_tells_whether_the_steps_suffice():
     model = keras.Model(image, layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(kink)))
     white = np.full((1, 1, 1, 1), 250.0)
     # From 0 the gradient is 0 up to 100 and 1 from there on: two steps see (0 + 1) / 2 of the way, 125 instead of 150.
-    two = completeness(model, white, 0, settings=IntegratedGradients(steps=2, baseline=0.0))
-    np.testing.assert_allclose([two.attributed[0], two.change[0], two.gap[0]], [125, 150, 25 / 150], rtol=1e-5)
-    many = completeness(model, white, 0, settings=IntegratedGradients(steps=500, baseline=0.0))
-    assert many.gap[0] < 0.003
+    settings = IntegratedGradients(steps=2, baseline=0.0)
+    np.testing.assert_allclose(completeness_gap(model, white, 0, settings=settings), [25 / 150], rtol=1e-5)
+    assert completeness_gap(model, white, 0, settings=settings.replace(steps=500))[0] < 0.003
+    # An image that changes nothing has no share of its own.
+    np.testing.assert_allclose(
+        completeness_gap(model, np.concatenate([white, 0 * white]), 0, settings=settings), [1 / 6, 0]
+    )
+    assert completeness_gap(model, 0 * white, 0, settings=settings).tolist() == [0]
 
 
 def test_the_way_is_taken_by_trapezoids():
     settings = IntegratedGradients(steps=3, baseline=0.0)
-    checked = completeness(curved(), np.full((1, 2, 2, 1), 255.0), 0, settings=settings)
-    np.testing.assert_allclose([checked.attributed[0], checked.change[0]], [1, 1], rtol=1e-5)  # exact for a parabola
-
-
-def test_a_gap_is_a_share_of_the_change_also_where_nothing_changes():
-    gap = Completeness(np.array([1.0, 0.0]), np.array([2.0, 0.0])).gap
-    np.testing.assert_allclose(gap, [0.5, 0])
-    assert np.isfinite(Completeness(np.zeros(2), np.zeros(2)).gap).all()
+    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 0, at=IMAGE, layer=None, batch_size=2)
+    np.testing.assert_allclose(integrate(question, settings).sum(), 1, rtol=1e-5)  # exact for a parabola
 
 
 def test_integrated_gradients_from_a_layer_add_up_too():

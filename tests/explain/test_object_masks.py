@@ -11,7 +11,7 @@ from PIL import Image
 from lib import datasets
 from lib.config import paths
 from lib.datasets import DataError
-from lib.explain.scoring.object_masks import NO_TRUTH, NOT_THIS_ONE, TOO_SMALL, has_masks, object_masks
+from lib.explain.scoring.object_masks import NO_TRUTH, NOT_THIS_ONE, TOO_SMALL, object_masks
 from lib.inputs.cache import open_images
 
 BOX = (10, 4, 29, 15)  # x0, y0, x1, y1 of the object in every image, both corners inside
@@ -94,12 +94,11 @@ def test_rows_are_answered_in_the_order_asked_for(data):
     some = object_masks(with_boxes(data, (0, 0, 19, 23), path="b/2.png"), [3, 2, 2], size=8)
     assert some.rows.tolist() == [3, 2, 2]
     assert some.known.tolist() == [False, True, True]
-    assert some.share.tolist() == [0.0, 0.5, 0.5]
+    assert some.masks.mean(axis=(1, 2)).tolist() == [0.0, 0.5, 0.5]
 
 
 def test_what_is_not_known_is_said(data):
     bare = dataclasses.replace(data, masks=None)
-    assert has_masks(data) and has_masks(with_boxes(data, BOX)) and not has_masks(bare)
     nothing = object_masks(bare, [0, 1], size=8)
     assert nothing.reasons == (NO_TRUTH, NO_TRUTH)
     assert not nothing.masks.any() and not nothing.known.any()

@@ -140,12 +140,6 @@ def test_classes_are_sorted_by_how_sure_the_model_is_of_their_images():
     assert cases.surest_classes(labels, probabilities, most=1).tolist() == [1]
 
 
-def test_a_mistake_is_explained_for_both_classes():
-    three = cases.Cases(None, IMAGES, np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]], None, ("a", "b", "c"))
-    both = cases.both_ways(three, MODEL, lambda model, images, classes: list(classes))
-    assert both == {"for what it says": [1, 2, 0], "for the truth": [0, 1, 2]}
-
-
 def test_images_to_train_on_come_as_the_run_saw_them(photos):
     class PretendRun:
         def config(self):

@@ -26,20 +26,6 @@ class IntegratedGradients(Config):
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Completeness:
-    """Whether the attributions add up to what they explain: with enough steps they do."""
-
-    attributed: np.ndarray  # (N,) sum of each image's attributions
-    change: np.ndarray  # (N,) logit of the image minus logit of the baseline
-
-    @property
-    def gap(self) -> np.ndarray:
-        """(N,) difference of the two, as a share of the change (of the largest change where an image has none)."""
-        size = np.abs(self.change)
-        return np.abs(self.attributed - self.change) / np.maximum(size, max(1e-6 * size.max(), 1e-12))
-
-
 DEFAULT = IntegratedGradients()
 
 
@@ -53,32 +39,29 @@ def integrated_gradients(question: Question, settings: IntegratedGradients) -> n
     return positive_sum(integrate(question, settings)).numpy()
 
 
-def completeness(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    settings: IntegratedGradients = DEFAULT,
-    batch_size: int = 64,
-) -> Completeness:
-    """How far integrated gradients are from adding up to the change of the logit: a check on the number of steps.
+def completeness_gap(model: keras.Model, images: np.ndarray, class_index, *, settings=DEFAULT) -> np.ndarray:
+    """How far the attributions are from adding up to the change of the logit, which with enough steps they do.
 
     Args:
         model: as for `integrated_gradients`.
         images: as for `integrated_gradients`.
         class_index: as for `integrated_gradients`.
         settings: number of steps and baseline.
-        batch_size: points at once.
+
+    Returns:
+        (N,) difference between the sum of each image's attributions and the logit of the image minus that of the
+        baseline, as a share of this change (of the largest change where an image has none).
 
     Raises:
         ValueError: if an argument is not as described; the message states the rule.
     """
-    question = ask(model, images, class_index, at=IMAGE, layer=None, batch_size=batch_size)
-    attributions = integrate(question, settings)
+    question = ask(model, images, class_index, at=IMAGE, layer=None, batch_size=64)
+    attributed = integrate(question, settings).sum(axis=(1, 2, 3), dtype=np.float64)
     baselines = np.broadcast_to(plain_images(question.images, settings.baseline), question.images.shape)
     change = question.outputs(question.images) - question.outputs(baselines)
     change = tf.gather(change, question.classes, batch_dims=1).numpy()
-    return Completeness(attributions.sum(axis=(1, 2, 3), dtype=np.float64), change)
+    size = np.abs(change)
+    return np.abs(attributed - change) / np.maximum(size, max(1e-6 * size.max(), 1e-12))
 
 
 def integrate(question: Question, settings: IntegratedGradients) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Deep feature visualisation: images made from noise to excite a channel, one of its units or a class most.
+"""Deep feature visualisation: images made from noise to excite a channel or a class most.
 
 Gradient ascent on the image (Erhan et al. 2009; Simonyan et al. 2014) with the ingredients that make its results
 readable (Olah et al. 2017, "Feature Visualization", Distill). Each ingredient can be left out, to see what it buys.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,11 +21,10 @@ TRIALS = 8  # random moves that `Maximised.moved` averages
 
 @dataclass(frozen=True)
 class Unit:
-    """What an image is made for: a channel of a layer, one of its positions, or a class."""
+    """What an image is made for: a channel of a layer, by the mean of its map, or a class."""
 
     layer: str | None  # None for a class, by its logit
     channel: int  # or the class
-    position: tuple[int, int] | None = None  # row and column of the map; None takes the mean of the map
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ LADDER = {
 
 @dataclass(frozen=True, eq=False)
 class Maximised:
-    """Images made by `maximise`, one a unit."""
+    """Images made by `maximise`, one per unit."""
 
     images: np.ndarray  # uint8 (N, H, W, 3)
     activations: np.ndarray  # float32 (steps, N), as the optimiser met them: of moved images where the recipe moves
@@ -80,7 +80,7 @@ def maximise(
         The images and the activations they reach.
 
     Raises:
-        ValueError: if there are no units or steps, a layer, channel, position or class does not exist, or the colours
+        ValueError: if there are no units or steps, a layer, channel or class does not exist, or the colours
             or the size are missing.
     """
     if not len(units) or recipe.steps < 1:
@@ -140,7 +140,7 @@ def make_score(graph: LayerGraph, units: Sequence[Unit], *, image_size: tuple[in
 
     Args:
         graph: with logits as its output.
-        units: one an image.
+        units: one per image.
         image_size: height and width of the images.
 
     Returns:
@@ -148,21 +148,21 @@ def make_score(graph: LayerGraph, units: Sequence[Unit], *, image_size: tuple[in
         but a unit that its ReLU silences aims at what stands in front of the ReLU, which else gives no gradient.
 
     Raises:
-        ValueError: if a layer, channel, position or class does not exist.
+        ValueError: if a layer, channel or class does not exist.
     """
     layers = [graph.output.step if unit.layer is None else graph.find(unit.layer).name for unit in units]
     sizes = map_sizes(graph, layers, image_size=image_size)
     channels = [
         _channel(unit, layer, count=graph.find(layer).shape[-1]) for unit, layer in zip(units, layers, strict=True)
     ]
-    places = [_places(unit, layer, size=sizes[layer]) for unit, layer in zip(units, layers, strict=True)]
     owners = {layer: [i for i, other in enumerate(layers) if other == layer] for layer in layers}
     fronts = {layer: _before_relu(graph.find(layer)) for layer in owners}
 
     def read(maps: tf.Tensor, rows: list[int]) -> tf.Tensor:
         """The activations of one layer's units, (N,) with zero for units of other layers."""
-        weights = np.stack([channels[i] for i in rows]), np.stack([places[i] for i in rows])
-        maps = tf.reshape(tf.cast(tf.gather(maps, rows), tf.float32), (len(rows), weights[1].shape[1], -1))
+        places = math.prod(sizes[layers[rows[0]]] or (1, 1))
+        weights = np.stack([channels[i] for i in rows]), np.full((len(rows), places), 1 / places, np.float32)
+        maps = tf.reshape(tf.cast(tf.gather(maps, rows), tf.float32), (len(rows), places, -1))
         return tf.scatter_nd([[i] for i in rows], tf.einsum("npc,nc,np->n", maps, *weights), [len(units)])
 
     names = [*owners, *(source for source, _ in fronts.values())]
@@ -238,14 +238,3 @@ def _channel(unit: Unit, layer: str, *, count: int) -> np.ndarray:
     if not 0 <= unit.channel < count:
         raise ValueError(f"channels of {layer} are numbered from 0 to {count - 1}. Received: {unit}")
     return np.eye(1, count, unit.channel, dtype=np.float32)[0]
-
-
-def _places(unit: Unit, layer: str, *, size: tuple[int, int] | None) -> np.ndarray:
-    """float32 (P,), the weight of each position of the map, row by row; one position where there is no map."""
-    height, width = size or (1, 1)
-    if unit.position is None:
-        return np.full(height * width, 1 / (height * width), np.float32)
-    row, column = unit.position
-    if not (0 <= row < height and 0 <= column < width):
-        raise ValueError(f"positions of {layer} lie in (0, 0) to ({height - 1}, {width - 1}). Received: {unit}")
-    return np.eye(1, height * width, row * width + column, dtype=np.float32)[0]

@@ -99,7 +99,7 @@ def feature_maps(
     Args:
         model: functional model.
         images: (N, H, W, 3) uint8 or float in [0, 255], or batches of them.
-        layers: names of layers with maps; None takes one a block, see `block_layers`.
+        layers: names of layers with maps; None takes one per block, see `block_layers`.
         batch_size: images at once.
 
     Returns:
@@ -114,32 +114,13 @@ def feature_maps(
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def most_active(maps: np.ndarray, *, k: int) -> np.ndarray:
-    """The channels that answer most strongly on average.
-
-    Args:
-        maps: (h, w, C) of one image, or (N, h, w, C).
-        k: how many; fewer where there are fewer channels.
-
-    Returns:
-        (k,) int channel numbers, the highest mean first; the lower number first among equals.
-    """
-    maps = np.asarray(maps)
-    if maps.ndim not in (3, 4) or k < 1:
-        raise ValueError(
-            f"maps must have shape (h, w, C) or (N, h, w, C), and k be 1 or more. Received: {maps.shape}, {k}"
-        )
-    means = maps.mean(axis=tuple(range(maps.ndim - 1)))
-    return np.argsort(-means, kind="stable")[:k]
-
-
 def map_rows(model: keras.Model, image: np.ndarray, *, k: int = 8) -> list[tuple[str, np.ndarray, np.ndarray, int]]:
-    """The most active channels of every block for one image, for `figures.feature_map_rows`.
+    """The channels of every block that answer most strongly to one image, for `figures.feature_map_rows`.
 
     Args:
         model: functional model.
         image: (H, W, 3) uint8 or float in [0, 255].
-        k: channels a block.
+        k: channels per block; the lower number comes first among equals.
 
     Returns:
         Per block its name, the maps (h, w, k), the numbers of their channels, and how many channels it has.
@@ -147,31 +128,30 @@ def map_rows(model: keras.Model, image: np.ndarray, *, k: int = 8) -> list[tuple
     maps = feature_maps(model, np.asarray(image)[None])
     rows = []
     for block, layer in block_layers(model).items():
-        channels = most_active(maps[layer], k=k)
-        rows.append((block, maps[layer][0][..., channels], channels, maps[layer].shape[3]))
+        (own,) = maps[layer]
+        channels = np.argsort(-own.mean(axis=(0, 1)), kind="stable")[:k]
+        rows.append((block, own[..., channels], channels, own.shape[2]))
     return rows
 
 
-def max_features(model: keras.Model, image: np.ndarray, *, layers: Sequence[str] | None = None) -> list[MaxFeature]:
-    """The channel and position that fire most on an image, layer by layer.
+def max_features(model: keras.Model, image: np.ndarray) -> list[MaxFeature]:
+    """The channel and position that fire most on an image, block by block.
 
     Args:
         model: functional model.
         image: (H, W, 3) uint8 or float in [0, 255].
-        layers: names of layers with maps; None takes one a block, see `feature_maps.block_layers`.
 
     Returns:
-        One a layer, in the order given; the first position and the lowest channel among equals.
+        One per block, see `block_layers`; the first position and the lowest channel among equals.
 
     Raises:
-        ValueError: if a layer is unknown or has no maps, the image is not as asked, or a receptive field cannot be
-            traced.
+        ValueError: if the image is not as asked, or a receptive field cannot be traced.
     """
     image = np.asarray(image)
     if image.ndim != 3:
         raise ValueError(f"the image must have shape (H, W, 3). Received: {image.shape}")
     found = []
-    for layer, (maps,) in feature_maps(model, image[None], layers=layers).items():
+    for layer, (maps,) in feature_maps(model, image[None]).items():
         row, column, channel = (int(i) for i in np.unravel_index(maps.argmax(), maps.shape))
         fields = ReceptiveFields(model, layer, image_size=image.shape[:2])
         patch, value = fields.patch(row, column), float(maps.max())
@@ -181,39 +161,34 @@ def max_features(model: keras.Model, image: np.ndarray, *, layers: Sequence[str]
     return found
 
 
-def summarise_maps(
-    model: keras.Model, images, *, layers: Sequence[str] | None = None, batch_size: int = 64
-) -> pd.DataFrame:
+def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.DataFrame:
     """How the maps change with depth, over all images given, in one pass.
 
     Args:
         model: functional model.
         images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
-        layers: names of layers with maps; None takes one a block, see `block_layers`.
         batch_size: images at once, where they come as an array.
 
     Returns:
-        One row a layer, in the order given: block (or layer), layer, height, width and channels of its maps;
+        One row per block, see `block_layers`: block, layer, height, width and channels of its maps;
         `receptive_field`, the side in pixels of what a position in the middle sees beside gates (NaN where a layer
         on the way is of a kind that cannot be traced); `mean` activation; `silent`, the share of values that are
         zero or below; `dead`, the share of channels that had one and the same value everywhere in all images.
     """
-    blocks = block_layers(model) if layers is None else {}
-    layers = list(blocks.values()) if layers is None else layers
-    run = measure_maps(model, layers, measure=_measure)
-    names = {layer: block for block, layer in blocks.items()}
+    blocks = block_layers(model)
+    run = measure_maps(model, list(blocks.values()), measure=_measure)
     totals, count = {}, 0
     for pixels, _ in batches(images, batch_size=batch_size):
         count, size = count + len(pixels), pixels.shape[1:3]
         for layer, measured in run(pixels).items():
             totals[layer] = _add(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
     rows = []
-    for layer in layers:
+    for block, layer in blocks.items():
         height, width, channels = totals[layer]["shape"]
         values = count * height * width * channels
         rows.append(
             {
-                "block": names.get(layer, layer),
+                "block": block,
                 "layer": layer,
                 "height": int(height),
                 "width": int(width),
@@ -225,21 +200,6 @@ def summarise_maps(
             }
         )
     return pd.DataFrame(rows)
-
-
-def check_channels(channels: Sequence[int], *, layer: str, count: int) -> np.ndarray:
-    """The numbers of some channels as an array, (K,) int.
-
-    Raises:
-        ValueError: if there are none, or one is not a number of a channel.
-    """
-    numbers = np.asarray(channels)
-    is_list = numbers.ndim == 1 and numbers.dtype.kind in "iu" and len(numbers)
-    if not is_list or numbers.min() < 0 or numbers.max() >= count:
-        raise ValueError(
-            f"channels of {layer} must be a list of numbers from 0 to {count - 1}. Received: {numbers.tolist()}"
-        )
-    return numbers
 
 
 def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,12 +1,11 @@
 """The filters of a convolution beside the maps that they make of an image: cause and effect, number by number."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from lib.explain.features.feature_maps import check_channels, feature_maps
+from lib.explain.features.feature_maps import feature_maps
 from lib.explain.network.layers import IMAGE, read_layers
 from lib.explain.network.receptive_field import WINDOWED
 
@@ -58,7 +57,6 @@ def filter_pairs(
     images: np.ndarray,
     layer: str,
     *,
-    channels: Sequence[int] | None = None,
     k: int = 6,
     slices: int = 3,
 ) -> FilterPairs:
@@ -68,8 +66,7 @@ def filter_pairs(
         model: functional model.
         images: (N, H, W, 3) uint8 or float in [0, 255].
         layer: name of a convolution.
-        channels: numbers of the filters; None takes the k whose maps vary most over the positions of the images.
-        k: how many, where no channels are given; fewer where there are fewer.
+        k: how many, those whose maps vary most over the positions of the images; fewer where there are fewer.
         slices: how many input slices of each filter; fewer where there are fewer.
 
     Returns:
@@ -77,8 +74,8 @@ def filter_pairs(
         activation of its own.
 
     Raises:
-        ValueError: if the layer is not a convolution (the message lists those), a number is out of range, or the
-            images are not as asked.
+        ValueError: if the layer is not a convolution (the message lists those), k or slices is below 1, or
+            the images are not as asked.
     """
     graph = read_layers(model)
     step = graph.find(layer)
@@ -88,9 +85,7 @@ def filter_pairs(
         raise ValueError(f"k and slices must be at least 1. Received: k={k}, slices={slices}")
     maps = feature_maps(model, images, layers=[layer])[layer]
     total = maps.shape[3]
-    if channels is None:
-        channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
-    channels = check_channels(channels, layer=layer, count=total)
+    channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
     kernels, inputs = _kernels(step.layer, total)
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))

@@ -51,7 +51,7 @@ def mean_intervals(values: np.ndarray, *, level: float = LEVEL, draws: int = DRA
     Every row is drawn with the same images, so that intervals of differences between rows are paired.
 
     Args:
-        values: (..., N) one number an image, finite, N at least 1.
+        values: (..., N) one number per image, finite, N at least 1.
         level: share of the draws inside the interval, in (0, 1).
         draws: number of draws, at least 1.
         seed: of the draws.
@@ -64,7 +64,7 @@ def mean_intervals(values: np.ndarray, *, level: float = LEVEL, draws: int = DRA
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim < 1 or values.shape[-1] == 0 or not np.isfinite(values).all():
-        raise ValueError(f"values must be finite, one an image, at least one. Received: shape {values.shape}")
+        raise ValueError(f"values must be finite, one per image, at least one. Received: shape {values.shape}")
     if draws < 1 or not 0 < level < 1:
         raise ValueError(f"draws must be at least 1 and level lie in (0, 1). Received: draws={draws}, level={level}")
     count = values.shape[-1]

@@ -36,7 +36,7 @@ class Curves:
             seed: of the bootstrap.
 
         Returns:
-            One row a method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
+            One row per method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
             from the centre outwards, image by image), gain_low (lower end of its interval) and images.
         """
         deletion = np.stack([_area(curves, self.fractions) for curves in self.deletion.values()])

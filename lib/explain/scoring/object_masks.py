@@ -27,16 +27,6 @@ class ObjectMasks:
         """(N,) bool: whether the object of an image is known."""
         return np.array([not reason for reason in self.reasons], dtype=bool)
 
-    @property
-    def share(self) -> np.ndarray:
-        """(N,) float64 in [0, 1]: share of the image that the object covers."""
-        return self.masks.mean(axis=(1, 2))
-
-
-def has_masks(dataset: Dataset) -> bool:
-    """Whether the data set can say of any image where its object lies."""
-    return dataset.masks is not None or dataset.boxes is not None
-
 
 def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> ObjectMasks:
     """The objects of some images, resized by the same rule as the images themselves.
@@ -59,11 +49,11 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
     rows = np.asarray(rows, dtype=np.int64)
     masks, reasons = np.zeros((len(rows), size, size), bool), []
     boxes = _boxes_by_path(dataset)
+    none = NO_TRUTH if dataset.masks is None and dataset.boxes is None else NOT_THIS_ONE
     for place, row in enumerate(rows):
         cover = _cover(dataset, int(row), boxes)
         if cover is not None:
             masks[place] = np.asarray(resize_image(cover, size=size, resize=resize)) >= 128
-        none = NOT_THIS_ONE if has_masks(dataset) else NO_TRUTH
         reasons.append(none if cover is None else "" if masks[place].any() else TOO_SMALL)
     return ObjectMasks(rows, masks, tuple(reasons))
 

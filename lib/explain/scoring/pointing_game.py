@@ -88,7 +88,7 @@ def pointing_game(
         seed: of the bootstrap.
 
     Returns:
-        One row a method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
+        One row per method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
         means over the images in [0, 1]; gain is hit minus that of the centre, image by image, and gain_low the lower
         end of its interval.
 
@@ -127,7 +127,7 @@ def compare_layers(model: keras.Model, images: np.ndarray, class_index, *, masks
         masks: (N, S, S) bool, True on the object, which no image may lack.
 
     Returns:
-        One row a block and method: block, layer, side (of its maps, in places), method, hit, energy, both in [0, 1].
+        One row per block and method: block, layer, side (of its maps, in places), method, hit, energy, both in [0, 1].
     """
     methods = {"grad_cam": grad_cam, "grad_cam_plus_plus": grad_cam_plus_plus}
     rows = []

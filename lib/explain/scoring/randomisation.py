@@ -49,7 +49,7 @@ class Cascade:
         return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
 
     def table(self, *, seed: int = 0) -> pd.DataFrame:
-        """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
+        """One row per method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
         rows = []
         for method, values in self.similarity.items():
             for depth, (own, ends) in enumerate(zip(values, mean_intervals(values, seed=seed), strict=True)):

@@ -58,7 +58,7 @@ def rank_methods(
         limits: where a score counts as good enough.
 
     Returns:
-        One row a method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy
+        One row per method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy
         are NaN without masks.
 
     Raises:
