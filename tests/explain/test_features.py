@@ -36,9 +36,9 @@ def corner_model():
     """One unit that sees rows 0 to 3 and columns 0 to 3 alone: their sum of red; and one that sees nothing of note."""
     image = keras.Input((16, 16, 3), name="image")
     corner = layers.Cropping2D(((0, 12), (0, 12)), name="corner__crop")(image)
+    corner = layers.ZeroPadding2D(((0, 0), (0, 1)), name="corner__pad")(corner)  # a second place, which sees less
     units = layers.Conv2D(2, 4, name="corner__conv", use_bias=False)(corner)
-    doubled = layers.UpSampling2D(2, name="corner__end")(units)  # more than one place, all alike
-    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(doubled)))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(units)))
     kernel = np.zeros((4, 4, 3, 2), np.float32)
     kernel[:, :, 0, 0] = 1
     model.get_layer("corner__conv").set_weights([kernel])
@@ -197,7 +197,7 @@ def test_max_feature_takes_one_image(network):
 def test_a_unit_that_sees_a_corner_yields_that_corner():
     labels = np.arange(10) % 2
     data = tf.data.Dataset.from_tensor_slices((IMAGES, labels)).batch(4)
-    top = max_images(corner_model(), data, k=3)["corner__end"]
+    top = max_images(corner_model(), data, k=3)["corner__conv"]
     red = IMAGES[:, :4, :4, 0].astype(int).sum(axis=(1, 2))
     order = np.argsort(-red)[:3]
     assert top.rows[0].tolist() == order.tolist()
@@ -229,7 +229,7 @@ def test_images_are_kept_only_while_they_are_among_the_best():
         for value in range(40):
             yield np.full((1, 16, 16, 3), value, np.uint8)
 
-    top = max_images(model, growing(), k=2)["corner__end"]
+    top = max_images(model, growing(), k=2)["corner__conv"]
     assert top.rows.tolist() == [[39, 38], [0, 1]]  # the second channel is always zero: the first images stay
     assert sorted(top.pixels) == [0, 1, 38, 39] and top.pixels[38][0, 0, 0] == 38
 
@@ -244,10 +244,10 @@ def test_purity_is_the_share_of_the_commonest_class():
     red = IMAGES[:, :4, :4, 0].astype(int).sum(axis=(1, 2))
     labels[np.argsort(-red)[2]] = 5
     data = [(IMAGES, labels)]
-    top = max_images(corner_model(), data, k=3)["corner__end"]
+    top = max_images(corner_model(), data, k=3)["corner__conv"]
     assert top.purity()[0] == 2 / 3
     with pytest.raises(ValueError, match="needs the labels"):
-        max_images(corner_model(), IMAGES)["corner__end"].purity()
+        max_images(corner_model(), IMAGES)["corner__conv"].purity()
 
 
 def test_max_images_needs_a_place(network):
@@ -362,23 +362,23 @@ def test_the_purest_channels_come_first_then_the_most_excited():
     images = IMAGES[np.argsort(IMAGES[:, :4, :4, 0].astype(int).sum(axis=(1, 2)))]  # channel 0 likes the last two most
     labels = np.arange(10) // 9
     top = max_images(corner_model(), [(images, labels)], k=2)
-    assert top["corner__end"].purity().tolist() == [0.5, 1.0]  # channel 1 is always zero: the first two images
-    assert purest_units(top, each=1) == [Unit("corner__end", 1)]
+    assert top["corner__conv"].purity().tolist() == [0.5, 1.0]  # channel 1 is always zero: the first two images
+    assert purest_units(top, each=1) == [Unit("corner__conv", 1)]
     equal = max_images(corner_model(), [(images, np.zeros(10, int))], k=2)
-    assert purest_units(equal) == [Unit("corner__end", 0), Unit("corner__end", 1)]
+    assert purest_units(equal) == [Unit("corner__conv", 0), Unit("corner__conv", 1)]
 
 
 def test_image_rows_carry_names_classes_and_what_is_seen():
     model = corner_model()
     top = max_images(model, [(IMAGES, np.ones(10, int))], k=2)
-    units = [Unit("corner__end", 0)]
-    ((name, parts, texts),), notes = image_rows(top, units, class_names=["a", "b"], blocks={"corner": "corner__end"})
+    units = [Unit("corner__conv", 0)]
+    ((name, parts, texts),), notes = image_rows(top, units, class_names=["a", "b"], blocks={"corner": "corner__conv"})
     assert name == "corner\nchannel 0" and len(parts) == 2 and parts[0].shape == (4, 4, 3)
     assert all(text.startswith("b\n") for text in texts) and notes == ["sees 4 pixels"]
     ((name, _, texts),), _ = image_rows(top, units, blocks={})
-    assert name == "corner__end\nchannel 0" and "\n" not in texts[0]
+    assert name == "corner__conv\nchannel 0" and "\n" not in texts[0]
     with pytest.raises(ValueError, match="must be among the channels of the top images"):
-        image_rows(top, [Unit("corner__end", 7)], blocks={})
+        image_rows(top, [Unit("corner__conv", 7)], blocks={})
 
 
 def test_image_rows_say_where_gates_see_more(network):
