@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import evaluation
-from lib.explain.scoring.object_masks import ObjectMasks, object_masks
+from lib.explain.scoring.object_masks import object_masks
 from lib.inputs.cache import open_images
 from lib.training.open_brief import OpenBrief
 
@@ -19,7 +19,7 @@ class Cases:
     images: np.ndarray  # (N, S, S, 3) uint8 in [0, 255]
     labels: np.ndarray  # (N,) int true classes
     probabilities: np.ndarray  # (N, C), of the run: averaged with the mirror image where its settings say so
-    objects: ObjectMasks
+    masks: np.ndarray  # (N, S, S) bool, True on the object; empty where it is not known
     class_names: tuple[str, ...]
 
     @property
@@ -28,17 +28,14 @@ class Cases:
         return self.probabilities.argmax(axis=1)
 
     @property
-    def masks(self) -> np.ndarray:
-        """(N, S, S) bool, True on the object; empty where it is not known."""
-        return self.objects.masks
+    def known(self) -> np.ndarray:
+        """(N,) bool: whether it is known where the object is."""
+        return self.masks.any(axis=(1, 2))
 
     def pick(self, places: np.ndarray) -> "Cases":
         """Some of the cases, in the order given: (K,) numbers or (N,) bool."""
-        places = np.arange(len(self.rows))[places]
-        reasons = tuple(self.objects.reasons[place] for place in places)
-        objects = ObjectMasks(self.rows[places], self.masks[places], reasons)
-        arrays = (self.rows, self.images, self.labels, self.probabilities)
-        return Cases(*(array[places] for array in arrays), objects, self.class_names)
+        arrays = (self.rows, self.images, self.labels, self.probabilities, self.masks)
+        return Cases(*(array[places] for array in arrays), self.class_names)
 
     @property
     def right(self) -> np.ndarray:
@@ -55,7 +52,7 @@ class Cases:
         }
 
     def captions(self) -> list[str]:
-        """What the model says, how sure it is, and on mistakes what is there: two or three lines an image."""
+        """What the model says, how sure it is, and on mistakes what is there: two or three lines per image."""
         texts = []
         for label, said, row in zip(self.labels, self.predicted, self.probabilities, strict=True):
             text = f"{self.class_names[said]}\n{100 * row[said]:.0f} %"
@@ -63,34 +60,18 @@ class Cases:
         return texts
 
 
-def open_cases(opened: OpenBrief, run, *, most: int | None = None, seed: int = 0) -> Cases:
-    """The images of val with a run's predictions.
-
-    Args:
-        opened: brief, data and split.
-        run: a finished run of the brief.
-        most: largest number of images, drawn one per class in turn; None takes all.
-        seed: of the draw within each class.
-    """
+def open_cases(opened: OpenBrief, run) -> Cases:
+    """The images of val with the predictions of a finished run of the brief."""
     settings = run.config()["settings"]
     rows, labels, probabilities = run.predictions("val")
-    places = in_turn(labels, most=len(labels) if most is None else most, seed=seed)
     size, resize = settings["image_size"], settings["resize"]
-    images = open_images(opened.dataset, size=size, resize=resize).read(rows[places])
-    objects = object_masks(opened.dataset, rows[places], size=size, resize=resize)
-    return Cases(rows[places], images, labels[places], probabilities[places], objects, opened.dataset.class_names)
+    images = open_images(opened.dataset, size=size, resize=resize).read(rows)
+    masks = object_masks(opened.dataset, rows, size=size, resize=resize)
+    return Cases(rows, images, labels, probabilities, masks, opened.dataset.class_names)
 
 
 def train_batches(opened: OpenBrief, run):
-    """The images to train on as the network sees them, in index order.
-
-    Args:
-        opened: brief, data and split.
-        run: a finished run of the brief.
-
-    Returns:
-        `tf.data.Dataset` of images (B, S, S, 3) uint8 and labels (B,).
-    """
+    """The images to train on as a run saw them, in index order: data set of (B, S, S, 3) uint8 and labels (B,)."""
     from lib.inputs.generators import make_eval_dataset
 
     settings = run.config()["settings"]

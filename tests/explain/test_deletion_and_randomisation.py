@@ -132,6 +132,7 @@ def test_wrong_options_of_deletion_are_refused(options, message):
 
 
 def blocks_model():
+    keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3), name="image")
     x = layers.Conv2D(4, 3, name="Stem__conv")(image)
     x = layers.BatchNormalization(name="Stem__batchnorm")(x)

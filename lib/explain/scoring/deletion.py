@@ -29,11 +29,8 @@ class Curves:
         """By method or baseline (T,) means over the images, of "deletion" or "insertion"."""
         return {name: curves.mean(axis=0) for name, curves in getattr(self, kind).items()}
 
-    def areas(self, *, seed: int = 0) -> pd.DataFrame:
+    def areas(self) -> pd.DataFrame:
         """Areas under the curves, with 95 % bootstrap intervals over the images.
-
-        Args:
-            seed: of the bootstrap.
 
         Returns:
             One row per method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
@@ -43,7 +40,7 @@ class Curves:
         insertion = np.stack([_area(curves, self.fractions) for curves in self.insertion.values()])
         spread = insertion - deletion
         gains = spread - spread[list(self.deletion).index(CENTRE)]
-        out_ends, in_ends, gain_ends = mean_intervals(np.stack([deletion, insertion, gains]), seed=seed)
+        out_ends, in_ends, gain_ends = mean_intervals(np.stack([deletion, insertion, gains]))
         values = (deletion.mean(axis=1), *out_ends.T, insertion.mean(axis=1), *in_ends.T)
         frame = pd.DataFrame(dict(zip(COLUMNS, (list(self.deletion), *values), strict=True)))
         return frame.assign(gain=gains.mean(axis=1), gain_low=gain_ends[:, 0], images=deletion.shape[1])

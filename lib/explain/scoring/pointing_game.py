@@ -77,7 +77,7 @@ def baseline_scores(masks: np.ndarray, images: np.ndarray | None = None) -> dict
 
 
 def pointing_game(
-    maps: Mapping[str, np.ndarray], masks: np.ndarray, *, images: np.ndarray | None = None, seed: int = 0
+    maps: Mapping[str, np.ndarray], masks: np.ndarray, *, images: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Every method's hits and energy, with 95 % bootstrap intervals over the images.
 
@@ -85,7 +85,6 @@ def pointing_game(
         maps: per method (N, S, S) in [0, 1].
         masks: (N, S, S) bool, True on the object.
         images: (N, S, S, 3) in [0, 255], for the baseline "contrast"; None leaves it out.
-        seed: of the bootstrap.
 
     Returns:
         One row per method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
@@ -101,7 +100,7 @@ def pointing_game(
     scores |= baseline_scores(masks, images)
     hit_values, energy_values = np.stack(list(scores.values()), axis=1)
     gains = hit_values - scores[CENTRE][0]
-    hit_ends, energy_ends, gain_ends = mean_intervals(np.stack([hit_values, energy_values, gains]), seed=seed)
+    hit_ends, energy_ends, gain_ends = mean_intervals(np.stack([hit_values, energy_values, gains]))
     columns = (
         list(scores),
         hit_values.mean(axis=1),
@@ -123,7 +122,7 @@ def compare_layers(model: keras.Model, images: np.ndarray, class_index, *, masks
     Args:
         model: functional model.
         images: (N, S, S, 3) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
+        class_index: class to explain, one for all images or (N,) one per image.
         masks: (N, S, S) bool, True on the object, which no image may lack.
 
     Returns:

@@ -48,11 +48,11 @@ class Cascade:
         texts = {method: f"{left:.2f}".replace("-", "\u2212") for method, left in self.left.items()}
         return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
 
-    def table(self, *, seed: int = 0) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """One row per method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
         rows = []
         for method, values in self.similarity.items():
-            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values, seed=seed), strict=True)):
+            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values), strict=True)):
                 rows.append((method, depth, self.depths[depth], own.mean(), *ends, len(own)))
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -75,7 +75,7 @@ def cascade(
     Args:
         model: functional model of images.
         images: (N, H, W, 3) in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
+        class_index: class to explain, one for all images or (N,) one per image.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
         depths: most depths to shuffle; layers beyond the head are grouped evenly.
         seeds: one a shuffle; image i meets the shuffle of seed i modulo their number.
