@@ -10,7 +10,6 @@ from lib.explain.scoring.deletion import TILES, deletion_insertion, tile_ranks
 from lib.explain.scoring.randomisation import (
     TRAINED,
     cascade,
-    copy_model,
     rank_correlation,
     shuffle_weights,
     weight_groups,
@@ -224,13 +223,6 @@ def test_depths_and_seed_decide_what_is_shuffled():
     again, other = (cascade(model, images, 0, methods=methods, depths=2, seeds=[seed]) for seed in (0, 1))
     np.testing.assert_array_equal(usual.maps["weights"], again.maps["weights"])
     assert not np.array_equal(usual.maps["weights"][-1], other.maps["weights"][-1])
-
-
-def test_a_copy_answers_as_the_model_does_and_has_weights_of_its_own():
-    model, images = blocks_model(), RNG.integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
-    copy = copy_model(model)
-    np.testing.assert_array_equal(copy(images), model(images))
-    assert not {id(weight) for weight in copy.weights} & {id(weight) for weight in model.weights}
 
 
 @pytest.mark.parametrize("options", [{"methods": {}}, {"depths": 0}, {"seeds": ()}])

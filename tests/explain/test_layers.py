@@ -143,6 +143,13 @@ def test_a_model_with_a_call_of_its_own_is_one_step(images):
     np.testing.assert_allclose(read_layers(model).read(images, ["flat"])["flat"], 2.0 * images.reshape(3, -1) + 1)
 
 
+def test_a_layer_that_was_added_since_is_seen():
+    model = keras.Sequential([keras.Input((4, 4, 3)), layers.Flatten(name="flat")])
+    assert read_layers(model) is read_layers(model) and list(read_layers(model).steps) == ["flat"]
+    model.add(layers.Dense(2, name="logits"))
+    assert read_logits(model).output.step == "logits"
+
+
 def test_models_that_cannot_be_read_are_refused():
     class Own(keras.Model):
         def call(self, x):

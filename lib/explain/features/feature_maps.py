@@ -181,7 +181,7 @@ def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.Da
     for pixels, _ in batches(images, batch_size=batch_size):
         count, size = count + len(pixels), pixels.shape[1:3]
         for layer, measured in run(pixels).items():
-            totals[layer] = _add(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
+            totals[layer] = _join(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
     rows = []
     for block, layer in blocks.items():
         height, width, channels = totals[layer]["shape"]
@@ -212,7 +212,7 @@ def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def _add(held: dict | None, new: dict) -> dict:
+def _join(held: dict | None, new: dict) -> dict:
     """What two batches measured, together."""
     if held is None:
         return new

@@ -15,7 +15,8 @@ import keras
 IMAGE = "image"  # the key of the model's input among the outputs of steps
 # Both flatten where the model is sure, and a softmax also moves with the other classes: neither asks "why this class?".
 SQUASHED = (keras.activations.softmax, keras.activations.sigmoid)
-_READ = weakref.WeakKeyDictionary()  # model -> its graphs as it is and at its logits, for as long as the model lives
+# Model -> its output tensor, its graph, and its graph at the logits; an entry lives as long as its model.
+_READ = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,12 @@ def read_layers(model: keras.Model) -> LayerGraph:
     Raises:
         ValueError: if the model was written as a class of its own, or has several inputs or outputs.
     """
-    return _read(model)[0]
+    return _read(model)[1]
 
 
 def read_logits(model: keras.Model) -> LayerGraph:
     """As `read_layers`, but `output` names the logits: a softmax or sigmoid at the model's end is left out."""
-    return _read(model)[1]
+    return _read(model)[2]
 
 
 def explained_at(model: keras.Model) -> str:
@@ -154,18 +155,19 @@ def explained_at(model: keras.Model) -> str:
     return f"The model gives logits ({last.name}); these are explained."
 
 
-def _read(model: keras.Model) -> tuple[LayerGraph, LayerGraph]:
+def _read(model: keras.Model) -> tuple:
     if not isinstance(model, keras.Model) or not _can_be_opened(model):
         kind = type(model).__name__
         raise ValueError(f"the model must be a functional or sequential Keras model that was built. Received: {kind}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise ValueError(f"the model must have one input and one output. Received: {counts}")
-    if model not in _READ:
+    made = model.outputs[0]
+    if model not in _READ or _READ[model][0] is not made:  # another one where layers were added to a sequential model
         steps: dict[str, Step] = {}
-        (output,) = _open(model, [Output(IMAGE)], "", steps)
+        (output,) = _add_model(model, [Output(IMAGE)], "", steps)
         graph = LayerGraph(steps, output, tuple(model.inputs[0].shape), model.inputs[0].dtype)
-        _READ[model] = graph, _at_logits(graph)
+        _READ[model] = made, graph, _at_logits(graph)
     return _READ[model]
 
 
@@ -206,12 +208,12 @@ def _can_be_opened(operation) -> bool:
     return functional is not None and type(operation).call is functional.call
 
 
-def _open(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str, Step]) -> list[Output]:
+def _add_model(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str, Step]) -> list[Output]:
     """Add the steps of a model that is fed by `feeds`; returns what it gives."""
     if isinstance(model, keras.Sequential):
         for layer in model.layers:
             shapes = [tensor.shape for tensor in keras.tree.flatten(layer.output)]
-            feeds = _add(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
+            feeds = _add_layer(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
         return feeds
     values = dict(zip(map(id, model.inputs), feeds, strict=True))
     # Keras has no public way to its graph but get_config, which writes every layer out.
@@ -222,14 +224,14 @@ def _open(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str,
             (node.arguments.args, node.arguments.kwargs),
         )
         shapes = [tensor.shape for tensor in node.outputs]
-        outputs = _add(node.operation, args, kwargs, shapes=shapes, prefix=prefix, steps=steps)
+        outputs = _add_layer(node.operation, args, kwargs, shapes=shapes, prefix=prefix, steps=steps)
         values.update(zip(map(id, node.outputs), outputs, strict=True))
     return [values[id(tensor)] for tensor in model.outputs]
 
 
-def _add(layer, args: tuple, kwargs: dict, *, shapes: list, prefix: str, steps: dict[str, Step]) -> list[Output]:
+def _add_layer(layer, args: tuple, kwargs: dict, *, shapes: list, prefix: str, steps: dict[str, Step]) -> list[Output]:
     if _can_be_opened(layer):
-        return _open(layer, list(_outputs_in((args, kwargs))), f"{prefix}{layer.name}/", steps)
+        return _add_model(layer, list(_outputs_in((args, kwargs))), f"{prefix}{layer.name}/", steps)
     if "training" in inspect.signature(layer.call).parameters:
         kwargs = kwargs | {"training": False}  # else layers that augment would change the images
     name, number = prefix + layer.name, 1

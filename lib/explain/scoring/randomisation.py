@@ -78,7 +78,7 @@ def cascade(
         class_index: class to explain, one for all images or (N,) one per image.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
         depths: most depths to shuffle; layers beyond the head are grouped evenly.
-        seeds: one a shuffle; image i meets the shuffle of seed i modulo their number.
+        seeds: one per shuffle; image i meets the shuffle of seed i modulo their number.
 
     Raises:
         ValueError: if there are no methods or seeds, `depths` is below 1 or the model has no weights.
@@ -90,7 +90,7 @@ def cascade(
     groups = weight_groups(model, most=depths)
     trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
     maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
-    shuffled = copy_model(model)  # one for all seeds, so that its passes are traced once
+    shuffled = keras.models.clone_model(model)  # one for all seeds, so that its passes are traced once
     for number, seed in enumerate(seeds[: len(images)]):
         places = np.arange(number, len(images), len(seeds))
         shuffled.set_weights(model.get_weights())
@@ -102,13 +102,6 @@ def cascade(
                 maps[name][depth, places] = method(shuffled, images[places], classes[places])
     similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in maps.items()}
     return Cascade((TRAINED, *groups), maps, similarity)
-
-
-def copy_model(model: keras.Model) -> keras.Model:
-    """The same model with weights of its own."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
