@@ -155,7 +155,7 @@ def test_summary_has_a_row_a_block_and_says_where_a_field_is_unknown(network):
 def test_layers_that_are_refused(network):
     cases = {
         ("nothing",): "Unknown layer 'nothing'. Layers: .*Stem__conv",
-        ("logits",): "must have maps .* like .*Stem__conv.* Received: 'logits'",
+        ("logits",): "layer 'logits' has no rows and columns. Layers that have: .*Stem__conv",
         "Stem__conv": "must be a list",
         (): "at least one name",
     }

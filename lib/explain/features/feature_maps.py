@@ -1,7 +1,7 @@
 """Feature maps: what each channel of a layer answers to an image, and how the maps change with depth."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.explain.network.inputs import batches
+from lib.explain.network.inputs import batches, check_size
 from lib.explain.network.layers import read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError
 
@@ -56,39 +56,36 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     return {step.name: step.name for step in convolutions if step.name in last.values()}
 
 
-def measure_maps(model: keras.Model, layers: Sequence[str], *, measure: Callable) -> Callable:
-    """A compiled function that measures the maps of several layers, for one pass over many images.
+def measure_batches(
+    model: keras.Model, images, layers: Sequence[str], *, measure: Callable, batch_size: int = 64
+) -> Iterator[tuple[np.ndarray, np.ndarray | None, dict]]:
+    """Measure the maps of several layers in one compiled pass over many images.
 
     Args:
         model: functional model.
+        images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
         layers: names of layers with maps.
-        measure: (layer name, float32 maps (N, h, w, C)) -> tensor, or tensors, to keep of them.
+        measure: (layer name, float32 maps (B, h, w, C)) -> tensor, or tensors, to keep of them.
+        batch_size: images at once, where they come as an array.
 
-    Returns:
-        Function: images (N, H, W, 3) in [0, 255] -> dict by layer of what `measure` gave.
+    Yields:
+        Images (B, H, W, 3), their labels (B,) or None, and by layer what `measure` gave.
 
     Raises:
-        ValueError: if a layer is unknown or has no maps; the message names those that would do.
+        ValueError: if a layer is unknown or has no maps, or the images are not as asked.
     """
     graph = read_layers(model)
     if isinstance(layers, str) or not len(layers):
         raise ValueError(f"layers must be a list with at least one name of a layer. Received: {layers!r}")
-    for name in layers:
-        if len(graph.find(name).shape) != 4:
-            others = ", ".join(step.name for step in graph.steps.values() if len(step.shape) == 4)
-            raise ValueError(f"layers must have maps (N, H, W, C), like {others}. Received: {name!r}")
-    shape = graph.input_shape[1:]
+    layers = [graph.find_spatial(name) for name in layers]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *shape))], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((None, *graph.input_shape[1:]))], autograph=False)
     def run(pixels):
         return {name: measure(name, maps) for name, maps in graph.read(pixels, layers).items()}
 
-    def check_and_run(images):
-        if any(side not in (None, got) for side, got in zip(shape, images.shape[1:], strict=True)):
-            raise ValueError(f"the model takes images of shape {shape}. Received: {images.shape[1:]}")
-        return run(tf.cast(images, tf.float32))
-
-    return check_and_run
+    for pixels, labels in batches(images, batch_size=batch_size):
+        check_size(graph, pixels)
+        yield pixels, labels, run(tf.cast(pixels, tf.float32))
 
 
 def feature_maps(
@@ -109,8 +106,8 @@ def feature_maps(
         ValueError: if a layer is unknown or has no maps, or the images are not as asked.
     """
     names = list(block_layers(model).values()) if layers is None else layers
-    run = measure_maps(model, names, measure=lambda name, maps: maps)
-    parts = [run(pixels) for pixels, _ in batches(images, batch_size=batch_size)]
+    batches_of_maps = measure_batches(model, images, names, measure=lambda name, maps: maps, batch_size=batch_size)
+    parts = [maps for _, _, maps in batches_of_maps]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -176,12 +173,12 @@ def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.Da
         zero or below; `dead`, the share of channels that had one and the same value everywhere in all images.
     """
     blocks = block_layers(model)
-    run = measure_maps(model, list(blocks.values()), measure=_measure)
     totals, count = {}, 0
-    for pixels, _ in batches(images, batch_size=batch_size):
+    layers = list(blocks.values())
+    for pixels, _, measured in measure_batches(model, images, layers, measure=_measure, batch_size=batch_size):
         count, size = count + len(pixels), pixels.shape[1:3]
-        for layer, measured in run(pixels).items():
-            totals[layer] = _join(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
+        for layer, own in measured.items():
+            totals[layer] = _join(totals.get(layer), {key: value.numpy() for key, value in own.items()})
     rows = []
     for block, layer in blocks.items():
         height, width, channels = totals[layer]["shape"]

@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.explain.features.activation_maximisation import Unit
-from lib.explain.features.feature_maps import block_layers, measure_maps
-from lib.explain.network.inputs import batches
+from lib.explain.features.feature_maps import block_layers, measure_batches
 from lib.explain.network.receptive_field import Patch, ReceptiveFields
 
 
@@ -65,13 +64,12 @@ def max_images(model: keras.Model, images, *, k: int = 9, batch_size: int = 64) 
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
     layers = list(block_layers(model).values())
-    run = measure_maps(model, layers, measure=_strongest)
     best: dict[str, dict] = {}
     pixels: dict[int, np.ndarray] = {}
     fields: dict[str, ReceptiveFields] = {}
     count = 0
-    for batch, labels in batches(images, batch_size=batch_size):
-        measured = run(batch)
+    passes = measure_batches(model, images, layers, measure=_strongest, batch_size=batch_size)
+    for batch, labels, measured in passes:
         if not fields:  # at the first batch, so that a layer that cannot be traced is told of at once
             fields = {layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3]) for layer in layers}
         rows = np.arange(count, count + len(batch))

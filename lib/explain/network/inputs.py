@@ -24,9 +24,7 @@ def check_question(model: keras.Model, images: np.ndarray, class_index) -> tuple
     """
     graph = read_logits(model)
     images = check_images(images)
-    wanted = graph.input_shape[1:]
-    if len(wanted) != 3 or any(side not in (None, got) for side, got in zip(wanted, images.shape[1:], strict=True)):
-        raise ValueError(f"the model takes images of shape {wanted}. Received: {images.shape[1:]}")
+    check_size(graph, images)
     if len(model.output_shape) != 2:
         raise ValueError(f"the model must give one row of classes per image. Received: output {model.output_shape}")
     classes, count = np.asarray(class_index), model.output_shape[-1]
@@ -37,6 +35,17 @@ def check_question(model: keras.Model, images: np.ndarray, class_index) -> tuple
     if classes.size and not (0 <= classes.min() and classes.max() < count):
         raise ValueError(f"class_index must lie in [0, {count - 1}]. Received: {classes.min()} to {classes.max()}")
     return graph, images, np.broadcast_to(classes, len(images)).astype(np.int32)
+
+
+def check_size(graph: LayerGraph, images: np.ndarray) -> None:
+    """Refuse images (N, H, W, C) of another size than the model's own.
+
+    Raises:
+        ValueError: naming both sizes.
+    """
+    wanted = graph.input_shape[1:]
+    if len(wanted) != 3 or any(side not in (None, got) for side, got in zip(wanted, images.shape[1:], strict=True)):
+        raise ValueError(f"the model takes images of shape {wanted}. Received: {images.shape[1:]}")
 
 
 def check_images(images: np.ndarray) -> np.ndarray:
