@@ -144,12 +144,7 @@ def map_sizes(
 
 
 def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> bool:
-    """Whether an input is one value a channel that acts on a whole map, as in squeeze-and-excite (Hu et al. 2018).
-
-    Args:
-        size: height and width of the input, None without a map.
-        out: height and width of the output, None without a map.
-    """
+    """Whether an input is one value per channel that acts on a whole map; both as `map_sizes` gives them."""
     return out is not None and max(out) > 1 and (size is None or max(size) == 1)
 
 
@@ -169,58 +164,42 @@ def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] 
     """
     name = type(operation).__name__
     lengths = (1, 1) if size is None else size
-    if name in WINDOWED and operation.data_format == "channels_last":
-        return [_window(operation, mask, length=length, axis=i) for i, (mask, length) in _axes(masks, lengths)]
     if name in SUMMING or size is None or (name == "Reshape" and all(len(mask) == 1 for mask in masks)):
         return [np.ones(length, bool) for length in lengths]
-    if name in POINTWISE or (name in CHANNEL_AXIS and _keeps_positions(operation, name)):
-        return [_broadcast(mask, length=length) for _, (mask, length) in _axes(masks, lengths)]
-    if name in ("ZeroPadding2D", "Cropping2D"):
-        return [_shift(operation, mask, length=length, axis=i) for i, (mask, length) in _axes(masks, lengths)]
-    if name == "UpSampling2D" and operation.interpolation == "nearest":
-        steps = operation.size
-        return [mask.reshape(-1, step).any(axis=1) for mask, step in zip(masks, steps, strict=True)]
-    raise UntraceableError(
-        f"a receptive field can only be traced through known layers. Received: {operation.name!r} of type {name}"
-    )
+    found = []
+    for axis, (mask, length) in enumerate(zip(masks, lengths, strict=True)):
+        places = np.flatnonzero(mask)
+        if name in WINDOWED and operation.data_format == "channels_last":
+            places = _windows(operation, places, lengths=(length, len(mask)), axis=axis)
+        elif name == "ZeroPadding2D":
+            places = places - operation.padding[axis][0]
+        elif name == "Cropping2D":
+            places = places + operation.cropping[axis][0]
+        elif name == "UpSampling2D" and operation.interpolation == "nearest":
+            places = places // operation.size[axis]
+        elif not (name in POINTWISE or (name in CHANNEL_AXIS and _keeps_positions(operation))):
+            received = f"{operation.name!r} of type {name}"
+            raise UntraceableError(f"a receptive field can only be traced through known layers. Received: {received}")
+        elif len(mask) != length:  # one position that acts on all of them
+            places = np.arange(length * mask.any())
+        read = np.zeros(length, bool)
+        read[places[(places >= 0) & (places < length)]] = True
+        found.append(read)
+    return found
 
 
-def _axes(masks, lengths):
-    return enumerate(zip(masks, lengths, strict=True))
-
-
-def _window(operation, mask: np.ndarray, *, length: int, axis: int) -> np.ndarray:
-    """Sliding windows: kernels and pools, with their stride, dilation and padding."""
-    kernel = getattr(operation, "kernel_size", None) or operation.pool_size
+def _windows(operation, places: np.ndarray, *, lengths: tuple[int, int], axis: int) -> np.ndarray:
+    """Rows or columns under sliding windows: kernels and pools, with their stride, dilation and padding."""
+    kernel = (getattr(operation, "kernel_size", None) or operation.pool_size)[axis]
     dilation = getattr(operation, "dilation_rate", (1, 1))[axis]
     stride = operation.strides[axis]
-    extent = (kernel[axis] - 1) * dilation + 1
+    extent = (kernel - 1) * dilation + 1
+    before, after = lengths
     # TensorFlow pads as little as it must, and the odd row at the bottom or right.
-    padding = max((len(mask) - 1) * stride + extent - length, 0) if operation.padding == "same" else 0
-    read = np.flatnonzero(mask)[:, None] * stride - padding // 2 + np.arange(kernel[axis]) * dilation
-    result = np.zeros(length, bool)
-    result[read[(read >= 0) & (read < length)]] = True
-    return result
+    padding = max((after - 1) * stride + extent - before, 0) if operation.padding == "same" else 0
+    return places[:, None] * stride - padding // 2 + np.arange(kernel) * dilation
 
 
-def _shift(operation, mask: np.ndarray, *, length: int, axis: int) -> np.ndarray:
-    """Rows and columns added or cut off at the borders."""
-    added = hasattr(operation, "padding")
-    before, _ = operation.padding[axis] if added else operation.cropping[axis]
-    read = np.flatnonzero(mask) + (-before if added else before)
-    result = np.zeros(length, bool)
-    result[read[(read >= 0) & (read < length)]] = True
-    return result
-
-
-def _broadcast(mask: np.ndarray, *, length: int) -> np.ndarray:
-    """The same positions; one position that acts on all of them is read if any is."""
-    return mask.copy() if len(mask) == length else np.full(length, mask.any())
-
-
-def _keeps_positions(operation, name: str) -> bool:
+def _keeps_positions(operation) -> bool:
     """Whether an operation that may mix positions, by its axis, works on the channels alone."""
-    axis = getattr(operation, "axis", -1)
-    if name == "PReLU":
-        return True
-    return axis in (-1, 3, [-1], [3], (-1,), (3,))
+    return type(operation).__name__ == "PReLU" or getattr(operation, "axis", -1) in (-1, 3, [-1], [3], (-1,), (3,))
