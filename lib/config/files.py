@@ -1,6 +1,7 @@
 """Files that are either the old ones or the whole new ones, whenever a process dies; and their checksums."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -12,9 +13,15 @@ from pathlib import Path
 def replacing(file: Path) -> Iterator[Path]:
     """A path beside `file` to write to, which takes its place when the block ends; a block that fails leaves none.
 
-    The path has the suffix of `file`, since some writers go by it.
+    The path has the suffix of `file`, since some writers go by it. What killed processes left behind is removed.
     """
+    import psutil  # here, like NumPy below: the words of an experiment are read where nothing is installed
+
     file.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in file.parent.glob(f".{glob.escape(file.stem)}.*.part{file.suffix}"):
+        process = leftover.name.removesuffix(f".part{file.suffix}").rpartition(".")[2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            leftover.unlink(missing_ok=True)
     partial = file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}")
     try:
         yield partial
@@ -41,7 +48,7 @@ def read_json(file: Path) -> dict:
 
 def write_arrays(file: Path, arrays: dict) -> None:
     """Write an .npz file of numpy arrays, all or nothing."""
-    import numpy as np  # the words of an experiment are read where nothing is installed
+    import numpy as np
 
     with replacing(file) as partial:
         np.savez(partial, **arrays)

@@ -8,9 +8,9 @@ from keras import layers
 
 from lib import bench
 from lib.bench import explain, peers
-from lib.config import Model, paths
+from lib.config import paths
 from lib.explain.methods import METHODS
-from lib.models.families import build_model
+from lib.models import Residual
 
 SMALL = peers.Settings(samples=2, steps=2, patch=8, masks=3)
 
@@ -80,7 +80,7 @@ def test_the_subject_is_the_demos_best_model_and_new_images_of_its_classes(own_f
     assert subject.load().output_shape == (None, 12)
     run = paths.runs("demo") / "best-seed0-0123456789"
     run.mkdir(parents=True)
-    build_model(Model("residual", filters=(4,), blocks=(1,)), 12, image_size=64).save(run / "model.keras")
+    Residual(filters=(4,), blocks=(1,)).build(12, image_size=64).save(run / "model.keras")
     assert explain.find_subject(per_class=1, count=5).name == "the demo's best model, untrained"  # not finished
     (run / "metrics.json").write_text("{}")
     trained = explain.find_subject(per_class=1, count=5)

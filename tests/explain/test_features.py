@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gated_network import gated_network
 from keras import layers
 
-from lib.config import Model
 from lib.explain.features import activation_maximisation
 from lib.explain.features.activation_maximisation import Maximised, Unit, climb_ladder
 from lib.explain.features.feature_maps import (
@@ -19,7 +19,7 @@ from lib.explain.features.feature_maps import (
 from lib.explain.features.filters import convolutions, filter_pairs, spread_convolutions
 from lib.explain.features.max_images import image_rows, max_images, purest_units
 from lib.explain.network.layers import read_layers
-from lib.models import blocks, families
+from lib.models import Softmax, blocks
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
@@ -27,9 +27,8 @@ IMAGES = RNG.integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def network():
-    config = Model("residual", filters=(4, 6), blocks=(1, 1), squeeze_excite=True)
     keras.utils.set_random_seed(0)
-    return families.build_model(config, 3, image_size=16)
+    return gated_network((4, 6), image_size=16)
 
 
 def corner_model():
@@ -86,8 +85,8 @@ def test_block_layers_are_the_last_of_each_block(network):
     found = block_layers(network)
     assert found == {
         "Stem": "Stem__relu",
-        "Block_4": "Block_4__block_1__relu",
-        "Block_6": "Block_6__block_1__relu",
+        "Block_4": "Block_4__block_1__gate",
+        "Block_6": "Block_6__block_1__gate",
     }
 
 
@@ -110,7 +109,7 @@ def test_block_layers_of_nested_models_carry_the_path():
 
 
 def test_a_model_without_maps_is_refused():
-    model = families.build_model(Model("softmax"), 3, image_size=8)
+    model = Softmax().build(3, image_size=8)
     with pytest.raises(ValueError, match="need a convolution in the model"):
         feature_maps(model, IMAGES)
 
@@ -236,7 +235,7 @@ def test_images_are_kept_only_while_they_are_among_the_best():
 
 def test_fewer_images_than_asked_for(network):
     found = max_images(network, IMAGES[:2])
-    assert found["Block_6__block_1__relu"].rows.shape == (6, 2)
+    assert found["Block_6__block_1__gate"].rows.shape == (6, 2)
 
 
 def test_purity_is_the_share_of_the_commonest_class():
@@ -408,7 +407,7 @@ def test_the_ladder_has_every_recipe_for_every_unit(monkeypatch):
 def test_blocks_of_the_repository_can_all_be_traced():
     image = keras.Input((32, 32, 3))
     x = blocks.conv_block(image, 4, name="A", convolutions=2, dropout=0.1)
-    x = blocks.preactivation_block(x, 6, name="B", strides=2, squeeze=True, drop_path=0.1)
+    x = blocks.residual_block(x, 6, name="B__block_1", strides=2)
     model = keras.Model(image, layers.Flatten()(x))
     found = summarise_maps(model, RNG.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
     assert found["receptive_field"].tolist() == [6.0, 18.0]

@@ -9,16 +9,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from lib.config import Model
 from lib.explain.attributions.gradient import gradient
 from lib.explain.network.gradients import backward, forward, is_relu
 from lib.explain.network.layers import read_logits
-from lib.models import families
+from lib.models import ConvBlocks, Residual, Softmax
 
 CONFIGS = {
-    "softmax": Model("softmax", filters=(4,), blocks=(1,)),
-    "conv_blocks": Model("conv_blocks", filters=(4, 6), blocks=(2, 1), batch_norm=True, dropout=0.3),
-    "residual": Model("residual", filters=(4, 6), blocks=(1, 2), stem_stride=2, batch_norm=True),
+    "softmax": Softmax(),
+    "conv_blocks": ConvBlocks(filters=(4, 6), dropout=0.3),
+    "residual": Residual(filters=(4, 6), blocks=(1, 2), stem_stride=2),
 }
 CLASSES = np.array([0, 1, 2, 0, 1])
 
@@ -69,7 +68,7 @@ def assert_alike(mine, theirs):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_models_of_the_repository_have_the_gradients_that_a_tape_gives(name, images):
     keras.utils.set_random_seed(0)
-    model = shake(families.build_model(CONFIGS[name], 5, image_size=16))
+    model = shake(CONFIGS[name].build(5, image_size=16))
     graph = read_logits(model)
     np.testing.assert_allclose(forward(graph, images), model(images), rtol=1e-4, atol=1e-5)
     assert_alike(backward(graph, images, CLASSES), reference(model, images))
@@ -102,7 +101,7 @@ def test_passes_from_a_layer_on_are_the_later_part_of_the_whole(images):
 
 
 def test_a_start_that_is_bypassed_is_refused(images):
-    graph = read_logits(families.build_model(CONFIGS["residual"], 5, image_size=16))
+    graph = read_logits(CONFIGS["residual"].build(5, image_size=16))
     layer = "Block_4__block_1__unit_1__relu"
     for _ in range(2):
         with pytest.raises(ValueError, match=f"not all that follows comes through {layer}"):

@@ -165,7 +165,7 @@ def test_cases_are_the_images_of_val_as_the_run_saw_them(photos):
 
     rows = np.array([1, 7, 13, 14])
     run = PretendRun(rows, photos.index["label"].to_numpy()[rows], size=12, resize="crop")
-    opened = OpenBrief(None, "smoke", None, {}, photos, None)
+    opened = OpenBrief(None, "smoke", photos, None)
     found = open_cases(opened, run)
     assert found.images.shape == (4, 12, 12, 3) and found.rows.tolist() == rows.tolist()
     np.testing.assert_array_equal(found.images, open_images(photos, size=12, resize="crop").read(found.rows))

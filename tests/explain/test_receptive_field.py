@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gated_network import gated_network
 from keras import layers
 
-from lib.config import Model
 from lib.explain.network.layers import IMAGE, read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError, map_sizes
-from lib.models import families
+from lib.models import Residual
 
 
 def receptive_field(model, layer, position, **options):
@@ -141,9 +141,8 @@ def test_random_stacks_see_what_their_gradients_say(seed):
         assert gaps or patch.crop(mask).all()
 
 
-@pytest.mark.parametrize("config", [{"stem_stride": 2}, {"preactivation": True}])
-def test_the_own_residual_network_sees_what_its_gradients_say(config):
-    model = families.build_model(Model("residual", filters=(4, 6), blocks=(1, 1), **config), 3, image_size=24)
+def test_the_own_residual_network_sees_what_its_gradients_say():
+    model = Residual(filters=(4, 6), blocks=(1, 1), stem_stride=2).build(3, image_size=24)
     for layer in model.layers:  # positive, so that no ReLU is closed and no two paths cancel
         layer.set_weights([np.abs(weights) + 0.1 for weights in layer.get_weights()])
     for position in [(0, 0), (3, 4), (5, 5)]:
@@ -168,14 +167,9 @@ def test_branches_are_joined():
     assert receptive_field(keras.Model(image, joined), "end", (5, 7)) == (4, 5, 3, 5)
 
 
-def residual(squeeze):
-    config = Model("residual", filters=(4, 8), blocks=(1, 1), squeeze_excite=squeeze)
-    return families.build_model(config, 3, image_size=32)
-
-
 def test_what_a_position_sees_is_traced_beside_gates():
     layer, position = "Block_8__block_1__relu", (3, 4)
-    gated, plain = residual(True), residual(False)
+    gated, plain = (gated_network((4, 8), image_size=32, gates=gates) for gates in (True, False))
     assert ReceptiveFields(gated, layer).gated and not ReceptiveFields(plain, layer).gated
     local = receptive_field(gated, layer, position)
     assert local == receptive_field(plain, layer, position) and local.height < 32
@@ -209,7 +203,7 @@ def test_map_sizes_of_images_of_one_size():
 
 
 def test_the_model_is_left_as_it_was():
-    model = residual(True)
+    model = gated_network((4, 8), image_size=32)
     nodes = [len(layer._inbound_nodes) for layer in model.layers]
     receptive_field(model, "Block_8__block_1__relu", (0, 0))
     assert [len(layer._inbound_nodes) for layer in model.layers] == nodes

@@ -146,7 +146,7 @@ def test_images_to_train_on_come_as_the_run_saw_them(photos):
             return {"settings": {"image_size": 12, "resize": "crop"}}
 
     split = make_split(photos, Split())
-    batches = cases.train_batches(OpenBrief(None, "smoke", None, {}, photos, split), PretendRun())
+    batches = cases.train_batches(OpenBrief(None, "smoke", photos, split), PretendRun())
     ((images, labels),) = [(images.numpy(), labels.numpy()) for images, labels in batches]
     rows = split.train
     np.testing.assert_array_equal(images, open_images(photos, size=12, resize="crop").read(rows))
