@@ -11,7 +11,6 @@ from lib import figures
 from lib.bench import peers
 from lib.config import paths
 from lib.explain import methods
-from lib.figures import explanation_scores
 from lib.report.make import check_promises
 from lib.report.results import open_results
 
@@ -68,6 +67,9 @@ def test_a_tenth_method_needs_one_file_and_one_entry(tenth, own_folders):
 
 
 def test_colours_do_not_hang_on_which_methods_are_drawn():
-    looks = [explanation_scores._look(name, ["rise", "gradient", "my own"]) for name in ("gradient", "rise", "my own")]
-    assert len({look["color"] for look in looks}) == 3
-    assert looks[1] == explanation_scores._look("rise", ["rise"])
+    def colours(*names):
+        figure = figures.randomisation_curves(dict.fromkeys(names, [1, 0]), depths=["as trained", "all"], limit=0.5)
+        return [line.get_color() for line in figure.axes[0].get_lines()[-len(names) :]]
+
+    drawn = colours("rise", "gradient", "my own")
+    assert len(set(drawn)) == 3 and drawn[:2] == colours("rise") + colours("gradient")
