@@ -45,8 +45,8 @@ def seen(data, *, size, resize):
     return open_images(data, size=size, resize=resize).read(np.array([0]))[..., 0] >= 128
 
 
-@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
-@pytest.mark.parametrize("size", [7, 20, 64])
+@pytest.mark.parametrize("resize", ["stretch", "crop"])
+@pytest.mark.parametrize("size", [7, 64])
 def test_a_mask_and_a_box_lie_where_the_object_of_the_resized_image_is(data, size, resize):
     expected = seen(data, size=size, resize=resize)
     assert 0 < expected.sum() < size * size
@@ -62,8 +62,8 @@ def test_a_mask_at_half_the_size_counted_by_hand(data):
 
 
 def test_the_ways_to_resize_differ(data):
-    masks = [object_masks(data, [0], size=20, resize=resize) for resize in ("stretch", "crop", "pad")]
-    assert len({mask.sum() for mask in masks}) == 3
+    masks = [object_masks(data, [0], size=20, resize=resize) for resize in ("stretch", "crop")]
+    assert masks[0].sum() != masks[1].sum()
 
 
 def test_all_boxes_of_an_image_count_and_masks_come_first(data):
@@ -120,5 +120,5 @@ def test_damaged_and_misfitting_masks_are_refused(data):
 def test_wrong_options_are_refused(data):
     with pytest.raises(ValueError, match="size must be at least 1 pixel. Received: 0"):
         object_masks(data, [0], size=0)
-    with pytest.raises(ValueError, match="resize must be stretch, crop or pad. Received: 'bend'"):
+    with pytest.raises(ValueError, match="resize must be stretch or crop. Received: 'bend'"):
         object_masks(data, [0], size=8, resize="bend")

@@ -19,7 +19,7 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
         dataset: the data set.
         rows: (N,) index rows.
         size: side in pixels.
-        resize: stretch, crop or pad, as `cache.resize_image` takes it.
+        resize: stretch or crop, as `cache.resize_image` takes it.
 
     Returns:
         (N, size, size) bool, True on the object; empty where it is not known, or covers no half pixel at this size.
