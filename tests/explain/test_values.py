@@ -1,6 +1,4 @@
-"""How much is computed at each size, with which settings, where maps are read, and what of it is quoted."""
-
-import dataclasses
+"""Methods by the table, where maps are read, and which numbers sentences and reports read."""
 
 import keras
 import numpy as np
@@ -8,16 +6,16 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from lib.config import PROFILES, Split
+from lib.config import Split
+from lib.config.brief import ExplainSizes
 from lib.datasets.splits import make_split
-from lib.explain import METHODS, cases, plans, values
+from lib.explain import cases, methods, values
 from lib.explain.features.activation_maximisation import Maximised
-from lib.explain.scoring.cam_layers import compare_layers
-from lib.explain.scoring.pointing_game import pointing_game
+from lib.explain.scoring.pointing_game import compare_layers, pointing_game
 from lib.explain.scoring.randomisation import Cascade
 from lib.explain.scoring.ranking import LIMITS
 from lib.inputs.cache import open_images
-from lib.report.notebooks.table import POINTERS, check_promises
+from lib.report.notebooks.table import check_promises
 from lib.report.results import open_results
 from lib.training.open_brief import OpenBrief
 
@@ -37,40 +35,17 @@ IMAGES = RNG.integers(0, 256, (3, 16, 16, 3), np.uint8)
 MASKS = RNG.random((3, 16, 16)) > 0.5
 
 
-def title(name):
-    return name.upper()
-
-
-# Sizes and settings
-
-
-def test_every_profile_has_a_plan_and_larger_ones_compute_more():
-    assert tuple(plans.PLANS) == PROFILES
-    sizes = [dataclasses.astuple(plan) for plan in plans.PLANS.values()]
-    assert all(a < b for small, large in zip(sizes, sizes[1:], strict=False) for a, b in zip(small, large, strict=True))
-    assert plans.recipe(plans.PLANS["smoke"]).steps == plans.PLANS["smoke"].steps
+# Settings
 
 
 def test_all_methods_are_there_and_answer_alike():
-    methods = plans.methods(plans.PLANS["smoke"], image_size=16)
-    assert list(methods) == list(METHODS)
-    for name, method in methods.items():
-        maps = method(MODEL, IMAGES, np.array([0, 1, 2]))
+    explainers = methods.load_all(ExplainSizes(masks=5))
+    assert list(explainers) == list(methods.METHODS)
+    for name, explain in explainers.items():
+        maps = explain(MODEL, IMAGES, np.array([0, 1, 2]))
         assert maps.shape == (3, 16, 16) and 0 <= maps.min() and maps.max() <= 1, name
-
-
-@pytest.mark.parametrize(("name", "change"), [("rise", {"masks": 5}), ("rise", {"masks": 30})])
-def test_the_plan_decides_what_dear_methods_do(name, change):
-    plan = plans.PLANS["smoke"]
-    usual, other = (
-        plans.methods(own, image_size=16)[name](MODEL, IMAGES, 0) for own in (plan, dataclasses.replace(plan, **change))
-    )
-    assert not np.array_equal(usual, other)
-
-
-def test_patches_grow_with_the_image():
-    small, large = (plans.methods(plans.PLANS["smoke"], image_size=size)["occlusion"] for size in (10, 16))
-    assert not np.array_equal(small(MODEL, IMAGES, 0), large(MODEL, IMAGES, 0))
+    other = methods.load_all(ExplainSizes(masks=30))["rise"](MODEL, IMAGES, 0)
+    assert not np.array_equal(explainers["rise"](MODEL, IMAGES, 0), other)
 
 
 # Where class activation maps are read
@@ -81,22 +56,22 @@ def test_each_block_is_scored_as_the_pointing_game_scores_it():
     assert table["block"].tolist() == ["Stem", "Stem", "Block_4", "Block_4"]
     assert table["layer"].tolist() == ["Stem__relu"] * 2 + ["Block_4__conv"] * 2
     assert table["side"].tolist() == [16, 16, 8, 8]
-    maps = METHODS["grad_cam_plus_plus"](MODEL, IMAGES, 1, layer="Stem__relu")
+    maps = methods.load("grad_cam_plus_plus")(MODEL, IMAGES, 1, layer="Stem__relu")
     expected = pointing_game({"own": maps}, MASKS).iloc[0]
     assert table.iloc[1][["method", "hit", "energy"]].tolist() == ["grad_cam_plus_plus", expected.hit, expected.energy]
 
 
-# What is quoted
+# Numbers for sentences and reports
 
 
-def test_depth_is_quoted_of_the_first_block_and_the_last():
+def test_depth_is_told_of_the_first_block_and_the_last():
     summary = pd.DataFrame({"block": ["a", "b", "c"], "height": [32, 16, 4], "silent": [0.1, 0.2, 0.3], "dead": 0.5})
     found = values.of_depth(summary)
     assert found["explain.block_first"] == "a" and found["explain.map_side_last"] == 4
     assert found["explain.silent_last"] == 0.3 and found["explain.dead_first"] == 0.5
 
 
-def test_what_moves_leave_is_quoted_and_never_infinite():
+def test_what_moves_leave_is_told_and_never_infinite():
     def made(moved, reached):
         return Maximised(None, None, np.array(reached, np.float32), np.array(moved, np.float32))
 
@@ -105,29 +80,29 @@ def test_what_moves_leave_is_quoted_and_never_infinite():
     assert values.of_ladder({"pixels": made([1], [0])})["explain.deep_moved_all"] == 0
 
 
-def test_pointing_areas_and_layers_are_quoted_by_method():
+def test_pointing_areas_and_layers_are_told_by_method():
     pointing = pointing_game({"rise": MASKS * 1.0, "gradient": 1.0 - MASKS}, MASKS, images=IMAGES)
-    found = values.of_pointing(pointing, title=title)
+    found = values.of_pointing(pointing)
     assert found["explain.pointing_game.rise"] == 1 and found["explain.energy.gradient"] == 0
     assert {"explain.pointing_game.centre", "explain.pointing_game.contrast", "explain.energy.random"} <= set(found)
     assert found["explain.best_pointing"] == "RISE" and found["explain.best_pointing_hit"] == 1
     assert found["explain.pointing_lesson"] == values.LESSONS[False]
     everywhere = np.ones_like(MASKS)  # then the odd colour hits as surely as any map
     fooled = pointing_game({"rise": MASKS * 1.0}, everywhere, images=IMAGES)
-    assert values.of_pointing(fooled, title=title)["explain.pointing_lesson"] == values.LESSONS[True]
-    assert "explain.pointing_lesson" not in values.of_pointing(pointing_game({"rise": MASKS * 1.0}, MASKS), title=title)
+    assert values.of_pointing(fooled)["explain.pointing_lesson"] == values.LESSONS[True]
+    assert "explain.pointing_lesson" not in values.of_pointing(pointing_game({"rise": MASKS * 1.0}, MASKS))
     areas = pd.DataFrame({"method": ["rise", "centre"], "deletion": [0.1, 0.3], "insertion": [0.8, 0.6]})
     assert values.of_areas(areas)["explain.deletion.rise"] == 0.1
     assert values.of_areas(areas)["explain.insertion.centre"] == 0.6
     layers_table = pd.DataFrame({"block": ["a", "b"], "method": ["grad_cam", "rise"], "hit": [0.4, 0.9]})
-    assert values.of_layers(layers_table, title=title) == {
+    assert values.of_layers(layers_table) == {
         "explain.cam_best_block": "b",
         "explain.cam_best_method": "RISE",
         "explain.cam_best_hit": 0.9,
     }
 
 
-def test_the_cascade_and_the_ranking_are_quoted():
+def test_the_cascade_and_the_ranking_are_told():
     cascade = Cascade(("as trained", "all"), {}, {"rise": np.array([[1.0, 1.0], [0.2, 0.4]])})
     assert values.of_cascade(cascade) == {
         "explain.similarity.rise": pytest.approx(0.3),
@@ -135,14 +110,13 @@ def test_the_cascade_and_the_ranking_are_quoted():
         "explain.shuffled_depths": 1,
     }
     ranking = pd.DataFrame({"method": ["rise", "gradient", "grad_cam"], "trust": ["yes", "yes", "no"]})
-    found = values.of_ranking(ranking, title=title)
-    assert found["explain.trusted"] == "RISE, GRADIENT" and found["explain.trusted_count"] == 2
-    assert found["explain.with_care"] == "none" and found["explain.not_trusted"] == "GRAD_CAM"
-    assert found["explain.best_method"] == "RISE" and found["explain.methods"] == 3
+    found = values.of_ranking(ranking)
+    assert found["explain.trusted"] == "RISE, gradient" and found["explain.trusted_count"] == 2
+    assert found["explain.with_care"] == "none" and found["explain.not_trusted"] == "Grad-CAM"
+    assert found["explain.best_method"] == "RISE"
 
 
 def test_the_report_is_promised_the_pointing_game_of_every_method_where_objects_are_known(own_folders):
-    assert set(POINTERS) == {"centre", *METHODS}
     results = open_results("demo", notebook="04_explainability", profile="smoke")
     results.save_value("explain.best_method", "RISE")
     results.save_value("explain.masks", False)
@@ -150,11 +124,12 @@ def test_the_report_is_promised_the_pointing_game_of_every_method_where_objects_
     results = open_results("demo", notebook="04_explainability", profile="smoke")
     results.save_value("explain.best_method", "RISE")
     results.save_value("explain.masks", True)
-    with pytest.raises(ValueError, match="04_explainability must save explain.pointing_game.centre, explain.pointing"):
+    promised = ", ".join(f"explain.pointing_game.{name}" for name in ["centre", *methods.METHODS])
+    with pytest.raises(ValueError, match=f"04_explainability must save {promised}:"):
         check_promises("04_explainability", results.folder)
 
 
-# Choices of the gallery
+# Choices of images
 
 
 def test_classes_are_sorted_by_how_sure_the_model_is_of_their_images():
@@ -165,19 +140,13 @@ def test_classes_are_sorted_by_how_sure_the_model_is_of_their_images():
     assert cases.surest_classes(labels, probabilities, most=1).tolist() == [1]
 
 
-def test_a_mistake_is_explained_for_both_classes():
-    three = cases.Cases(None, IMAGES, np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]], None, ("a", "b", "c"))
-    both = cases.both_ways(three, MODEL, lambda model, images, classes: list(classes))
-    assert both == {"for what it says": [1, 2, 0], "for the truth": [0, 1, 2]}
-
-
 def test_images_to_train_on_come_as_the_run_saw_them(photos):
     class PretendRun:
         def config(self):
             return {"settings": {"image_size": 12, "resize": "crop"}}
 
     split = make_split(photos, Split())
-    batches = cases.train_batches(OpenBrief(None, "smoke", None, {}, photos, split), PretendRun())
+    batches = cases.train_batches(OpenBrief(None, "smoke", photos, split), PretendRun())
     ((images, labels),) = [(images.numpy(), labels.numpy()) for images, labels in batches]
     rows = split.train
     np.testing.assert_array_equal(images, open_images(photos, size=12, resize="crop").read(rows))

@@ -6,23 +6,22 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from lib.explain.attributions.attribution import ask
 from lib.explain.attributions.grad_cam import grad_cam, mean_gradients
 from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus, positive_gradients
 from lib.explain.attributions.gradient import gradient
 from lib.explain.attributions.gradient_x_input import gradient_x_input
 from lib.explain.attributions.guided_backprop import guided_backprop
 from lib.explain.attributions.integrated_gradients import (
-    Completeness,
     IntegratedGradients,
-    completeness,
+    completeness_gap,
     integrate,
     integrated_gradients,
 )
 from lib.explain.attributions.occlusion import Occlusion, occlusion, patches
 from lib.explain.attributions.rise import Rise, draw_masks, rise
 from lib.explain.attributions.smooth_gradient import SmoothGradient, smooth_gradient
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.taps import IMAGE
+from lib.explain.network.layers import IMAGE
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(4, 5, 3, 2)).astype(np.float32)  # of a linear model: rows, columns, channels, classes
@@ -70,12 +69,10 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_the_way(baseli
     settings = IntegratedGradients(steps=steps, baseline=baseline)
     start = IMAGES.mean(axis=(1, 2), keepdims=True) if baseline is None else baseline
     wanted = OWN * (IMAGES - start)
-    signed = integrate(read_logits(linear), IMAGES, LABELS, start=IMAGE, settings=settings, batch_size=4)
+    signed = integrate(ask(linear, IMAGES, LABELS, at=IMAGE, layer=None, batch_size=4), settings)
     np.testing.assert_allclose(signed, wanted, rtol=1e-4, atol=1e-3)
     close(integrated_gradients(linear, IMAGES, LABELS, settings=settings), np.maximum(wanted.sum(axis=-1), 0))
-    checked = completeness(linear, IMAGES, LABELS, settings=settings)
-    np.testing.assert_allclose(checked.change, wanted.sum(axis=(1, 2, 3)), rtol=1e-4)
-    assert checked.gap.max() < 1e-4
+    assert completeness_gap(linear, IMAGES, LABELS, settings=settings).max() < 1e-4
 
 
 def curved() -> keras.Model:
@@ -91,22 +88,20 @@ def test_the_gap_tells_whether_the_steps_suffice():
     model = keras.Model(image, layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(kink)))
     white = np.full((1, 1, 1, 1), 250.0)
     # From 0 the gradient is 0 up to 100 and 1 from there on: two steps see (0 + 1) / 2 of the way, 125 instead of 150.
-    two = completeness(model, white, 0, settings=IntegratedGradients(steps=2, baseline=0.0))
-    np.testing.assert_allclose([two.attributed[0], two.change[0], two.gap[0]], [125, 150, 25 / 150], rtol=1e-5)
-    many = completeness(model, white, 0, settings=IntegratedGradients(steps=500, baseline=0.0))
-    assert many.gap[0] < 0.003
+    settings = IntegratedGradients(steps=2, baseline=0.0)
+    np.testing.assert_allclose(completeness_gap(model, white, 0, settings=settings), [25 / 150], rtol=1e-5)
+    assert completeness_gap(model, white, 0, settings=settings.replace(steps=500))[0] < 0.003
+    # An image that changes nothing has no share of its own.
+    np.testing.assert_allclose(
+        completeness_gap(model, np.concatenate([white, 0 * white]), 0, settings=settings), [1 / 6, 0]
+    )
+    assert completeness_gap(model, 0 * white, 0, settings=settings).tolist() == [0]
 
 
 def test_the_way_is_taken_by_trapezoids():
     settings = IntegratedGradients(steps=3, baseline=0.0)
-    checked = completeness(curved(), np.full((1, 2, 2, 1), 255.0), 0, settings=settings)
-    np.testing.assert_allclose([checked.attributed[0], checked.change[0]], [1, 1], rtol=1e-5)  # exact for a parabola
-
-
-def test_a_gap_is_a_share_of_the_change_also_where_nothing_changes():
-    gap = Completeness(np.array([1.0, 0.0]), np.array([2.0, 0.0])).gap
-    np.testing.assert_allclose(gap, [0.5, 0])
-    assert np.isfinite(Completeness(np.zeros(2), np.zeros(2)).gap).all()
+    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 0, at=IMAGE, layer=None, batch_size=2)
+    np.testing.assert_allclose(integrate(question, settings).sum(), 1, rtol=1e-5)  # exact for a parabola
 
 
 def test_integrated_gradients_from_a_layer_add_up_too():
@@ -117,7 +112,7 @@ def test_integrated_gradients_from_a_layer_add_up_too():
     images = RNG.integers(0, 256, (2, 6, 6, 3)).astype(np.uint8)
     settings = IntegratedGradients(steps=2, baseline=0.0)
     # Behind the layer all is linear, so two steps are exact, and each position adds what it is there.
-    signed = integrate(read_logits(model), images, np.array([1, 1]), start="maps", settings=settings, batch_size=3)
+    signed = integrate(ask(model, images, 1, at=IMAGE, layer="maps", batch_size=3), settings)
     assert signed.shape == (2, 4, 4, 4)
     change = model(images) - model(0.0 * images)
     np.testing.assert_allclose(signed.sum(axis=(1, 2, 3)), change[:, 1], rtol=1e-4, atol=1e-6)
@@ -145,7 +140,7 @@ def test_grad_cam_weighs_each_map_by_its_mean_gradient():
 
 def test_mean_gradients_by_hand():
     gradients = tf.constant([[[[1.0, 4], [3, 0]], [[-2, 0], [2, 0]]]])
-    np.testing.assert_allclose(mean_gradients(0 * gradients, gradients), [[1, 1]])
+    np.testing.assert_allclose(mean_gradients(gradients), [[1, 1]])
 
 
 def test_positive_gradients_by_hand():
@@ -234,9 +229,9 @@ def test_patches_reach_the_border_also_where_the_steps_do_not():
     assert [int(row.argmax()) for row in columns] == [0, 3, 4] and (columns.sum(axis=1) == 3).all()
 
 
-def test_usual_patches_are_an_eighth_of_the_side_and_overlap_by_half():
+def test_usual_patches_are_a_fifth_of_the_side_and_overlap_by_half():
     rows, columns = patches((64, 96), Occlusion())
-    assert (rows.sum(axis=1) == 8).all() and len(rows) == 15 and len(columns) == 23
+    assert (rows.sum(axis=1) == 12).all() and len(rows) == 10 and len(columns) == 15
     assert patches((4, 4), Occlusion())[0].sum() == 4
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from lib.explain.cases import Cases, in_turn, open_cases, pick_examples
-from lib.explain.scoring.object_masks import ObjectMasks
 from lib.explain.scoring.randomisation import Cascade
 from lib.explain.scoring.ranking import CARE, COLUMNS, NO, YES, Limits, rank_methods
 
@@ -127,15 +126,16 @@ def test_images_are_drawn_one_a_class_in_turn():
 
 def cases():
     labels, probabilities = predictions()
-    objects = ObjectMasks(np.arange(8) + 10, np.arange(8 * 4).reshape(8, 2, 2) % 3 == 0, ("", "none") * 4)
-    return Cases(np.arange(8) + 10, np.zeros((8, 2, 2, 3), np.uint8), labels, probabilities, objects, ("a", "b", "c"))
+    masks = np.arange(8 * 4).reshape(8, 2, 2) % 3 == 0
+    masks[1::2] = False
+    return Cases(np.arange(8) + 10, np.zeros((8, 2, 2, 3), np.uint8), labels, probabilities, masks, ("a", "b", "c"))
 
 
 def test_cases_are_picked_with_everything_that_belongs_to_them():
     picked = cases().pick(np.array([5, 0]))
-    assert picked.rows.tolist() == [15, 10] and picked.objects.rows.tolist() == [15, 10]
+    assert picked.rows.tolist() == [15, 10]
     assert picked.labels.tolist() == [1, 0] and picked.predicted.tolist() == [2, 0]
-    assert picked.objects.known.tolist() == [False, True]
+    assert picked.known.tolist() == [False, True]
     np.testing.assert_array_equal(picked.masks, cases().masks[[5, 0]])
     assert cases().pick(cases().labels == 2).rows.tolist() == [16, 17]
 
@@ -165,10 +165,8 @@ def test_cases_are_the_images_of_val_as_the_run_saw_them(photos):
 
     rows = np.array([1, 7, 13, 14])
     run = PretendRun(rows, photos.index["label"].to_numpy()[rows], size=12, resize="crop")
-    opened = OpenBrief(None, "smoke", None, {}, photos, None)
-    found = open_cases(opened, run, most=3)
-    assert found.images.shape == (3, 12, 12, 3) and found.rows.tolist()[:2] == [1, 7]
+    opened = OpenBrief(None, "smoke", photos, None)
+    found = open_cases(opened, run)
+    assert found.images.shape == (4, 12, 12, 3) and found.rows.tolist() == rows.tolist()
     np.testing.assert_array_equal(found.images, open_images(photos, size=12, resize="crop").read(found.rows))
-    assert not found.objects.known.any()
-    assert len(open_cases(opened, run).rows) == 4
-    assert (open_cases(opened, run, most=3, seed=3).rows != found.rows).any()
+    assert not found.known.any()

@@ -6,13 +6,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from lib.explain.features.activation_maximisation import LADDER, Recipe, maximise
+from lib.explain.features.activation_maximisation import LADDER, Recipe, Unit, make_score, maximise
 from lib.explain.features.feature_maps import feature_maps
-from lib.explain.features.fourier_image import colour_matrix, random_parameters, to_images, wave_scale
-from lib.explain.features.transforms import move_randomly, random_moves
-from lib.explain.features.units import Unit, make_score
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.taps import read
+from lib.explain.features.image_parameters import (
+    colour_matrix,
+    move_randomly,
+    random_moves,
+    random_parameters,
+    to_images,
+    wave_scale,
+)
+from lib.explain.network.layers import read_layers, read_logits
 from lib.inputs.augment import GREY
 
 RNG = np.random.default_rng(0)
@@ -139,14 +143,14 @@ def test_moved_images_have_a_grey_border_and_repeat_by_seed():
 
 def test_scores_are_the_activations_of_each_images_own_unit(model):
     images = RNG.uniform(0, 255, (5, 12, 14, 3)).astype(np.float32)
-    units = [Unit("relu", 3), Unit("first", 1, (2, 9)), Unit(None, 2), Unit("relu", 0, (1, 1)), Unit("first", 0)]
-    activations, aims = make_score(read(model), units, image_size=(12, 14))(tf.constant(images))
+    units = [Unit("relu", 3), Unit("first", 1), Unit(None, 2), Unit("relu", 0), Unit("first", 0)]
+    activations, aims = make_score(read_layers(model), units, image_size=(12, 14))(tf.constant(images))
     maps = feature_maps(model, images, layers=["first", "relu"])
     truth = [
         maps["relu"][0, ..., 3].mean(),
-        maps["first"][1, 2, 9, 1],
+        maps["first"][1, ..., 1].mean(),
         model(images).numpy()[2, 2],
-        maps["relu"][3, 1, 1, 0],
+        maps["relu"][3, ..., 0].mean(),
         maps["first"][4, ..., 0].mean(),
     ]
     assert np.allclose(activations, truth, rtol=1e-4, atol=1e-4)
@@ -159,7 +163,7 @@ def test_silent_units_aim_at_what_is_before_their_relu(fused):
     silent = two_layers(bias=-50.0, fused=fused)
     layer = "second" if fused else "relu"
     images = tf.constant(RNG.uniform(0, 255, (1, 12, 14, 3)), tf.float32)
-    activations, aims = make_score(read(silent), [Unit(layer, 0)], image_size=(12, 14))(images)
+    activations, aims = make_score(read_layers(silent), [Unit(layer, 0)], image_size=(12, 14))(images)
     assert activations.numpy() == 0 and -60 < aims.numpy() < -40
     reached = maximise(two_layers(bias=-1.0, fused=fused), [Unit(layer, 0)], recipe=PLAIN).activations
     assert reached[0, 0] == 0 and reached[-1, 0] > 0  # from nothing to something
@@ -172,8 +176,6 @@ def test_silent_units_aim_at_what_is_before_their_relu(fused):
         (Unit("relu", 5), "channels of relu are numbered from 0 to 4. Received: Unit"),
         (Unit("relu", -1), "from 0 to 4"),
         (Unit(None, 3), "channels of head are numbered from 0 to 2"),
-        (Unit("relu", 0, (5, 0)), r"positions of relu lie in \(0, 0\) to \(4, 5\)"),
-        (Unit("relu", 0, (0, -1)), "positions of relu"),
     ],
 )
 def test_units_that_do_not_exist(unit, message, model):
@@ -190,13 +192,10 @@ def test_the_image_of_a_known_unit_is_the_one_that_excites_it_most():
     linear = keras.Model(image, layers.Dense(2)(layers.Flatten()(conv(image))))
     conv.set_weights([np.array([[[[1, 0], [-1, 0], [0, 1]]]], np.float32)])
     recipe = Recipe(fourier=False, colour=False, transforms=False, steps=120)
-    made = maximise(linear, [Unit("conv", 0), Unit("conv", 1, (2, 3))], recipe=recipe)
+    made = maximise(linear, [Unit("conv", 0), Unit("conv", 1)], recipe=recipe)
     red, green, blue = (made.images[0, ..., i] for i in range(3))
     assert red.min() > 240 and green.max() < 15 and abs(blue.astype(int) - 127).max() < 5
-    blue = made.images[1, ..., 2].astype(int)
-    assert blue[2, 3] > 240
-    blue[2, 3] = 127
-    assert abs(blue - 127).max() < 5  # nothing but the one pixel counts
+    assert made.images[1, ..., 2].min() > 240 and abs(made.images[1, ..., :2].astype(int) - 127).max() < 5
 
 
 @pytest.mark.parametrize("name", LADDER)
@@ -255,7 +254,7 @@ def test_images_of_a_size_that_the_model_leaves_open():
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(3, 3, name="conv")(image)
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
-    made = maximise(model, [Unit("conv", 0, (7, 3))], recipe=QUICK, colours=COLOURS, image_size=(12, 14))
+    made = maximise(model, [Unit("conv", 0)], recipe=QUICK, colours=COLOURS, image_size=(12, 14))
     assert made.images.shape == (1, 12, 14, 3)
     with pytest.raises(ValueError, match="image_size must be"):
         maximise(model, [Unit("conv", 0)], recipe=QUICK, colours=COLOURS)
