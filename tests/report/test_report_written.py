@@ -13,7 +13,7 @@ from lib import briefs
 from lib.__main__ import main
 from lib.config import paths
 from lib.report import written
-from lib.report.written import source
+from lib.report.written import template
 
 REPORTS = ("experimentation", "explainability")
 NOTEBOOKS = ("01_explore", "02_experiments", "03_best_model", "04_explainability")
@@ -43,8 +43,8 @@ def folder(finished, tmp_path, monkeypatch):
 @pytest.fixture
 def templates(tmp_path, monkeypatch):
     """The shipped templates in a folder of the test's own."""
-    shutil.copytree(source.TEMPLATES, tmp_path / "templates")
-    monkeypatch.setattr(source, "TEMPLATES", tmp_path / "templates")
+    shutil.copytree(template.TEMPLATES, tmp_path / "templates")
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "templates")
     return tmp_path / "templates"
 
 

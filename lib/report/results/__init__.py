@@ -17,9 +17,9 @@ from matplotlib import pyplot
 
 from lib.config import PROFILES, files, paths
 from lib.report.results import display, store
-from lib.report.results.store import drop, read_manifest, read_values
+from lib.report.results.store import drop, find_value, read_manifest, read_values
 
-__all__ = ["DPI", "Results", "drop", "open_results", "read_manifest", "read_values"]
+__all__ = ["DPI", "Results", "drop", "find_value", "open_results", "read_manifest", "read_values"]
 
 DPI = 150
 NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -3,6 +3,7 @@
 import base64
 import math
 import numbers
+import re
 import string
 from collections.abc import Iterable
 from html import escape
@@ -13,6 +14,8 @@ from IPython.display import display
 
 from lib.report.results.store import find_value
 
+WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
 ROWS = 30  # shown of a long table; its CSV file has them all
 
 
@@ -103,6 +106,52 @@ def short(cell) -> str:
     if isinstance(cell, numbers.Integral) or abs(cell) >= 1000 and math.isfinite(cell):
         return f"{cell:,.0f}"
     return f"{cell:.4g}"
+
+
+def write_number(number: float, form: str = "") -> str:
+    """A number as text.
+
+    Args:
+        number: finite.
+        form: "%" 93.8 % of 0.938 ("0%" none after the point), "points" 7.1 points of 0.071, "pts" the same without the
+            word ("+points" and "+pts" with a sign), "time" minutes as 43 s, 55 min or 2.3 h, "word" three, or a format
+            of Python; "" has thousands apart or four significant digits.
+
+    Raises:
+        ValueError: if it is not one of these.
+    """
+    number = float(number)
+    whole = number.is_integer()
+    if form == "":
+        text = short(number)
+    elif re.fullmatch(r"\d?%", form):
+        text = f"{_hundredfold(number):.{form[:-1] or 1}f}{SPACE}%"
+    elif form.lstrip("+") in ("points", "pts"):
+        unit = f"{SPACE}points" if form.endswith("points") else ""
+        text = f"{_hundredfold(number):{'+' if form[0] == '+' else ''}.1f}{unit}"
+    elif form == "time":
+        text = _duration(number)
+    elif form == "word":
+        text = WORDS[int(number)] if whole and 0 <= number < len(WORDS) else f"{number:,.4g}"
+    else:
+        try:
+            text = format(int(number) if whole and form[-1] in "d," else number, form)
+        except ValueError as error:
+            raise ValueError(f"A number must have a known format. Received: {form!r}") from error
+    if text[0] in "+-" and not re.search("[1-9]", text):  # a difference that rounds to nothing has no sign
+        return text[1:]
+    return text.replace("-", MINUS, 1) if text[0] == "-" else text
+
+
+def _hundredfold(share: float) -> float:
+    """A share as per cent, without the dust of binary fractions: 0.93749999999 is 93.75."""
+    return round(100 * share, 9)
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return f"{60 * minutes:.{0 if minutes >= 1 / 6 else 1}f}{SPACE}s"
+    return f"{minutes:.{0 if minutes >= 10 else 1}f}{SPACE}min" if minutes < 90 else f"{minutes / 60:.1f}{SPACE}h"
 
 
 def fill(text: str, values: dict) -> str:
