@@ -98,9 +98,9 @@ def say_faults(brief: str, faults: list) -> int:
 
 def results(args: argparse.Namespace) -> None:
     """Keep a finished report's results table where git sees it."""
-    from lib.report.results.evidence import write_evidence
+    from lib.report import results
 
-    print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
+    print(f"Wrote {results.write_evidence(args.brief).relative_to(ROOT)}")
 
 
 def submission(args: argparse.Namespace) -> None:

@@ -59,35 +59,39 @@ def test_values_are_sorted_by_name_and_keep_full_precision(results, reports):
     assert read_values(reports / "demo")["a"]["value"] == 0.1 + 0.2
 
 
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [
-        (np.int64(3), 3),
-        (np.float64(0.25), 0.25),
-        (np.float32(0.1), 0.1),
-        (np.array(7), 7),
-        (np.bool_(True), True),
-        ("best", "best"),
-        (False, False),
-    ],
-)
-def test_numpy_scalars_become_plain_values(results, value, kept):
-    results.save_value("x", value)
-    assert results.value("x") == kept
-    assert type(results.value("x")) is type(kept)
+def test_numpy_scalars_become_plain_values(results):
+    for number, (value, kept) in enumerate(
+        [
+            (np.int64(3), 3),
+            (np.float64(0.25), 0.25),
+            (np.float32(0.1), 0.1),
+            (np.array(7), 7),
+            (np.bool_(True), True),
+            ("best", "best"),
+            (False, False),
+        ]
+    ):
+        results.save_value(f"x{number}", value)
+        assert results.value(f"x{number}") == kept
+        assert type(results.value(f"x{number}")) is type(kept)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -np.inf, np.float32("nan")])
-def test_a_value_must_be_finite(results, value):
-    with pytest.raises(ValueError, match="'loss' must be finite. Received: -?(nan|inf)"):
-        results.save_value("loss", value)
+def test_a_value_must_be_a_finite_number_text_or_truth_value(results):
+    for value in (float("nan"), float("inf"), -np.inf, np.float32("nan")):
+        with pytest.raises(ValueError, match="'loss' must be finite. Received: -?(nan|inf)"):
+            results.save_value("loss", value)
+    for value in (None, [1, 2], np.array([1, 2]), {"a": 1}):
+        with pytest.raises(ValueError, match="number, text or truth value. Received"):
+            results.save_values({"fine": 1, "x": value})
     assert read_values(results.folder) == {}
 
 
-@pytest.mark.parametrize("value", [None, [1, 2], np.array([1, 2]), {"a": 1}])
-def test_a_value_must_be_a_number_text_or_truth_value(results, value):
-    with pytest.raises(ValueError, match="number, text or truth value. Received"):
-        results.save_value("x", value)
+def test_several_values_of_the_same_runs_are_kept_at_once(results):
+    results.save_values({"best.epochs": 3, "best.loss": 0.5}, runs=["best-1"])
+    assert {name: (entry["value"], entry["runs"]) for name, entry in read_values(results.folder).items()} == {
+        "best.epochs": (3, ["best-1"]),
+        "best.loss": (0.5, ["best-1"]),
+    }
 
 
 def test_an_unknown_value_lists_similar_names(results):
@@ -99,10 +103,10 @@ def test_an_unknown_value_lists_similar_names(results):
         results.value("dataset.imagse")
 
 
-@pytest.mark.parametrize("name", ["Accuracy", "a b", "1a", "a..b", ".a", "", "a-b"])
-def test_value_names_are_dotted_snake_case(results, name):
-    with pytest.raises(ValueError, match="name of a value must be snake_case. Received"):
-        results.save_value(name, 1)
+def test_value_names_are_dotted_snake_case(results):
+    for name in ("Accuracy", "a b", "1a", "a..b", ".a", "", "a-b"):
+        with pytest.raises(ValueError, match="name of a value must be snake_case. Received"):
+            results.save_value(name, 1)
 
 
 # Sentences
@@ -125,20 +129,16 @@ def test_fractions_without_a_format_are_short_and_braces_can_be_written(results)
     assert results.say("{{x}} = {loss}").markdown == "{x} = 0.3333"
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{dataset.image}", "'dataset.image'. Similar: dataset.images"),
-        ("{}", "No notebook has saved the value '0'"),
-        ("{0}", "No notebook has saved the value '0'"),
-        ("{name:.2f}", "format must fit its value. Received: '.2f' for 'best'"),
-    ],
-)
-def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results, text, message):
-    results.save_value("dataset.images", 3)
-    results.save_value("name", "best")
-    with pytest.raises(ValueError, match=re.escape(message)):
-        results.say(text)
+def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
+    results.save_values({"dataset.images": 3, "name": "best"})
+    for text, message in {
+        "{dataset.image}": "'dataset.image'. Similar: dataset.images",
+        "{}": "No notebook has saved the value '0'",
+        "{0}": "No notebook has saved the value '0'",
+        "{name:.2f}": "format must fit its value. Received: '.2f' for 'best'",
+    }.items():
+        with pytest.raises(ValueError, match=re.escape(message)):
+            results.say(text)
 
 
 # Figures
@@ -227,18 +227,14 @@ def test_a_table_must_be_a_frame(results):
         results.save_table("x", [1], caption="c")
 
 
-@pytest.mark.parametrize(
-    ("cell", "text"),
-    [(3, "3"), (12345, "12,345"), (0.123456, "0.1235"), (2500.4, "2,500"), (np.nan, "–"), (None, "–"), ("a", "a"),
-     (True, "True"), (np.float32(0.5), "0.5"), (np.inf, "inf")],
-)  # fmt: skip
-def test_short_cells(cell, text):
-    assert short(cell) == text
+def test_short_cells():
+    cells = [(3, "3"), (12345, "12,345"), (0.123456, "0.1235"), (2500.4, "2,500"), (np.nan, "–"), (None, "–")]
+    cells += [("a", "a"), (True, "True"), (np.float32(0.5), "0.5"), (np.inf, "inf")]
+    assert [short(cell) for cell, _ in cells] == [text for _, text in cells]
 
 
-@pytest.mark.parametrize(
-    ("column", "texts"),
-    [
+def test_a_column_of_fractions_has_as_many_decimals_throughout():
+    for column, texts in [
         ([0.7, 0.6543219], ["0.7000", "0.6543"]),
         ([12.5, 3.25], ["12.50", "3.25"]),
         ([1234.5, np.nan], ["1,234", "–"]),
@@ -246,10 +242,8 @@ def test_short_cells(cell, text):
         ([1e-5, 2e-4], ["1e-05", "0.0002"]),
         ([np.nan, np.inf], ["–", "inf"]),
         ([1, 2000], ["1", "2,000"]),
-    ],
-)
-def test_a_column_of_fractions_has_as_many_decimals_throughout(column, texts):
-    assert column_texts(pd.Series(column)) == texts
+    ]:
+        assert column_texts(pd.Series(column)) == texts
 
 
 # What outlives what

@@ -4,8 +4,10 @@ First without running anything: are the files those of the manifest, and do its 
 asked, everything is made again from the code and the notebooks in the zip, and compared number by number.
 """
 
-import hashlib
 import math
+import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -13,12 +15,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from lib.config import PROFILES, paths
-from lib.config.files import read_json
+from lib.config.files import checksum, read_json
 from lib.datasets.fetch import archives
 from lib.report.hand_in import compare
-from lib.report.hand_in.contents import machine_facts
-from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
-from lib.report.hand_in.rerun import make_again
+from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts
 from lib.report.results import NAME, read_values
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
@@ -107,7 +107,7 @@ def check_files(root: Path, manifest: dict) -> list[str]:
     listed = manifest["files"]
     faults = [f"missing: {name}" for name in sorted(set(listed) - present)]
     for name in sorted(present):
-        if name in listed and _sum(root / name) != listed[name]["sha256"]:
+        if name in listed and checksum(root / name) != listed[name]["sha256"]:
             faults.append(f"changed: {name}")
         elif name not in listed and PurePosixPath(name).name not in SYSTEM_FILES:
             faults.append(f"not listed: {name}")
@@ -139,7 +139,7 @@ def changed_code(root: Path) -> str:
         if file.suffix in (".py", ".ipynb")
     }
     names = {name for name in names if "/." not in name}
-    changed = sorted(name for name in names if _sum(root / name) != _sum(paths.ROOT / name))
+    changed = sorted(name for name in names if checksum(root / name) != checksum(paths.ROOT / name))
     if not changed:
         return "that of this copy"
     more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
@@ -162,5 +162,36 @@ def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
     return not faults
 
 
-def _sum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+def make_again(root: Path, folder: Path, *, brief: str, profile: str, data: str = "") -> Path:
+    """Run `python -m lib report` of an unpacked hand-in, with this Python and this machine's raw data.
+
+    Args:
+        root: the unpacked hand-in; its own reports are not touched.
+        folder: where the new report and its caches go.
+        brief: name of the brief.
+        profile: smoke, quick or full.
+        data: folder of images, for the brief `folder`.
+
+    Returns:
+        The new report folder.
+
+    Raises:
+        ValueError: if it cannot be made; the last lines say why.
+    """
+    raw = [str(path) for path in paths.raw_folders() if path.is_dir()]
+    settings = os.environ | {
+        "VENV": "none",
+        "PYTHONPATH": str(root),
+        "COURSEWORK_REPORTS": str(folder / "reports"),
+        "COURSEWORK_CACHE": str(folder / "cache"),
+        "COURSEWORK_DATA": os.pathsep.join(raw),
+    }
+    command = [sys.executable, "-m", "lib", "report", "--brief", brief, "--profile", profile]
+    command += ["--data", data] if data else []
+    print(f"== making {brief} again, profile {profile}", flush=True)
+    status = subprocess.call(command, cwd=root, env=settings)
+    made = folder / "reports" / brief
+    # 1: the report is there, but its own check found something, which was printed.
+    if status not in (0, 1) or not (made / "values.json").is_file():
+        raise ValueError(f"The report of {brief} could not be made again: see the lines above. Exit status {status}")
+    return made

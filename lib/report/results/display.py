@@ -1,31 +1,30 @@
-"""How a figure, a table and a sentence appear in a notebook and on its page."""
+"""How numbers, tables, figures and sentences appear in notebooks, on pages and in written reports."""
 
 import base64
 import math
 import numbers
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import display
 
-from lib.report.results.store import find_value
-
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
 ROWS = 30  # shown of a long table; its CSV file has them all
 
 
+@dataclass(frozen=True, repr=False)
 class Shown:
     """What a save or a sentence put into the notebook: there already, so as a cell's last value it stays silent."""
 
-    def __init__(self, text: str, *, html: str, markdown: str):
-        self.text = text
-        self.html = html
-        self.markdown = markdown
+    text: str
+    html: str
+    markdown: str
 
     def __repr__(self) -> str:
         return self.text
@@ -62,13 +61,17 @@ def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
     """The first rows of a table with its caption; numbers to the right, short."""
     columns = [column_texts(column) for _, column in frame.head(ROWS).items()]
     styles = [_column_style(kind, texts) for kind, texts in zip(frame.dtypes, columns, strict=True)]
-    header = _row_html(map(str, frame.columns), styles, tag="th")
-    body = "".join(_row_html(row, styles, tag="td") for row in zip(*columns, strict=True))
+
+    def row(cells: Iterable[str], tag: str) -> str:
+        pairs = zip(cells, styles, strict=True)
+        return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
+
+    body = "".join(row(cells, "td") for cells in zip(*columns, strict=True))
     left = len(frame) - ROWS
     more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
     return (
         f'<table><caption style="text-align: left">{escape(caption)}{more}</caption>'
-        f"<thead>{header}</thead><tbody>{body}</tbody></table>"
+        f"<thead>{row(map(str, frame.columns), 'th')}</thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -77,11 +80,6 @@ def _column_style(kind, texts: list[str]) -> str:
         return "text-align: right"
     longest = max(map(len, texts), default=0)
     return f"text-align: left; min-width: {min(16, longest // 3)}rem" if longest > 20 else "text-align: left"
-
-
-def _row_html(cells: Iterable[str], styles: list[str], *, tag: str) -> str:
-    pairs = zip(cells, styles, strict=True)
-    return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
 
 
 def column_texts(column: pd.Series) -> list[str]:
@@ -154,23 +152,23 @@ def _duration(minutes: float) -> str:
     return f"{minutes:.{0 if minutes >= 10 else 1}f}{SPACE}min" if minutes < 90 else f"{minutes / 60:.1f}{SPACE}h"
 
 
-def fill(text: str, values: dict) -> str:
-    """A text whose fields, `{name:format}`, are filled from the entries of `values.json`.
+def fill(text: str, find_value: Callable[[str], object]) -> str:
+    """A text whose fields, `{name:format}`, are filled with values; `find_value` gives the one of a name.
 
     Raises:
-        ValueError: if a name is not known or does not fit its format.
+        ValueError: if a name is not known or a value does not fit its format.
     """
-    return _ValueFields(values).vformat(text, (), {})
+    return _Fields(find_value).format(text)
 
 
-class _ValueFields(string.Formatter):
+class _Fields(string.Formatter):
     """Python's own formatting, with dotted names of values as fields."""
 
-    def __init__(self, values: dict):
-        self.values = values
+    def __init__(self, find_value: Callable[[str], object]):
+        self.find_value = find_value
 
     def get_field(self, field_name, args, kwargs):
-        return find_value(field_name, self.values), field_name
+        return self.find_value(field_name), field_name
 
     def format_field(self, value, format_spec):
         try:

@@ -14,19 +14,7 @@ from lib import evaluation
 from lib.config import Brief
 from lib.report import results
 from lib.report.results.display import SPACE, column_texts, write_number
-from lib.report.written.numbers import (
-    BLOCK,
-    NAMED,
-    REFERENCE,
-    START,
-    VALUE,
-    Number,
-    Origin,
-    Text,
-    bind,
-    mark,
-    typed_numbers,
-)
+from lib.report.written.numbers import BLOCK, REFERENCE, VALUE, Number, Origin, Text, bind, capital, mark, typed_numbers
 
 CALLS = (
     "value show count join difference share quote cited figure table ref has rows experiment experiments compare"
@@ -38,7 +26,6 @@ VERDICTS = {
     "one seed, no claim": "unclear",
 }
 REACHED = ("name", "n", "mean", "spread", "train", "gap", "minutes", "parameters", "epochs")
-TABLE_OPTIONS = ("rows", "sort", "descending", "caption")
 REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)
 
 
@@ -151,26 +138,31 @@ class Calls:
             raise ValueError(f"{entry['file']} is missing: make the report again")
         return entry
 
-    def frame(self, name: str, *, sort: str = "", descending: bool = False) -> pd.DataFrame:
+    def frame(self, name: str, columns: Sequence[str] = (), sort: str = "") -> pd.DataFrame:
         """One table, as it was saved, sorted where asked; empty cells of text columns are "".
 
+        Args:
+            name: of a saved table.
+            columns: those that it must have.
+            sort: a column, with a minus the largest first; "" keeps the order.
+
         Raises:
-            ValueError: if there is none, its file is gone, or it lacks the column to sort by.
+            ValueError: if there is none, its file is gone, or it lacks a column (the message lists those it has).
         """
         entry = self.entry("table", name)
         if name not in self._frames:
             frame = pd.read_csv(self.folder / entry["file"], keep_default_na=False, na_values=[""])
             texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
             self._frames[name] = frame.fillna(dict.fromkeys(texts, ""))
-        frame = self._frames[name]
-        if not sort:
-            return frame
-        check_columns(frame, [sort], name)
-        return frame.sort_values(sort, ascending=not descending, kind="stable")
+        frame, column = self._frames[name], sort.removeprefix("-")
+        unknown = [column for column in (*columns, *filter(None, [column])) if column not in frame]
+        if unknown:
+            raise ValueError(f"The table {name!r} has no column {', '.join(unknown)}. Columns: {', '.join(frame)}")
+        return frame.sort_values(column, ascending=column == sort, kind="stable") if sort else frame
 
-    def rows(self, name: str, *, sort: str = "", descending: bool = False) -> list[Row]:
-        """The rows of a table as bound cells, sorted by a column where asked; empty cells come last."""
-        frame, entry = self.frame(name, sort=sort, descending=descending), self.entry("table", name)
+    def rows(self, name: str, *, sort: str = "") -> list[Row]:
+        """The rows of a table as bound cells, sorted as by `frame`; empty cells come last."""
+        frame, entry = self.frame(name, sort=sort), self.entry("table", name)
         origin = Origin(f"table {name}", entry["notebook"], tuple(entry["runs"]))
         return [
             Row({column: bind(cell, origin) for column, cell in row.items()}, f"table {name!r}")
@@ -291,16 +283,12 @@ class Calls:
         return f" {last} ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
     def difference(self, name: str, other: str, form: str = "") -> str:
-        """One value minus another."""
+        """One value minus another; both must be numbers."""
         first, second, origin = self._two(name, other)
         return self.mark(Number(float(first) - float(second), origin), form)
 
     def share(self, name: str, other: str, form: str = "%") -> str:
-        """One value divided by another.
-
-        Raises:
-            ValueError: if one is not a number, or the second is 0.
-        """
+        """One value divided by another; both must be numbers, and the second not 0."""
         first, second, origin = self._two(name, other)
         if not second:
             raise ValueError(f"A share needs a whole that is not 0. Received: {other} = {second}")
@@ -339,34 +327,32 @@ class Calls:
             raise ValueError(f"A width must be a share of the text's, like 80%. Received: {width!r}")
         return self._place("figure", name, caption=caption, width=width)
 
-    def table(self, name: str, columns=None, formats: Mapping[str, str] | None = None, **options) -> str:
+    def table(self, name: str, columns=None, *, formats=None, sort: str = "", rows: int = 0, caption: str = "") -> str:
         """A table, or a part of it, in its place.
 
         Args:
             name: of a saved table.
             columns: names, or names and headings, of those to show; None shows all.
             formats: column -> format, see `display.write_number`.
-            **options: rows (most to show), sort (a column), descending, caption.
+            sort: a column, with a minus the largest first.
+            rows: most to show; 0 shows all.
+            caption: Markdown; "" takes the notebook's.
 
         Raises:
-            ValueError: if there is no such table, column or option, or it is shown already.
+            ValueError: if there is no such table or column, or it is shown already.
         """
-        unknown = set(options) - set(TABLE_OPTIONS)
-        if unknown:
-            raise ValueError(f"table() has no option {', '.join(unknown)}. Options: {', '.join(TABLE_OPTIONS)}")
-        frame = self.frame(name, sort=options.get("sort", ""), descending=options.get("descending", False))
+        formats = formats or {}
+        frame = self.frame(name, [*(columns or ()), *formats], sort)
         titles = {key: capital(re.sub("[_.]", " ", key)) for key in columns or frame}
-        titles, formats = columns if isinstance(columns, Mapping) else titles, formats or {}
-        check_columns(frame, [*titles, *formats], name)
-        shown = frame.head(options.get("rows") or len(frame))
-        cells = [_cells(shown[key], formats.get(key, "")) for key in titles]
+        titles = columns if isinstance(columns, Mapping) else titles
+        shown = frame.head(rows or len(frame))
         return self._place(
             "table",
             name,
-            caption=options.get("caption", ""),
+            caption=caption,
             header=tuple(titles.values()),
             numeric=tuple(frame[key].dtype.kind in "iuf" for key in titles),
-            rows=tuple(zip(*cells, strict=True)),
+            rows=tuple(zip(*(_cells(shown[key], formats.get(key, "")) for key in titles), strict=True)),
             left_out=len(frame) - len(shown),
         )
 
@@ -391,22 +377,6 @@ def calling_place() -> tuple[str, int]:
         frame = frame.f_back
     template = frame.f_globals["__jinja_template__"]
     return template.filename, template.get_corresponding_lineno(frame.f_lineno)
-
-
-def capital(text: str) -> str:
-    """The text with a capital letter at its beginning, also where that is a bound one."""
-    return re.sub(rf"^((?:{START}{VALUE}\d+{NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text)
-
-
-def check_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    """Refuse columns that a table does not have.
-
-    Raises:
-        ValueError: names them; the message lists the ones there are.
-    """
-    unknown = [column for column in columns if column not in frame]
-    if unknown:
-        raise ValueError(f"The table {name!r} has no column {', '.join(unknown)}. Columns: {', '.join(frame)}")
 
 
 def _cells(column: pd.Series, form: str) -> list[str]:

@@ -108,6 +108,11 @@ def mark(kind: str, number: int, text: str = "") -> str:
     return f"{START}{kind}{number}{NAMED}{PRIVATE.sub('', text)}{END}"
 
 
+def capital(text: str) -> str:
+    """The text with a capital letter at its beginning, also where that is a bound one."""
+    return re.sub(rf"^((?:{START}{VALUE}\d+{NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text)
+
+
 def escape(text: str) -> str:
     """A text that Markdown shows letter by letter, whatever signs it holds."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", PRIVATE.sub("", text))
