@@ -168,7 +168,6 @@ def test_what_a_template_can_call(fill):
         ('rows("trust", sort="-hit")[0]["rank"]', "1"),
         ('quote("at least 40 %")', "“at least 40 %”"),
         ("brief.title ~ brief.asked_accuracy", "Drawn objectsNone"),
-        ("profile", "quick"),
     ]:
         report = fill(f"## One\n{{{{ {call} }}}}\n## Two\nx")
         assert plain(report) == f"## One\n{expected}\n## Two\nx", call

@@ -13,7 +13,7 @@ from matplotlib import pyplot
 from PIL import Image
 
 from lib.config import paths
-from lib.report.results import drop, open_results, read_manifest, read_values
+from lib.report.results import display, drop, open_results, read_manifest, read_values
 from lib.report.results.display import ROWS, column_texts, short
 
 
@@ -33,6 +33,14 @@ def draw(height=3):
     figure, axes = pyplot.subplots(figsize=(4, height))
     axes.plot([1, 2, 3])
     return figure
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would show, as a list of words by kind."""
+    found = []
+    monkeypatch.setattr(display, "publish", lambda text, **kinds: found.append(kinds))
+    return found
 
 
 # Values
@@ -112,21 +120,20 @@ def test_value_names_are_dotted_snake_case(results):
 # Sentences
 
 
-def test_a_sentence_takes_its_numbers_from_all_notebooks(results):
+def test_a_sentence_takes_its_numbers_from_all_notebooks(results, shown):
     results.save_value("dataset.images", 1200)
     results.save_value("dataset.classes", 12)
     later = open_results("demo", notebook="03_best_model", profile="quick")
     later.save_value("best.test_accuracy", 0.8125)
     later.save_value("best.experiment", "residual")
-    said = later.say(
-        "{dataset.images:,} images, {dataset.classes} classes; {best.experiment}: {best.test_accuracy:.1%}."
-    )
-    assert said.markdown == "1,200 images, 12 classes; residual: 81.2%."
+    later.say("{dataset.images:,} images, {dataset.classes} classes; {best.experiment}: {best.test_accuracy:.1%}.")
+    assert shown == [{"markdown": "1,200 images, 12 classes; residual: 81.2%."}]
 
 
-def test_fractions_without_a_format_are_short_and_braces_can_be_written(results):
+def test_fractions_without_a_format_are_short_and_braces_can_be_written(results, shown):
     results.save_value("loss", 1 / 3)
-    assert results.say("{{x}} = {loss}").markdown == "{x} = 0.3333"
+    results.say("{{x}} = {loss}")
+    assert shown == [{"markdown": "{x} = 0.3333"}]
 
 
 def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
@@ -144,9 +151,9 @@ def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
 # Figures
 
 
-def test_a_figure_is_written_recorded_shown_and_closed(results, reports):
+def test_a_figure_is_written_recorded_shown_and_closed(results, reports, shown):
     figure = draw()
-    shown = results.save_figure("curves", figure, caption="It <rises>.", alt='A "line"', runs=["a-1"])
+    results.save_figure("curves", figure, caption="It <rises>.", alt='A "line"', runs=["a-1"])
     file = reports / "demo" / "figures" / "curves.png"
     with Image.open(file) as image:
         assert image.size == (600, 450)  # 4 x 3 inches at 150 dots an inch
@@ -165,9 +172,9 @@ def test_a_figure_is_written_recorded_shown_and_closed(results, reports):
         }
     ]
     assert not pyplot.fignum_exists(figure.number)
-    assert 'alt="A &quot;line&quot;"' in shown.html
-    assert "<figcaption>It &lt;rises&gt;.</figcaption>" in shown.html
-    embedded = base64.b64decode(re.search(r"base64,([^\"]+)", shown.html)[1])
+    assert 'alt="A &quot;line&quot;"' in shown[0]["html"]
+    assert "<figcaption>It &lt;rises&gt;.</figcaption>" in shown[0]["html"]
+    embedded = base64.b64decode(re.search(r"base64,([^\"]+)", shown[0]["html"])[1])
     assert Image.open(BytesIO(embedded)).size == (600, 450)
 
 
@@ -202,24 +209,24 @@ def test_a_figure_that_says_too_little_is_refused(results, change, message):
 # Tables
 
 
-def test_a_table_keeps_every_row_in_full_precision(results, reports):
+def test_a_table_keeps_every_row_in_full_precision(results, reports, shown):
     frame = pd.DataFrame({"class": ["cat", "dog & co"], "share": [1 / 3, np.nan], "n": [3, 4000]})
-    shown = results.save_table("shares", frame, caption="Shares.", runs=["a"])
+    results.save_table("shares", frame, caption="Shares.", runs=["a"])
     text = (reports / "demo" / "tables" / "shares.csv").read_text()
     assert text == "class,share,n\ncat,0.3333333333333333,3\ndog & co,,4000\n"
     assert read_manifest(reports / "demo")[0]["file"] == "tables/shares.csv"
     for cell in (">dog &amp; co<", ">0.3333<", ">–<", ">4,000<", ">Shares.<"):
-        assert cell in shown.html
+        assert cell in shown[0]["html"]
 
 
-def test_a_named_index_becomes_a_column_and_a_long_table_is_cut_on_the_page_only(results, reports):
+def test_a_named_index_becomes_a_column_and_a_long_table_is_cut_on_the_page_only(results, reports, shown):
     frame = pd.DataFrame({"n": range(ROWS + 2)}, index=pd.Index([f"c{i}" for i in range(ROWS + 2)], name="class"))
-    shown = results.save_table("counts", frame, caption="Counts.")
+    results.save_table("counts", frame, caption="Counts.")
     lines = (reports / "demo" / "tables" / "counts.csv").read_text().splitlines()
     assert lines[:2] == ["class,n", "c0,0"]
     assert len(lines) == ROWS + 3
-    assert shown.html.count("<td") == 2 * ROWS
-    assert "2 more rows in tables/counts.csv" in shown.html
+    assert shown[0]["html"].count("<td") == 2 * ROWS
+    assert "2 more rows in tables/counts.csv" in shown[0]["html"]
 
 
 def test_a_table_must_be_a_frame(results):

@@ -38,7 +38,7 @@ class Results:
         self.profile = profile
         self._saved_in_cell = {}
 
-    def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> display.Shown:
+    def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> None:
         """Write a figure to `figures/<name>.png`, show it and close it.
 
         Args:
@@ -62,9 +62,9 @@ class Results:
         pyplot.close(figure)
         image = buffer.getvalue()
         file = self._save_file("figure", name, content=image, caption=caption, alt=alt, runs=runs)
-        return display.publish(f"{caption} ({file})", html=display.figure_html(image, caption, alt=alt, width=width))
+        display.publish(f"{caption} ({file})", html=display.figure_html(image, caption, alt=alt, width=width))
 
-    def save_table(self, name: str, frame: pd.DataFrame, *, caption: str, runs: Sequence[str] = ()) -> display.Shown:
+    def save_table(self, name: str, frame: pd.DataFrame, *, caption: str, runs: Sequence[str] = ()) -> None:
         """Write a table to `tables/<name>.csv`, every row in full precision, and show its first rows.
 
         Args:
@@ -82,7 +82,7 @@ class Results:
             frame = frame.reset_index()
         content = frame.to_csv(index=False, lineterminator="\n").encode()
         file = self._save_file("table", name, content=content, caption=caption, runs=runs)
-        return display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
+        display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
     def save_value(self, name: str, value, *, runs: Sequence[str] = ()) -> None:
         """Keep one number or word for the prose, the report and the other notebooks.
@@ -114,7 +114,7 @@ class Results:
         """
         return find_value(name, read_values(self.folder))
 
-    def say(self, text: str) -> display.Shown:
+    def say(self, text: str) -> None:
         """Show a sentence in Markdown whose numbers come from `values.json`.
 
         Args:
@@ -125,7 +125,7 @@ class Results:
             ValueError: if a name is not known (the message lists similar names) or does not fit its format.
         """
         filled = display.fill(text, lambda name: find_value(name, read_values(self.folder)))
-        return display.publish(filled, markdown=filled)
+        display.publish(filled, markdown=filled)
 
     def _save_file(
         self, kind: str, name: str, *, content: bytes, caption: str, alt: str = "", runs: Sequence[str]

@@ -6,7 +6,6 @@ import numbers
 import re
 import string
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
@@ -18,22 +17,7 @@ SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
 ROWS = 30  # shown of a long table; its CSV file has them all
 
 
-@dataclass(frozen=True, repr=False)
-class Shown:
-    """What a save or a sentence put into the notebook: there already, so as a cell's last value it stays silent."""
-
-    text: str
-    html: str
-    markdown: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _ipython_display_(self) -> None:
-        """IPython asks this of a cell's last value, instead of showing it a second time."""
-
-
-def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
+def publish(text: str, *, html: str = "", markdown: str = "") -> None:
     """Show something in the running notebook at once, whether or not it is a cell's last value.
 
     Args:
@@ -45,7 +29,6 @@ def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
     data = {kind: content for kind, content in data.items() if content}
     if data and get_ipython() is not None:
         display(data, raw=True)
-    return Shown(text, html=html, markdown=markdown)
 
 
 def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:

@@ -16,7 +16,7 @@ from lib.report.written.documents import FORMATS
 from lib.report.written.numbers import count_words
 from lib.report.written.template import Report, TemplateError, prose_of, render, shown
 
-__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "words", "write_reports"]
+__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
 
 RECORD = "written.json"
 
@@ -84,12 +84,6 @@ def drop_reports(folder: Path) -> None:
 def titles(folder: Path) -> dict[str, str]:
     """Name -> title of the written reports in a report folder, in the order of the brief."""
     return {name: entry["title"] for name, entry in _read_record(folder).items()}
-
-
-def words(brief: Brief) -> dict[str, int]:
-    """Name -> number of words of each report of a brief, as the check counts them."""
-    reports = {name: render(name, Calls(brief, paths.report(brief.name))) for name in brief.reports}
-    return {name: count_words(prose_of(report.text)) for name, report in reports.items()}
 
 
 def _write(report: Report, target: Path) -> dict:

@@ -92,7 +92,6 @@ class Calls:
             **{name: getattr(self, name) for name in CALLS},
             "capital": capital,
             "brief": {name: bind(fact, Origin(f"brief, {name}")) for name, fact in facts.items()},
-            "profile": Text(self.profile, Origin("profile")),
         }
 
     def mark(self, value: Number | Text, form: str = "") -> str:

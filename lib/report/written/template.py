@@ -77,10 +77,10 @@ def render(name: str, calls: Calls) -> Report:
     own = TEMPLATES / calls.brief.name / f"{name}.md"
     sources = [_read(file) for file in (TEMPLATES / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
-    blocks = [_blocks(source, environment) for source in sources]
+    trees = [_parse(source, environment) for source in sources]
     words, sections = _asked(sources[0])
     if own.is_file():
-        _check_own(*sources, known=list(blocks[0]), environment=environment)
+        _check_own(*sources, *trees)
     try:
         text = environment.get_template(sources[-1].file.as_posix()).render(calls.names())
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -170,18 +170,17 @@ def _without_tag_lines(text: str) -> str:
     return TAG_LINE.sub(move, text)
 
 
-def _blocks(source: Source, environment: jinja2.Environment) -> dict[str, int]:
-    """Name -> line of the blocks; parsing the text as it is written finds errors of syntax at their own lines."""
+def _parse(source: Source, environment: jinja2.Environment) -> nodes.Template:
+    """The template as it is written, which finds errors of syntax at their own lines."""
     try:
-        tree = environment.parse(source.text)
+        return environment.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"{shown(source.file)}:{error.lineno}: {error.message}") from error
-    return {block.name: block.lineno for block in tree.find_all(nodes.Block)}
 
 
-def _check_own(shipped: Source, own: Source, *, known: list[str], environment: jinja2.Environment) -> None:
+def _check_own(shipped: Source, own: Source, shipped_tree: nodes.Template, tree: nodes.Template) -> None:
     """Refuse what Jinja would leave out without a word: blocks of unknown names, and text outside of blocks."""
-    tree = environment.parse(own.text)
+    known = [block.name for block in shipped_tree.find_all(nodes.Block)]
     extends = tree.find(nodes.Extends)
     if not extends or getattr(extends.template, "value", "") != shipped.file.name or not set(own.head) <= {"title"}:
         raise TemplateError(
