@@ -124,9 +124,9 @@ def verify(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> None:
     """Train one experiment."""
     prepare_variables()
-    from lib.training import jobs
+    from lib.training import network
 
-    jobs.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
+    network.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
 
 
 def data(args: argparse.Namespace) -> None:

@@ -114,8 +114,6 @@ def find_subject(*, per_class: int = 6, count: int = 64) -> Subject:
         per_class: images drawn of each class.
         count: how many of them are kept.
     """
-    from lib.models.families import build_model
-
     experiment = briefs.load("demo").experiments["best"]
     model, size, names = experiment.model, experiment.image_size, sorted(OBJECTS)
     drawn = [draw_image(name, 9000 + number)[0] for number in range(per_class) for name in names][:count]
@@ -125,5 +123,5 @@ def find_subject(*, per_class: int = 6, count: int = 64) -> Subject:
     if finished:
         name, load = f"the demo's best model ({finished[-1].id})", finished[-1].load_model
     else:
-        name, load = "the demo's best model, untrained", lambda: build_model(model, len(names), image_size=size)
+        name, load = "the demo's best model, untrained", lambda: model.build(len(names), image_size=size)
     return Subject(name, load, images.astype(np.float32), classes)

@@ -117,9 +117,9 @@ def cached(source: Source) -> Iterator[int]:
 
     images = open_images(source.dataset, size=source.size)
     train_data = make_train_dataset(
-        images, source.rows(), labels=source.labels(), batch_size=BATCH_SIZE, seed=SEED, augment=AUGMENT
+        images, source.rows(), batch_size=BATCH_SIZE, seed=SEED, augment=AUGMENT, epochs=range(EPOCHS)
     )
-    yield from _count(train_data.epochs(0, EPOCHS))
+    yield from _count(train_data)
 
 
 def from_directory(source: Source) -> Iterator[int]:
@@ -142,7 +142,7 @@ def streamed(source: Source) -> Iterator[int]:
     from lib.inputs.generators import make_eval_dataset
 
     images = StreamedImages(source.dataset, source.size, "stretch")
-    data = make_eval_dataset(images, source.rows(), labels=source.labels(), batch_size=BATCH_SIZE)
+    data = make_eval_dataset(images, source.rows(), batch_size=BATCH_SIZE)
     yield 0
     yield from _count(data)
 

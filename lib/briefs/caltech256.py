@@ -1,10 +1,11 @@
 """Caltech-256 from scratch: which choices buy accuracy, and how far a network without pretraining can go."""
 
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Profile, Split, Training
+from lib.models import Residual, SimpleCnn, Softmax
 
 BASELINE = Experiment(
     why="How far do three convolutions with batch normalisation, pooling and one hidden layer get?",
-    model=Model("simple_cnn", filters=(16, 32, 64), blocks=(1, 1, 1), batch_norm=True),
+    model=SimpleCnn(filters=(16, 32, 64), batch_norm=True),
     training=Training(epochs=8, learning_rate=0.02),
     image_size=32,
 )
@@ -21,7 +22,7 @@ BRIEF = Brief(
     experiments={
         "softmax": BASELINE.vary(
             "What do the pixels give without any hidden layer?",
-            model={"name": "softmax", "batch_norm": False},
+            model=Softmax(),
             training={"learning_rate": 0.002},
         ),
         "naive": BASELINE.vary("What is lost without batch normalisation?", model={"batch_norm": False}),
@@ -29,15 +30,13 @@ BRIEF = Brief(
         "dropout": BASELINE.vary("Does dropout close the gap between train and val?", model={"dropout": 0.5}),
         "augment": BASELINE.vary("Do flips, small turns, shifts and zooms help more than dropout?", augment=AUGMENT),
         "wide": BASELINE.vary("Is the money better spent on width?", model={"filters": (32, 64, 128)}),
-        "deep": BASELINE.vary("Or on depth?", model={"blocks": (2, 2, 2)}),
+        "deep": BASELINE.vary("Or on depth?", model={"convolutions": 2}),
         "batch_256": BASELINE.vary("Does a four times larger batch cost accuracy?", training={"batch_size": 256}),
         "pixels_64": BASELINE.vary("Do the objects need more than 32 pixels?", image_size=64),
-        "residual": BASELINE.vary("Do shortcuts and global pooling beat a flat stack?", model={"name": "residual"}),
+        "residual": BASELINE.vary("Do shortcuts and global pooling beat a flat stack?", model=Residual()),
         "best": Experiment(
             why="How far do all lessons together go?",
-            model=Model(
-                "residual", filters=(96, 192, 384), blocks=(2, 2, 2), stem_stride=4, batch_norm=True, dropout=0.2
-            ),
+            model=Residual(filters=(96, 192, 384), blocks=(2, 2, 2), stem_stride=4, dropout=0.2),
             training=Training(epochs=60, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
             augment=AUGMENT.replace(zoom=0.4, cutmix=0.5),
             image_size=64,

@@ -1,7 +1,8 @@
 """CIFAR-10: the ladder of experiments on ten classes of 32 pixels a side."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Profile, Split, Training
+from lib.models import Residual
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
 AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
@@ -20,7 +21,7 @@ BRIEF = CALTECH_256.replace(
         "augment": CALTECH_256.experiments["baseline"].vary("Do flips and small shifts help?", augment=AUGMENT),
         "best": Experiment(
             why="How far do all lessons together go?",
-            model=Model("residual", filters=(48, 96, 192), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            model=Residual(filters=(48, 96, 192), stem_stride=2),
             training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
             augment=AUGMENT,
             mirror_average=True,

@@ -1,18 +1,19 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
 from lib.briefs.cifar10 import AUGMENT
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training
+from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 
 BASIC = Experiment(
     why="How far do three convolutions with pooling and one hidden layer get on a hundred classes?",
-    model=Model("simple_cnn", filters=(32, 64, 128), blocks=(1, 1, 1)),
+    model=SimpleCnn(filters=(32, 64, 128)),
     training=Training(epochs=10, learning_rate=0.02),
     image_size=32,
 )
 NORMED = BASIC.vary("What does batch normalisation give?", model={"batch_norm": True})
 IMPROVED = NORMED.vary(
     "What do two convolutions a stage, pooled globally, and dropout between the stages give together?",
-    model={"name": "conv_blocks", "blocks": (2, 2, 2), "dropout": 0.2},
+    model=ConvBlocks(filters=(32, 64, 128), dropout=0.2),
 )
 
 BRIEF = Brief(
@@ -25,20 +26,22 @@ BRIEF = Brief(
     experiments={
         "softmax": BASIC.vary(
             "What do the pixels give without any hidden layer?",
-            model={"name": "softmax"},
+            model=Softmax(),
             training={"learning_rate": 0.002},
         ),
         "basic": BASIC,
         "batch_norm": NORMED,
         "dropout": NORMED.vary("Does dropout before the classifier close the gap?", model={"dropout": 0.5}),
-        "deep": NORMED.vary("Do two convolutions a stage help?", model={"blocks": (2, 2, 2)}),
+        "deep": NORMED.vary("Do two convolutions a stage help?", model={"convolutions": 2}),
         "improved": IMPROVED,
         "augmented": IMPROVED.vary("What do flips and shifts add to the improved network?", augment=AUGMENT),
         "smoothed": IMPROVED.vary("Do soft labels help with many classes?", training={"label_smoothing": 0.1}),
-        "residual": IMPROVED.vary("Do shortcuts beat the flat stack?", model={"name": "residual"}),
+        "residual": IMPROVED.vary(
+            "Do shortcuts beat the flat stack?", model=Residual(filters=(32, 64, 128), blocks=(2, 2, 2), dropout=0.2)
+        ),
         "best": Experiment(
             why="How far do all lessons together go?",
-            model=Model("residual", filters=(64, 128, 256), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            model=Residual(filters=(64, 128, 256), stem_stride=2),
             training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
             augment=AUGMENT,
             mirror_average=True,

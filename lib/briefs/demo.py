@@ -2,7 +2,8 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training
+from lib.models import Residual
 
 # The ladder of Caltech-256 without its dearest steps; with fewer images it takes smaller batches and more epochs.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "pixels_64", "residual")
@@ -23,7 +24,7 @@ BRIEF = CALTECH_256.replace(
     | {
         "best": Experiment(
             why="How far do all lessons together go?",
-            model=Model("residual", filters=(32, 64, 128, 256), blocks=(1, 1, 1, 1), stem_stride=2, batch_norm=True),
+            model=Residual(filters=(32, 64, 128, 256), blocks=(1, 1, 1, 1), stem_stride=2),
             training=Training(
                 epochs=24, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1, sizes=(48,)
             ),

@@ -1,14 +1,15 @@
 """Ten classes of ImageNet: one network in seven versions, each with one more idea than the one before."""
 
 from lib.briefs.caltech256 import AUGMENT
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training
+from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 
 # Training ends where the smoothed loss on val does; the epochs are the most there may be.
 STOPPING = {"early_stopping": "smoothed", "patience": 6, "schedule": "plateau"}
 
 V1 = Experiment(
     why="How far do three convolutions with pooling and one hidden layer get?",
-    model=Model("simple_cnn", filters=(16, 32, 64), blocks=(1, 1, 1)),
+    model=SimpleCnn(filters=(16, 32, 64)),
     training=Training(epochs=30, learning_rate=0.02).replace(**STOPPING),
     image_size=64,
 )
@@ -16,10 +17,10 @@ V2 = V1.vary("v2: does batch normalisation help the same network?", model={"batc
 V3 = V2.vary("v3: does dropout hold it back from learning by heart?", model={"dropout": 0.5})
 V4 = V3.vary(
     "v4: do two convolutions a stage, pooled globally, do more with fewer parameters?",
-    model={"name": "conv_blocks", "blocks": (2, 2, 2), "dropout": 0.2},
+    model=ConvBlocks(dropout=0.2),
 )
 V5 = V4.vary("v5: do changed copies of the images replace the ones that are missing?", augment=AUGMENT)
-V6 = V5.vary("v6: do shortcuts let it learn faster?", model={"name": "residual"})
+V6 = V5.vary("v6: do shortcuts let it learn faster?", model=Residual(blocks=(2, 2, 2), dropout=0.2))
 V7 = V6.vary(
     "v7: do more filters, weight decay and soft labels pay once it no longer learns by heart?",
     model={"filters": (32, 64, 128)},
@@ -36,7 +37,7 @@ BRIEF = Brief(
     experiments={
         "softmax": V1.vary(
             "What do the pixels give without any hidden layer?",
-            model={"name": "softmax"},
+            model=Softmax(),
             training={"learning_rate": 0.002},
         ),
         **dict(v1=V1, v2=V2, v3=V3, v4=V4, v5=V5, v6=V6, v7=V7),

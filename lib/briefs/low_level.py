@@ -6,12 +6,12 @@ from lib.config import (
     Augment,
     Brief,
     Experiment,
-    Model,
     Perceptron,
     Profile,
     Split,
     Training,
 )
+from lib.models import Mlp, Softmax
 
 # Part A, by hand: gradient descent at rate 0.01, as the coursework asks.
 TEN_CLASSES = Perceptron(
@@ -33,11 +33,11 @@ ADAM = PLAIN.vary("And with Adam?", update="adam", learning_rate=0.001)
 # Part B, by Keras: layers are counted by their weights, so 200-10 has two.
 BASELINE = Experiment(
     why="What does a network of 600, 400 and 200 hidden units reach without any regularisation?",
-    model=Model("mlp", filters=(600, 400, 200), blocks=(1, 1, 1), grey=True),
+    model=Mlp(units=(600, 400, 200), grey=True),
     training=Training(epochs=10, batch_size=256, learning_rate=0.05),
     image_size=28,
 )
-DEEPEST = BASELINE.vary("And with a fourth hidden layer?", model={"filters": (600, 400, 200, 100), "blocks": (1,) * 4})
+DEEPEST = BASELINE.vary("And with a fourth hidden layer?", model={"units": (600, 400, 200, 100)})
 AUGMENT = Augment(rotation=8, shift=0.06, zoom=0.08, shear=5, fill="constant")
 
 
@@ -87,11 +87,11 @@ BRIEF = Brief(
     experiments={
         "softmax": BASELINE.vary(
             "What do the pixels give without a hidden layer?",
-            model={"name": "softmax"},
+            model=Softmax(grey=True),
             training={"learning_rate": 0.005},
         ),
-        "two_layers": BASELINE.vary("What does one hidden layer add?", model={"filters": (200,), "blocks": (1,)}),
-        "three_layers": BASELINE.vary("And a second one?", model={"filters": (400, 200), "blocks": (1, 1)}),
+        "two_layers": BASELINE.vary("What does one hidden layer add?", model={"units": (200,)}),
+        "three_layers": BASELINE.vary("And a second one?", model={"units": (400, 200)}),
         "four_layers": BASELINE,
         "five_layers": DEEPEST,
         **penalised(BASELINE, "four"),

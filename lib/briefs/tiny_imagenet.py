@@ -2,7 +2,8 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Model, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training
+from lib.models import Residual
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
@@ -22,7 +23,7 @@ BRIEF = CALTECH_256.replace(
         "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
         "best": Experiment(
             why="How far do all lessons together go?",
-            model=Model("residual", filters=(64, 128, 256), blocks=(1, 1, 1), stem_stride=2, batch_norm=True),
+            model=Residual(filters=(64, 128, 256), stem_stride=2),
             training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
             augment=AUGMENT,
             image_size=64,

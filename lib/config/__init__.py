@@ -2,7 +2,7 @@
 
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
-from lib.config.experiment import Augment, Experiment, Model, Training
+from lib.config.experiment import Augment, Experiment, Training
 from lib.config.perceptron import Perceptron
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Config",
     "Experiment",
     "ExplainSizes",
-    "Model",
     "Perceptron",
     "Profile",
     "Split",

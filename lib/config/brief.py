@@ -33,7 +33,7 @@ class Profile(Config):
 
     images_per_class: int | None = None  # None takes all
     epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
-    filters: float = 1.0  # factor on Model.filters
+    filters: float = 1.0  # factor on the widths of every network
     seeds: int = 1  # seeds of each experiment of the ladder
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
@@ -45,15 +45,6 @@ class Profile(Config):
             "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
             "seeds and perceptron_seeds are positive": min(self.seeds, self.perceptron_seeds) > 0,
         }
-
-    def scale(self, experiment: Experiment) -> Experiment:
-        """The experiment at this profile's size."""
-        training = experiment.training
-        model = experiment.model
-        return experiment.replace(
-            training=training.replace(epochs=max(1, round(training.epochs * self.epochs))),
-            model=model.replace(filters=tuple(max(4, round(n * self.filters)) for n in model.filters)),
-        )
 
 
 # Most briefs explain as much as this beside the default, which is that of `quick`.
@@ -103,13 +94,16 @@ class Brief(Config):
             "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),
         }
 
-    def at(self, profile: str) -> tuple[Profile, dict[str, Experiment]]:
-        """A profile of this brief and its experiments at that size.
+    def at(self, profile: str) -> "Brief":
+        """This brief at a profile's size: every experiment and perceptron with its epochs and widths scaled.
 
         Raises:
             ValueError: if the profile does not exist; the message lists the ones that do.
         """
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
-        scale = self.profiles[profile].scale
-        return self.profiles[profile], {name: scale(experiment) for name, experiment in self.experiments.items()}
+        factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
+        return self.replace(
+            experiments={name: experiment.scale(**factors) for name, experiment in self.experiments.items()},
+            perceptrons={name: perceptron.scale(**factors) for name, perceptron in self.perceptrons.items()},
+        )

@@ -30,6 +30,11 @@ class Perceptron(Config):
             "learning_rate is positive": self.learning_rate > 0,
         }
 
+    def scale(self, *, epochs: float, filters: float) -> "Perceptron":
+        """The same training with its epochs and widths times a factor: what a profile makes of it."""
+        hidden = tuple(max(4, round(units * filters)) for units in self.hidden)
+        return self.replace(epochs=max(1, round(self.epochs * epochs)), hidden=hidden)
+
     def vary(self, why: str, **changes) -> "Perceptron":
         """The same training with some settings changed.
 

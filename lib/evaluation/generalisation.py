@@ -31,8 +31,7 @@ def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
 
         settings = run.config()["settings"]
         images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
-        labels = opened.dataset.index["label"].to_numpy()
-        loss, accuracy = make_evaluate(run.load_model())(make_eval_dataset(images, opened.split.train, labels=labels))
+        loss, accuracy = make_evaluate(run.load_model())(make_eval_dataset(images, opened.split.train))
         write_json(file, {"loss": loss, "accuracy": accuracy})
     return read_json(file)
 

@@ -95,7 +95,7 @@ def train_batches(opened: OpenBrief, run):
 
     settings = run.config()["settings"]
     images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
-    return make_eval_dataset(images, opened.split.train, labels=opened.dataset.index["label"].to_numpy())
+    return make_eval_dataset(images, opened.split.train)
 
 
 def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:

@@ -25,21 +25,18 @@ def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_
 
     Returns:
         images (B, H, W, 3) float32 in [0, 255] and labels: (B,) int as given, or (B, num_classes) float32 rows that
-        sum to one where `config.mixes`.
+        sum to one where images are mixed.
     """
-    seeds = tf.unstack(tf.random.split(tf.convert_to_tensor(seed, tf.int32), 5))
+    moves, colours, _, chances, boxes = tf.unstack(tf.random.split(tf.convert_to_tensor(seed, tf.int32), 5))
     if config.flip or config.rotation or config.shift or config.zoom or config.aspect or config.shear:
-        transforms = random_transforms(tf.shape(images)[0], config=config, sides=tf.shape(images)[1:3], seed=seeds[0])
+        transforms = random_transforms(tf.shape(images)[0], config=config, sides=tf.shape(images)[1:3], seed=moves)
         images = warp(images, transforms, fill=config.fill)
     images = tf.cast(images, tf.float32)
     if config.colour:
-        images = jitter_colour(images, strength=config.colour, seed=seeds[1])
-    if config.erase:
-        images = erase(images, probability=config.erase, seed=seeds[2])
-    if config.mixes:
-        rows = tf.one_hot(labels, num_classes)
-        chance = tf.random.stateless_uniform((tf.shape(images)[0],), seeds[3])
-        images, labels = mix(images, rows, config=config, chance=chance, seed=seeds[4])
+        images = jitter_colour(images, strength=config.colour, seed=colours)
+    if config.cutmix:
+        pasted = tf.random.stateless_uniform((tf.shape(images)[0],), chances) > 1 - config.cutmix
+        images, labels = cutmix(images, tf.one_hot(labels, num_classes), pasted=pasted, seed=boxes)
     return images, labels
 
 
@@ -148,29 +145,13 @@ def random_boxes(images: tf.Tensor, area: tf.Tensor, *, seed: tf.Tensor) -> tf.T
     return tf.cast(inside, tf.float32)[..., None]
 
 
-def erase(images: tf.Tensor, *, probability: float, seed: tf.Tensor) -> tf.Tensor:
-    """Fill a rectangle of 5 to 25 % of the image with grey, with the given probability (Zhong et al. 2017).
-
-    Args:
-        images: (B, H, W, 3) float32 in [0, 255].
-        probability: in [0, 1], per image.
-        seed: (2,) int.
-    """
-    where, place = tf.unstack(tf.random.split(seed, 2))
-    draw = tf.random.stateless_uniform((2, tf.shape(images)[0]), where)
-    area = tf.where(draw[0] < probability, 0.05 + 0.2 * draw[1], 0.0)
-    box = random_boxes(images, area, seed=place)
-    return images * (1 - box) + GREY * box
-
-
-def mix(images: tf.Tensor, rows: tf.Tensor, *, config: Augment, chance: tf.Tensor, seed: tf.Tensor):
-    """Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) with the batch in reverse order, both with Beta(1, 1).
+def cutmix(images: tf.Tensor, rows: tf.Tensor, *, pasted: tf.Tensor, seed: tf.Tensor):
+    """CutMix (Yun et al. 2019) with the batch in reverse order and Beta(1, 1).
 
     Args:
         images: (B, H, W, 3) float32 in [0, 255].
         rows: (B, num_classes) float32 class weights.
-        config: the shares of images that are blended (`mixup`) and pasted into (`cutmix`).
-        chance: (B,) float in [0, 1): below `mixup` an image is blended, above `1 - cutmix` it is pasted into.
+        pasted: (B,) bool, into which images a rectangle is pasted.
         seed: (2,) int.
 
     Returns:
@@ -178,9 +159,6 @@ def mix(images: tf.Tensor, rows: tf.Tensor, *, config: Augment, chance: tf.Tenso
     """
     where, place = tf.unstack(tf.random.split(seed, 2))
     share = tf.random.stateless_uniform((tf.shape(images)[0],), where)
-    area = tf.where(chance > 1 - config.cutmix, share, 0.0)
-    weight = random_boxes(images, area, seed=place)
-    weight = tf.where((chance < config.mixup)[:, None, None, None], share[:, None, None, None], weight)
+    weight = random_boxes(images, tf.where(pasted, share, 0.0), seed=place)
     images = images + (images[::-1] - images) * weight
-    given = tf.reduce_mean(weight, axis=(1, 2))
-    return images, rows + (rows[::-1] - rows) * given
+    return images, rows + (rows[::-1] - rows) * tf.reduce_mean(weight, axis=(1, 2))

@@ -27,7 +27,7 @@ def resize_image(image: np.ndarray, *, size: int, resize: str) -> np.ndarray:
     Args:
         image: (H, W, 3) or (H, W) uint8, or a Pillow image.
         size: side in pixels.
-        resize: "stretch" ignores the aspect ratio, "crop" cuts the centre square, "pad" adds black bars.
+        resize: "stretch" ignores the aspect ratio, "crop" cuts the centre square.
 
     Returns:
         (size, size, 3) or (size, size) uint8.
@@ -40,14 +40,7 @@ def resize_image(image: np.ndarray, *, size: int, resize: str) -> np.ndarray:
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         return _scale(image[top : top + side, left : left + side], size, size)
-    if resize == "pad":
-        longest = max(height, width)
-        scaled = _scale(image, max(1, round(height * size / longest)), max(1, round(width * size / longest)))
-        square = np.zeros((size, size, *image.shape[2:]), np.uint8)
-        top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
-        square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
-        return square
-    raise ValueError(f"resize must be stretch, crop or pad. Received: {resize!r}")
+    raise ValueError(f"resize must be stretch or crop. Received: {resize!r}")
 
 
 def _scale(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -70,9 +63,8 @@ def decode_rows(dataset: Dataset, rows: np.ndarray | range, *, size: int, resize
         DataError: if a file has gone or was damaged since it was indexed.
     """
     if dataset.arrays is None:
-        at_least = size if resize != "pad" else 0  # padding shrinks the shorter side to less than `size`
         files = (dataset.root / path for path in dataset.index["path"].iloc[rows])
-        images = (read_pixels(file, at_least=at_least) for file in files)
+        images = (read_pixels(file, at_least=size) for file in files)
     else:
         images = dataset.read_pixels(rows)
     batch = np.empty((len(rows), size, size, 3), np.uint8)
@@ -87,6 +79,7 @@ class CachedImages:
     """Images decoded once into a memory-mapped file; the operating system keeps what fits in memory."""
 
     pixels: np.ndarray  # (N, S, S, 3) uint8
+    labels: np.ndarray  # (N,) int class numbers
 
     @property
     def size(self) -> int:
@@ -106,14 +99,20 @@ class StreamedImages:
     size: int
     resize: str
 
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int class numbers."""
+        return self.dataset.index["label"].to_numpy()
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Decode some rows: (B, S, S, 3) uint8 in [0, 255]."""
         return decode_rows(self.dataset, rows, size=self.size, resize=self.resize)
 
 
-def open_images(
-    dataset: Dataset, *, size: int, resize: str = "stretch", budget: int | None = None
-) -> CachedImages | StreamedImages:
+Images = CachedImages | StreamedImages
+
+
+def open_images(dataset: Dataset, *, size: int, resize: str = "stretch", budget: int | None = None) -> Images:
     """All images of a data set at one size, in index order.
 
     Args:
@@ -132,7 +131,7 @@ def open_images(
     target = paths.cache() / "pixels" / f"{dataset.name}-{size}-{resize}-{content}.npy"
     if not target.exists():
         fill_cache(target, dataset, size=size, resize=resize)
-    return CachedImages(np.load(target, mmap_mode="r"))
+    return CachedImages(np.load(target, mmap_mode="r"), dataset.index["label"].to_numpy())
 
 
 def fill_cache(target: Path, dataset: Dataset, *, size: int, resize: str) -> None:

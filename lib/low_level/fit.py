@@ -1,4 +1,4 @@
-"""One perceptron in, one run folder out: as `training`, by hand-written steps."""
+"""Fitting one perceptron: as `training.fit`, by hand-written steps."""
 
 import math
 import time
@@ -9,46 +9,60 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Perceptron
-from lib.config.files import write_arrays, write_json
-from lib.low_level.graphs import Graphs, make_graphs, make_network
+from lib.config.files import write_arrays
 from lib.low_level.images import FlatImages, Rows
+from lib.low_level.loop import Graphs, make_graphs, make_network
 from lib.low_level.network import Network, probabilities
-from lib.low_level.trace import write_graph
-from lib.training.device import environment, find_device, peak_memory_mb
+from lib.low_level.trace import trace_step
+from lib.training.device import reproducible
+from lib.training.jobs import JobFailed
+from lib.training.observers import Watched, usual_observers, write_graph
 from lib.training.runs import Run
-from lib.training.tracking import Tracker
 
 
-class Diverged(ValueError):
-    """The loss is no number any more."""
-
-
-def fit(perceptron: Perceptron, images: FlatImages, *, run: Run, seed: int) -> None:
-    """Train a perceptron and leave its run folder complete.
+def fit(perceptron: Perceptron, images: FlatImages, *, run: Run, seed: int) -> tuple[dict, float]:
+    """Train a perceptron; leave its weights and its predictions on val in its run folder.
 
     Args:
         perceptron: all settings.
         images: what it trains on and what its epochs are compared by; test is not read.
-        run: the folder, with `config.json` in it.
+        run: the folder.
         seed: of the weights and of the order of the images.
 
+    Returns:
+        Final figures on train and val, and the seconds of all epochs.
+
     Raises:
-        Diverged: if the loss is no number any more.
+        JobFailed: if the loss is no number any more.
     """
-    tf.config.experimental.enable_op_determinism()  # for the whole process, as other trainings do that it may have run
-    graphs = make_graphs(perceptron, images, seed=seed)
-    write_graph(run.folder / "graph", graphs.step, graphs.network)
-    tracker, history, best = Tracker(run, epochs=perceptron.epochs, save=lambda: None), [], {"val_accuracy": -1.0}
-    for row in epochs(perceptron, images, graphs=graphs, seed=seed):
-        history.append(row)
-        if row["val_accuracy"] > best["val_accuracy"]:
-            best = row | {"weights": weights(graphs.network)}
-        tracker.write_scalars([row])
-        tracker.step(row["epoch"] - 1, 1, 1)
-    tracker.close()
-    write_arrays(run.folder / "weights.npz", weights(graphs.network))
-    write_arrays(run.folder / "weights_best.npz", best["weights"])
-    _write_facts(graphs.network, images.val, run=run, history=pd.DataFrame(history))
+    with reproducible(seed):
+        graphs = make_graphs(perceptron, images, seed=seed)
+        history, best = [], {"val_accuracy": -1.0}
+        with Watched(usual_observers(run, epochs=perceptron.epochs)) as watched:
+            write_graph(run, trace_step(graphs.step, graphs.network).graph)
+            for row in epochs(perceptron, images, graphs=graphs, seed=seed):
+                history.append(row)
+                if row["val_accuracy"] > best["val_accuracy"]:
+                    best = row | {"weights": weights(graphs.network)}
+                watched.step(row["epoch"] - 1, 1, 1)
+                watched.epoch(history)
+        write_arrays(run.folder / "weights.npz", weights(graphs.network))
+        write_arrays(run.folder / "weights_best.npz", best["weights"])
+        _write_predictions(graphs.network, images.val, run=run, role="val")
+    frame = pd.DataFrame(history)
+    last, highest = frame.iloc[-1], frame.loc[frame["val_accuracy"].idxmax()]
+    metrics = {
+        "val_accuracy": last["val_accuracy"],
+        "val_loss": last["val_loss"],
+        "train_accuracy": last["accuracy"],
+        "train_loss": last["loss"],
+        "best_val_accuracy": highest["val_accuracy"],
+        "best_epoch": int(highest["epoch"]),
+        "epochs": len(frame),
+        "updates": int(last["updates"]),
+        "parameters": sum(int(tf.size(variable)) for variable in graphs.network.trainable_variables),
+    }
+    return metrics, frame["seconds"].sum()
 
 
 def epochs(perceptron: Perceptron, images: FlatImages, *, graphs: Graphs, seed: int) -> Iterator[dict]:
@@ -60,7 +74,7 @@ def epochs(perceptron: Perceptron, images: FlatImages, *, graphs: Graphs, seed: 
         alone, without the tracing before and the evaluation after them).
 
     Raises:
-        Diverged: if the loss is no number any more.
+        JobFailed: if the loss is no number any more.
     """
     train, targets = tf.constant(images.train.images), tf.constant(images.train.targets)
     count = len(images.train.labels)
@@ -79,7 +93,7 @@ def epochs(perceptron: Perceptron, images: FlatImages, *, graphs: Graphs, seed: 
         for side, pair in sides.items():
             row[f"{side}loss"], row[f"{side}accuracy"] = (float(value) for value in graphs.evaluate(*pair))
         if not math.isfinite(loss + row["loss"] + row["val_loss"]):
-            raise Diverged(f"the loss became {loss} in epoch {epoch}; try a lower learning_rate")
+            raise JobFailed(f"the loss became {loss} in epoch {epoch}; try a lower learning_rate")
         yield row | {"learning_rate": perceptron.learning_rate}
 
 
@@ -104,7 +118,7 @@ def predict_test(perceptron: Perceptron, images: FlatImages, *, run: Run, best: 
     with np.load(run.folder / f"weights{suffix}.npz") as stored:
         for variable in network.variables:
             variable.assign(stored[variable.name])
-    _write_predictions(network, images.test, run=run, name=f"predictions_test{suffix}")
+    _write_predictions(network, images.test, run=run, role=f"test{suffix}")
 
 
 def weights(network: Network) -> dict[str, np.ndarray]:
@@ -112,27 +126,6 @@ def weights(network: Network) -> dict[str, np.ndarray]:
     return {variable.name: variable.numpy() for variable in network.variables}
 
 
-def _write_predictions(network: Network, rows: Rows, *, run: Run, name: str) -> None:
-    arrays = {"rows": rows.index, "labels": rows.labels, "probabilities": predict(network, rows.images)}
-    write_arrays(run.folder / f"{name}.npz", arrays)
-
-
-def _write_facts(network: Network, val: Rows, *, run: Run, history: pd.DataFrame) -> None:
-    """What a finished run holds; `metrics.json` comes last and says that all is there."""
-    history.to_csv(run.folder / "history.csv", index=False)
-    _write_predictions(network, val, run=run, name="predictions")
-    facts = {"wall_seconds": history["seconds"].sum(), "peak_memory_mb": peak_memory_mb()}
-    write_json(run.folder / "environment.json", environment(find_device()) | facts)
-    last, best = history.iloc[-1], history.loc[history["val_accuracy"].idxmax()]
-    metrics = {
-        "val_accuracy": last["val_accuracy"],
-        "val_loss": last["val_loss"],
-        "train_accuracy": last["accuracy"],
-        "train_loss": last["loss"],
-        "best_val_accuracy": best["val_accuracy"],
-        "best_epoch": int(best["epoch"]),
-        "epochs": len(history),
-        "updates": int(last["updates"]),
-        "parameters": sum(int(tf.size(variable)) for variable in network.trainable_variables),
-    }
-    write_json(run.folder / "metrics.json", metrics)
+def _write_predictions(network: Network, rows: Rows, *, run: Run, role: str) -> None:
+    probabilities = predict(network, rows.images)
+    run.write_predictions(role, rows=rows.index, labels=rows.labels, probabilities=probabilities)

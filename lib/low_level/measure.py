@@ -12,13 +12,12 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Perceptron
-from lib.config.files import write_json
-from lib.low_level.fit import Diverged, epochs
-from lib.low_level.graphs import make_graphs, make_network, make_update
+from lib.low_level.fit import epochs
 from lib.low_level.images import FlatImages
-from lib.low_level.loop import make_epoch, make_step
+from lib.low_level.loop import make_epoch, make_graphs, make_network, make_step, make_update
 from lib.low_level.network import Network
-from lib.training.device import environment, find_device, peak_memory_mb
+from lib.training.device import reproducible
+from lib.training.jobs import JobFailed
 from lib.training.runs import Run
 
 STEPS = 20  # compared with Keras
@@ -35,30 +34,32 @@ RATES = {
 
 def measure(
     name: str, members: Mapping[str, Perceptron], *, images: FlatImages, run: Run, seeds: Sequence[int]
-) -> None:
-    """Make one measurement and leave its run folder complete: its table is `measured.csv`.
+) -> tuple[dict, float]:
+    """Make one measurement; its table is `measured.csv` in the run folder.
 
     Args:
         name: keras_twin, speed, first_steps, rates_of_norm or rates_of_adam.
         members: the perceptrons it is made with.
         images: what they read; test is not read.
-        run: the folder, with `config.json` in it.
+        run: the folder.
         seeds: of trainings at several learning rates.
+
+    Returns:
+        The number of rows, as `{"rows": ...}`, and the seconds it took.
     """
-    if name != "speed":
-        tf.config.experimental.enable_op_determinism()  # as in `fit`
-    started = time.perf_counter()
-    first = next(iter(members.values()))
-    if name in RATES:
-        table = compare_rates(members, images, rates=RATES[name], seeds=seeds)
-    else:
-        table = {"keras_twin": compare_with_keras, "speed": measure_speed, "first_steps": watch_first_steps}[name](
-            first, images, seed=seeds[0]
-        )
+    started, first = time.perf_counter(), next(iter(members.values()))
+    # With deterministic kernels Keras does without XLA, and would be timed without it.
+    with contextlib.nullcontext() if name == "speed" else reproducible(seeds[0]):
+        if name in RATES:
+            table = compare_rates(members, images, rates=RATES[name], seeds=seeds)
+        elif name == "keras_twin":
+            table = compare_with_keras(first, images, seed=seeds[0])
+        elif name == "first_steps":
+            table = watch_first_steps(first, images, seed=seeds[0])
+        else:
+            table = measure_speed(first, images, seed=seeds[0])
     table.to_csv(run.folder / "measured.csv", index=False)
-    facts = {"wall_seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
-    write_json(run.folder / "environment.json", environment(find_device()) | facts)
-    write_json(run.folder / "metrics.json", {"rows": len(table)})
+    return {"rows": len(table)}, time.perf_counter() - started
 
 
 def keras_twin(perceptron: Perceptron, network: Network, *, jit_compile: bool = False) -> keras.Model:
@@ -164,7 +165,7 @@ def compare_rates(
         for value, seed in itertools.product(rates, seeds):
             graphs.restart(perceptron, images, seed=seed)
             rate.assign(value)
-            with contextlib.suppress(Diverged):
+            with contextlib.suppress(JobFailed):
                 for row in epochs(perceptron, images, graphs=graphs, seed=seed):
                     facts = {column: row[column] for column in ("epoch", "loss", "val_loss", "val_accuracy")}
                     rows.append({"variant": name, "learning_rate": value, "seed": seed, **facts})

@@ -1,13 +1,12 @@
 """The traced graph of a training step: for TensorBoard, and as boxes for a figure."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import tensorflow as tf
 
 from lib.config import Perceptron
-from lib.low_level.graphs import make_graphs
 from lib.low_level.images import FlatImages
+from lib.low_level.loop import make_graphs
 from lib.low_level.network import Network
 
 BORING = {
@@ -39,14 +38,6 @@ def untrained_step(perceptron: Perceptron, images: FlatImages) -> tuple[Callable
     """A step and its network, to be looked at and not to be run; what `boxes` takes."""
     graphs = make_graphs(perceptron, images, seed=0)
     return graphs.step, graphs.network
-
-
-def write_graph(folder: Path, step: Callable, network: Network) -> None:
-    """Write the graph of a training step for TensorBoard's Graphs page; one box a layer, by its name scope."""
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        tf.summary.graph(trace_step(step, network).graph)
-    writer.close()
 
 
 def boxes(step: Callable, network: Network) -> list[tuple[str, list[str], tuple, int]]:

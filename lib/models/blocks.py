@@ -52,7 +52,7 @@ def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm:
     return layers.MaxPooling2D(2, name=f"{name}__pool")(x)
 
 
-def residual_block(x, filters: int, *, name: str, strides: int = 1, squeeze: bool = False, drop_path: float = 0.0):
+def residual_block(x, filters: int, *, name: str, strides: int = 1):
     """Two convolutions beside a shortcut, ReLU after the sum (He et al. 2016a).
 
     Args:
@@ -60,8 +60,6 @@ def residual_block(x, filters: int, *, name: str, strides: int = 1, squeeze: boo
         filters: channels of the result.
         name: name of the block.
         strides: 2 halves the image; the shortcut then averages 2 x 2 pixels (He et al. 2019, "ResNet-D").
-        squeeze: weigh the channels by `squeeze_excite`.
-        drop_path: chance that the branch is skipped for an image while training (stochastic depth, Huang et al. 2016).
 
     Returns:
         (B, H / strides, W / strides, filters) tensor.
@@ -69,19 +67,7 @@ def residual_block(x, filters: int, *, name: str, strides: int = 1, squeeze: boo
     shortcut = _shortcut(x, filters, name=name, strides=strides)
     branch = conv_unit(x, filters, name=f"{name}__unit_1__", strides=strides)
     branch = conv_unit(branch, filters, name=f"{name}__unit_2__", relu=False)
-    branch = _finish_branch(branch, name=name, squeeze=squeeze, drop_path=drop_path)
     return layers.ReLU(name=f"{name}__relu")(layers.Add(name=f"{name}__add")([shortcut, branch]))
-
-
-def preactivation_block(x, filters: int, *, name: str, strides: int = 1, squeeze: bool = False, drop_path: float = 0.0):
-    """As `residual_block`, with batch norm and ReLU before each convolution and a clean sum (He et al. 2016b)."""
-    active = layers.ReLU(name=f"{name}__unit_1__relu")(normalise(x, f"{name}__unit_1__batchnorm"))
-    shortcut = _shortcut(active, filters, name=name, strides=strides) if strides > 1 or x.shape[-1] != filters else x
-    branch = _conv(active, filters, name=f"{name}__unit_1__conv", strides=strides)
-    branch = layers.ReLU(name=f"{name}__unit_2__relu")(normalise(branch, f"{name}__unit_2__batchnorm"))
-    branch = _conv(branch, filters, name=f"{name}__unit_2__conv")
-    branch = _finish_branch(branch, name=name, squeeze=squeeze, drop_path=drop_path)
-    return layers.Add(name=f"{name}__add")([shortcut, branch])
 
 
 def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: float = 0.0, penalty=None):
@@ -111,19 +97,18 @@ def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: f
     return layers.Dropout(dropout, name=f"{name}dropout")(x) if dropout else x
 
 
-def squeeze_excite(x, *, name: str, reduction: int = 8):
-    """Weigh each channel by a gate computed from the channel means (Hu et al. 2018).
+def flat_pixels(x, *, grey: bool = False):
+    """All values of each image in one row (B, H * W * C); with `grey` the mean of the channels, (B, H * W)."""
+    if not grey:
+        return layers.Flatten(name="flatten")(x)
+    pixels = layers.Reshape((-1, x.shape[-1]), name="flatten")(x)
+    return layers.GlobalAveragePooling1D(data_format="channels_first", name="grey")(pixels)
 
-    Args:
-        x: (B, H, W, C) tensor.
-        name: prefix of the layer names.
-        reduction: how much narrower the hidden layer is than C.
-    """
-    channels = x.shape[-1]
-    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}__squeeze")(x)
-    gate = layers.Conv2D(max(4, channels // reduction), 1, activation="relu", name=f"{name}__reduce")(gate)
-    gate = layers.Conv2D(channels, 1, activation="sigmoid", name=f"{name}__excite")(gate)
-    return layers.Multiply(name=f"{name}__scale")([x, gate])
+
+def stem(x, filters: int, *, strides: int):
+    """First convolution with batch norm and ReLU; its patches overlap, so that no pixel is skipped."""
+    x = _conv(x, filters, name="Stem__conv", strides=strides, kernel_size=max(3, 2 * strides - 1))
+    return layers.ReLU(name="Stem__relu")(normalise(x, "Stem__batchnorm"))
 
 
 def normalise(x, name: str):
@@ -143,15 +128,6 @@ def _shortcut(x, filters: int, *, name: str, strides: int):
     if x.shape[-1] != filters:
         x = _conv(x, filters, name=f"{name}__shortcut_conv", kernel_size=1)
         x = normalise(x, f"{name}__shortcut_batchnorm")
-    return x
-
-
-def _finish_branch(x, *, name: str, squeeze: bool, drop_path: float):
-    if squeeze:
-        x = squeeze_excite(x, name=name)
-    if drop_path:
-        # One draw an image: dropping "noise" of shape (B, 1, 1, 1) skips the whole branch.
-        x = layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}__drop_path")(x)
     return x
 
 

@@ -8,7 +8,9 @@ from lib.config import paths
 from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness
 from lib.report.pages import screenshots
-from lib.training import jobs, workers
+from lib.training import workers
+from lib.training.jobs import run_jobs
+from lib.training.network import network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 
 # What other tools rely on, by the notebook that saves it: names in values.json, and files.
@@ -92,9 +94,9 @@ def make_report(
         notebooks.check_parameters(notebooks.locate(name), given)
     # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
     if {"02_experiments", "08_regularisation"} & set(names):
-        jobs.run_experiments(opened, retry=True, at_once=at_once)
+        run_jobs(network_jobs(opened), retry=True, at_once=at_once, minutes=opened.profile.minutes)
     if "07_low_level_tensorflow" in names:
-        low_level.train_missing(opened, retry=True, at_once=at_once)
+        run_jobs(low_level.by_hand_jobs(opened), retry=True, at_once=at_once)
     further = opened.further()
     facts, waiting, ran = freshness.shared_facts(opened, *further), _waiting(opened), []
     for position, name in enumerate(names):
@@ -122,7 +124,7 @@ def make_report(
 
 def _waiting(opened: OpenBrief) -> list[str]:
     """Planned runs that are neither finished nor known to fail."""
-    runs = [opened.run(name, seed=seed) for name, seed in opened.plan()]
+    runs = [job.run for job in network_jobs(opened)]
     return [run.id for run in runs if not run.finished and run.failure is None]
 
 

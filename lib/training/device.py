@@ -73,6 +73,23 @@ def find_device() -> Device:
     return Device("cpu")
 
 
+@contextlib.contextmanager
+def reproducible(seed: int, *, precision: str = "float32"):
+    """Seeds, deterministic kernels and precision for what is fitted inside."""
+    import keras
+    import tensorflow as tf
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def environment(device: Device) -> dict:
     """Facts that decide whether another machine gets the same numbers, as plain JSON values."""
     import tensorflow as tf

@@ -1,102 +1,178 @@
-"""Many experiments: those that are finished are read, the others are trained, and one failure stops none."""
+"""Jobs: settings, data and a seed become one run folder, whatever is fitted.
 
+A kind of job is one file with a subclass of `Job`, whose `fit` fills the run folder; one runner serves all kinds.
+"""
+
+import contextlib
 import functools
 import itertools
+import math
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from lib.config import paths
-from lib.training import workers
+from lib.config import Config, paths
+from lib.config.files import write_json
+from lib.training import device, runs, workers
 from lib.training.device import import_tensorflow
-from lib.training.open_brief import OpenBrief, open_brief
+from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 
 
-def run_experiments(opened: OpenBrief, *, retry: bool = False, at_once: int = 1) -> list[Run]:
-    """Every run of a brief's plan, trained where it is missing.
+class JobFailed(ValueError):
+    """A job cannot be finished, e.g. since its loss is no number any more; the message says what to try."""
 
-    An experiment that fails is reported and left out. One that would start after the profile's minutes are used up
-    is left out too; run again to go on.
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One thing to fit. Planned without TensorFlow, pickled to worker processes."""
+
+    opened: OpenBrief  # the data it reads
+    name: str
+    settings: Config
+    seed: int = 0
+
+    code: ClassVar[tuple[str, ...]] = ()  # patterns of files in lib that decide its numbers
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else may be fitted meanwhile."""
+        return False
+
+    @property
+    def own_process(self) -> bool:
+        """Whether it needs a process in which nothing was fitted before."""
+        return False
+
+    @property
+    def files(self) -> list[Path]:
+        """The code that decides its numbers."""
+        return sorted({file for pattern in self.code for file in paths.LIB.glob(pattern)})
+
+    @property
+    def facts(self) -> list[str]:
+        """What decides its numbers besides settings, seed and code."""
+        return [self.opened.dataset.checksum, self.opened.split.checksum]
+
+    @functools.cached_property
+    def run(self) -> Run:
+        """Its run folder, fitted or not."""
+        folder = paths.runs(self.opened.brief.name)
+        return runs.locate(folder, self.settings, name=self.name, seed=self.seed, data=self.facts, code=self.files)
+
+    @property
+    def compared_with(self) -> list[Config]:
+        """Settings of all jobs that TensorBoard's HParams page lists beside this one; none keeps it off that page."""
+        return []
+
+    def config(self) -> dict:
+        """What `config.json` holds."""
+        return {
+            "experiment": self.name,
+            "seed": self.seed,
+            "settings": self.settings.flat(),
+            "classes": self.opened.dataset.class_names,
+            "dataset": self.opened.dataset.checksum,
+            "split": self.opened.split.checksum,
+        }
+
+    def fit(self) -> tuple[dict, float]:
+        """Leave what was fitted and its predictions in the run folder.
+
+        Returns:
+            Final figures for `metrics.json`, and the seconds that fitting took, over all starts.
+
+        Raises:
+            JobFailed: if it cannot be finished.
+        """
+        raise NotImplementedError
+
+    def predict_test(self) -> Run:
+        """Predict the test images, once: called after the choice is made on val. The predictions stay in the folder."""
+        raise NotImplementedError
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    retry: bool = False,
+    at_once: int = 1,
+    minutes: float = math.inf,
+    share: Callable = workers.share,
+) -> list[Run]:
+    """The runs of some jobs, fitted where they are missing; one that fails is reported and left out.
 
     Args:
-        opened: brief, data and split.
-        retry: whether to train again what failed before.
-        at_once: how many to train beside each other, each in a process of its own; the best one trains alone.
+        jobs: in the order in which they are to be fitted.
+        retry: whether to fit again what failed before.
+        at_once: how many beside each other, each in a process of its own.
+        minutes: jobs that would start later are left out; run again to go on.
+        share: where they run; called like `workers.share`, which takes this process or several of this machine.
 
     Returns:
-        Finished runs, in the order of the plan.
+        Finished runs, in the order of the jobs.
+
+    Raises:
+        WorkerDied: if a process was killed or met an unforeseen error. What is finished stays finished.
     """
-    planned = [(opened.run(name, seed=seed), name, seed) for name, seed in opened.plan()]
-    for run, _, _ in planned:
-        if run.failure and not retry:
-            print(f"{run.id} failed earlier: {run.failure}", flush=True)
-    missing = [entry for entry in planned if not entry[0].finished and (retry or not entry[0].failure)]
-    jobs = [(f"[{number}/{len(missing)}] {run.id}", name, seed) for number, (run, name, seed) in enumerate(missing, 1)]
-    work = functools.partial(_train_job, opened, time.time() + 60 * opened.profile.minutes)
-    # The best network comes before the repeats, so that a short budget reaches it, and alone: it is large enough to
-    # keep all cores busy, and its time is what a report quotes.
-    for is_best, some in itertools.groupby(jobs, key=lambda job: job[1] == opened.brief.best):
-        workers.share(work, list(some), count=1 if is_best else at_once)
-    return [run for run, _, _ in planned if run.finished]
+    for job in jobs:
+        if job.run.failure and not retry:
+            print(f"{job.run.id} failed earlier: {job.run.failure}", flush=True)
+    missing = [job for job in jobs if not job.run.finished and (retry or not job.run.failure)]
+    titled = [(f"[{number}/{len(missing)}] {job.run.id}", job) for number, job in enumerate(missing, 1)]
+    work = functools.partial(_work, minutes, time.time() + 60 * minutes)
+    for (alone, own_process), some in itertools.groupby(titled, key=lambda pair: (pair[1].alone, pair[1].own_process)):
+        share(work, list(some), count=1 if alone else at_once, here=not own_process)
+    return [job.run for job in jobs if job.run.finished]
 
 
-def _train_job(opened: OpenBrief, end: float, job: tuple[str, str, int]) -> None:
-    title, name, seed = job
+def _work(minutes: float, end: float, titled: tuple[str, Job]) -> None:
+    title, job = titled
     if time.time() > end:
-        minutes = f"{opened.profile.minutes:g} minutes"
-        print(f"{title}: not started, the {minutes} of this profile are used up", flush=True)
+        print(f"{title}: not started, the {minutes:g} minutes of this profile are used up", flush=True)
         return
-    print(f"{title}: {opened.experiments[name].why}", flush=True)
-    train_run(opened, name, seed=seed)
+    print(f"{title}: {job.settings.flat().get('why', '')}", flush=True)
+    run_job(job)
 
 
-def train_run(opened: OpenBrief, name: str, *, seed: int = 0) -> Run:
-    """Train one experiment; a failure is printed and recorded in the run folder, not raised."""
-    # TensorFlow takes seconds to import, and is not needed where every run is finished.
-    import_tensorflow()
-    from lib.training import network, tracking
-
-    run, experiment = opened.run(name, seed=seed), opened.experiments[name]
+def run_job(job: Job) -> Run:
+    """Fit one job unless it is finished, or continue it; a failure is printed and recorded in its folder."""
+    run = job.run
     if run.finished:
         return run
-    folder = paths.runs(opened.brief.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    tracking.declare_hyperparameters(folder, opened.experiments)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "failure.json").unlink(missing_ok=True)
+    import_tensorflow()  # takes seconds, and is not needed where every run is finished
+    from tensorflow.errors import ResourceExhaustedError
+
     try:
-        network.train(opened.dataset, opened.split, experiment=experiment, run=run, seed=seed)
-        tracking.write_hyperparameters(run, experiment, seed=seed)
-    except network.TrainingFailed as failure:
-        print(f"failed: {failure}", flush=True)
+        _fit(job)
+    except (JobFailed, MemoryError, ResourceExhaustedError, OSError) as error:
+        reason = str(error)
+        if isinstance(error, (MemoryError, ResourceExhaustedError)):
+            reason = "out of memory; try a smaller batch_size, image_size or fewer filters"
+        elif isinstance(error, OSError):
+            reason = f"could not write or read a file: {error}"
+        print(f"failed: {run.id}: {reason}", flush=True)
+        with contextlib.suppress(OSError):  # a full disk may not even take this note
+            write_json(run.folder / "failure.json", {"reason": reason})
     return run
 
 
-def predict_test(opened: OpenBrief, run: Run) -> None:
-    """Predict the test images with a finished run, once; the predictions stay in its folder."""
-    if not (run.folder / "predictions_test.npz").exists():
-        import_tensorflow()
-        from lib.training import network
+def _fit(job: Job) -> None:
+    """Fit a job and complete its run folder; `metrics.json` comes last and says that all is there."""
+    from lib.training.observers import declare_hyperparameters, write_hyperparameters
 
-        network.predict_test(run, opened.dataset, opened.split)
-
-
-def train_one(brief: str, experiment: str, *, profile: str, seed: int = 0, data: str = "") -> Path:
-    """Train one experiment of a brief and say how it went.
-
-    Args:
-        brief: name of the brief.
-        experiment: name of the experiment, or "best".
-        profile: smoke, quick or full.
-        seed: of weights, order and augmentation.
-        data: folder of images, for the brief `folder`.
-
-    Returns:
-        The run folder.
-    """
-    opened = open_brief(brief, profile, data)
-    name = opened.brief.best if experiment == "best" else experiment
-    run = train_run(opened, name, seed=seed)
-    if not run.finished:
-        raise ValueError(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
-    metrics = run.metrics()
-    print(f"{run.id}: val accuracy {metrics['val_accuracy']:.4f} in {run.record()['minutes']:.1f} minutes")
-    return run.folder
+    run = job.run
+    write_json(run.folder / "config.json", job.config())
+    if job.compared_with:
+        declare_hyperparameters(run.folder.parent, job.compared_with)
+    metrics, seconds = job.fit()
+    facts = {"wall_seconds": seconds, "peak_memory_mb": device.peak_memory_mb()}
+    write_json(run.folder / "environment.json", device.environment(device.find_device()) | facts)
+    if job.compared_with:
+        write_hyperparameters(run, job.settings, seed=job.seed, metrics=metrics)
+    write_json(run.folder / "metrics.json", metrics)
+    (run.folder / "checkpoint.npz").unlink(missing_ok=True)

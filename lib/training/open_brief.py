@@ -5,28 +5,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import briefs, datasets
-from lib.config import Brief, Experiment, Profile, paths
+from lib.config import Brief, Experiment, Profile
 from lib.datasets import DataError, Dataset, audit, splits
 from lib.datasets.catalogue import find
 from lib.datasets.splits import Split
-from lib.training import runs
-from lib.training.runs import Run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenBrief:
     """What a notebook works on."""
 
-    brief: Brief
+    brief: Brief  # at the profile's size
     profile_name: str
-    profile: Profile
-    experiments: dict[str, Experiment]
     dataset: Dataset
     split: Split
     notice: str = ""  # a sentence for every page where drawn images stand in for the data set
 
+    @property
+    def profile(self) -> Profile:
+        """The size that the brief is opened at."""
+        return self.brief.profiles[self.profile_name]
+
+    @property
+    def experiments(self) -> dict[str, Experiment]:
+        """The brief's experiments at this size, by name."""
+        return self.brief.experiments
+
     def on(self, name: str) -> "OpenBrief":
-        """The same brief on one of the brief's further data sets.
+        """The same brief on one of its further data sets.
 
         Raises:
             ValueError: if the brief does not read it, or it cannot be had.
@@ -37,26 +43,8 @@ class OpenBrief:
         return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
 
     def further(self) -> list["OpenBrief"]:
-        """The same brief on each of the brief's further data sets."""
+        """The same brief on each of its further data sets."""
         return [self.on(name) for name in self.brief.further_datasets]
-
-    def run(self, name: str, *, seed: int = 0) -> Run:
-        """The run of one experiment, trained or not.
-
-        Raises:
-            ValueError: if the brief has no such experiment; the message lists the ones it has.
-        """
-        if name not in self.experiments:
-            raise ValueError(f"Unknown experiment {name!r}. Experiments: {', '.join(self.experiments)}")
-        data = f"{self.dataset.checksum} {self.split.checksum}"
-        return runs.locate(paths.runs(self.brief.name), self.experiments[name], name=name, seed=seed, data=data)
-
-    def plan(self) -> list[tuple[str, int]]:
-        """Experiments and seeds to run: every experiment once, then the further seeds; the best one has one seed."""
-        names = [name for name in self.experiments if name != self.brief.best]
-        repeats = [(name, seed) for seed in range(self.profile.seeds) for name in names]
-        first = len(names)
-        return [*repeats[:first], (self.brief.best, 0), *repeats[first:]]
 
 
 def open_brief(brief: str, profile: str, data: str = "") -> OpenBrief:
@@ -70,17 +58,15 @@ def open_brief(brief: str, profile: str, data: str = "") -> OpenBrief:
     Raises:
         ValueError: if the brief or the profile does not exist, or its data cannot be had.
     """
-    spec = briefs.load(brief)
-    return _open(spec, profile, name=spec.dataset, data=data)
+    scaled = briefs.load(brief).at(profile)
+    return _open(scaled, profile, name=scaled.dataset, data=data)
 
 
 def _open(brief: Brief, profile: str, *, name: str, data: str = "") -> OpenBrief:
-    size, experiments = brief.at(profile)
     everything, notice = _load(brief, profile, name=name, path=Path(data).expanduser() if data else None)
-    dataset = splits.take(everything, size.images_per_class, brief.split.seed)
+    dataset = splits.take(everything, brief.profiles[profile].images_per_class, brief.split.seed)
     groups = audit.duplicate_groups(dataset, audited=name == brief.dataset)  # notebook 01 audits that one
-    split = splits.make_split(dataset, brief.split, groups=groups)
-    return OpenBrief(brief, profile, size, experiments, dataset, split, notice)
+    return OpenBrief(brief, profile, dataset, splits.make_split(dataset, brief.split, groups=groups), notice)
 
 
 def _load(brief: Brief, profile: str, *, name: str, path: Path | None) -> tuple[Dataset, str]:

@@ -1,4 +1,4 @@
-"""Run folders: what one experiment left behind, under a name that changes when its config, data or code change."""
+"""Run folders: what one job left behind, under a name that changes when its settings, data or code change."""
 
 import ast
 import hashlib
@@ -10,22 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.config import Config, paths
-from lib.config.files import read_json
-
-# The rooms whose code decides a trained model's numbers.
-COMPUTING = (
-    "inputs/augment.py",
-    "models/batch_norm.py",
-    "models/blocks.py",
-    "datasets/images.py",
-    "inputs/generators.py",
-    "inputs/cache.py",
-    "models/families.py",
-    "training/schedules.py",
-    "training/steps.py",
-    "training/network.py",
-)
+from lib.config import Config
+from lib.config.files import read_json, write_arrays
 
 
 class RunError(ValueError):
@@ -34,7 +20,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """One trained experiment, read from its folder and never from memory."""
+    """One fitted job, read from its folder and never from memory."""
 
     folder: Path
 
@@ -72,9 +58,17 @@ class Run:
 
     def predictions(self, role: str = "val") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index rows (N,), labels (N,) int and probabilities (N, C) float32 of the val or test images."""
-        name = "predictions.npz" if role == "val" else f"predictions_{role}.npz"
-        with np.load(self._file(name)) as stored:
+        with np.load(self._file(self.predictions_file(role).name)) as stored:
             return stored["rows"], stored["labels"], stored["probabilities"]
+
+    def write_predictions(self, role: str, *, rows: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep predictions, as `predictions` gives them."""
+        arrays = {"rows": rows, "labels": labels, "probabilities": probabilities}
+        write_arrays(self.predictions_file(role), arrays)
+
+    def predictions_file(self, role: str) -> Path:
+        """Where the predictions of val, test or another role are kept."""
+        return self.folder / ("predictions.npz" if role == "val" else f"predictions_{role}.npz")
 
     def record(self) -> dict:
         """One flat row for the results table."""
@@ -103,29 +97,27 @@ class Run:
         return file
 
 
-def locate(
-    folder: Path, experiment: Config, *, name: str, seed: int, data: str, code: Sequence[str] = COMPUTING
-) -> Run:
-    """The run of an experiment, whether it exists yet or not.
+def locate(folder: Path, settings: Config, *, name: str, seed: int, data: Sequence[str], code: Sequence[Path]) -> Run:
+    """The run of some settings, whether it exists yet or not.
 
     Args:
         folder: where the runs of a brief live.
-        experiment: all settings; `why` does not count, so a better question does not retrain anything.
-        name: the experiment's name.
+        settings: all of them; `why` does not count, so a better question does not train anything again.
+        name: the first part of the run's name.
         seed: of weights, order and augmentation.
-        data: checksum of the data set and its split.
-        code: modules of lib that decide the numbers.
+        data: checksums of the data set and its split, and whatever else decides the numbers.
+        code: modules that decide the numbers.
     """
-    settings = {key: value for key, value in experiment.flat().items() if key != "why"}
-    content = json.dumps([settings, seed, data, code_checksum(code)], sort_keys=True, default=list)
+    deciding = {key: value for key, value in settings.flat().items() if key != "why"}
+    content = json.dumps([deciding, seed, *data, code_checksum(code)], sort_keys=True, default=list)
     return Run(folder / f"{name}-seed{seed}-{hashlib.sha256(content.encode()).hexdigest()[:10]}")
 
 
-def code_checksum(modules: Sequence[str] = COMPUTING) -> str:
-    """SHA-256 of the code that decides a model's numbers; comments, docstrings and layout do not count."""
+def code_checksum(modules: Sequence[Path]) -> str:
+    """SHA-256 of the code in some modules; comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
-    for name in modules:
-        tree = ast.parse((paths.LIB / name).read_text(encoding="utf-8"))
+    for file in modules:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
                 node.body = node.body[1:] or [ast.Pass()]

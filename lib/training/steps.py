@@ -1,6 +1,5 @@
 """The graph functions of training: one step of gradient descent, evaluation, prediction; and the optimizer."""
 
-import contextlib
 from collections.abc import Callable
 
 import keras
@@ -87,17 +86,11 @@ def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
 
 def make_optimizer(config: Training, device: Device) -> keras.optimizers.Optimizer:
     """The optimizer of a config; weight decay leaves biases and normalisation alone."""
-    settings = {
-        "learning_rate": config.learning_rate,
-        "weight_decay": config.weight_decay or None,
-        "global_clipnorm": config.clip_norm or None,
-        "use_ema": config.ema > 0,
-        "ema_momentum": config.ema or 0.99,
-    }
     if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(**settings | {"weight_decay": config.weight_decay})
+        optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     else:
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **settings)
+        decay = config.weight_decay or None
+        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return keras.optimizers.LossScaleOptimizer(optimizer) if device.precision == "mixed_float16" else optimizer
 
@@ -108,19 +101,3 @@ def flexible(model: keras.Model, sizes: list[int]) -> keras.Model:
         return model
     image = keras.Input((None, None, 3), name="image")
     return keras.models.clone_model(model, input_tensors=image, clone_function=lambda layer: layer)
-
-
-@contextlib.contextmanager
-def averaged_weights(model: keras.Model, optimizer):
-    """Put the averaged weights into the model for a while, where the optimizer keeps them."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not inner.use_ema:
-        yield
-        return
-    raw = [variable.numpy() for variable in model.trainable_variables]
-    inner.finalize_variable_values(model.trainable_variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(model.trainable_variables, raw, strict=True):
-            variable.assign(value)

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from lib import briefs, datasets
-from lib.models.families import build_model
 
 ALL = briefs.names()
 
@@ -35,23 +34,23 @@ def test_each_brief_is_whole(name):
 def test_profiles_only_scale(name):
     brief = briefs.load(name)
     for profile in brief.profiles:
-        for key, scaled in brief.at(profile)[1].items():
+        for key, scaled in brief.at(profile).experiments.items():
             full, flat = brief.experiments[key].flat(), scaled.flat()
             changed = {setting for setting in full if full[setting] != flat[setting]}
-            assert changed <= {"training.epochs", "model.filters"}
+            assert changed <= {"training.epochs", "model.filters", "model.units"}
 
 
 @pytest.mark.parametrize("name", ["caltech256", "cifar100", "demo", "imagenet10"])
 def test_every_model_can_be_built_at_every_size_it_trains_at(name):
     brief, built = briefs.load(name), set()
-    for experiment in brief.at("smoke")[1].values():
+    for experiment in brief.at("smoke").experiments.values():
         key = (experiment.model, experiment.image_size)
         if key not in built:
-            model = build_model(experiment.model, 3, image_size=experiment.image_size)
+            model = experiment.model.build(3, image_size=experiment.image_size)
             assert model.output_shape == (None, 3)
             built.add(key)
         for size in experiment.training.sizes:
-            build_model(experiment.model, 3, image_size=size)
+            experiment.model.build(3, image_size=size)
 
 
 @pytest.fixture

@@ -5,14 +5,17 @@ import pandas as pd
 import pytest
 
 from lib import briefs
-from lib.config import Brief, Experiment, Model, Profile, Split, Training
+from lib.config import Brief, Experiment, Profile, Split, Training
 from lib.evaluation import generalisation
 from lib.inputs.cache import open_images
-from lib.training import jobs, open_brief
+from lib.models import Mlp
+from lib.training import open_brief
+from lib.training.jobs import run_job
+from lib.training.network import network_job
 
 BASE = Experiment(
     why="Does it run?",
-    model=Model("mlp", filters=(32,), blocks=(1,), dropout=0.9),
+    model=Mlp(units=(32,), dropout=0.9),
     training=Training(epochs=2, batch_size=4, learning_rate=0.02, schedule="constant"),
     image_size=8,
 )
@@ -35,7 +38,7 @@ def opened(own_folders, photo_folder, monkeypatch):
 
 
 def test_train_is_measured_without_dropout_and_kept(opened):
-    run = jobs.train_run(opened, "dropped")
+    run = run_job(network_job(opened, "dropped"))
     scores = generalisation.train_scores(opened, run)
     rows = opened.split.train
     logits = run.load_model()(open_images(opened.dataset, size=8).read(rows), training=False).numpy()

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lib.config import Augment
-from lib.inputs.augment import augment_batch, erase, jitter_colour, mix, random_boxes, random_transforms, warp
+from lib.inputs.augment import augment_batch, cutmix, jitter_colour, random_boxes, random_transforms, warp
 
 SEED = tf.constant([3, 7])
 OPTIONS = {
@@ -16,12 +16,10 @@ OPTIONS = {
     "aspect": 0.5,
     "shear": 20.0,
     "colour": 0.5,
-    "erase": 1.0,
-    "mixup": 1.0,
     "cutmix": 1.0,
 }
 GEOMETRIC = ("flip", "rotation", "shift", "zoom", "aspect", "shear")
-EVERYTHING = Augment(**OPTIONS | {"erase": 0.5, "mixup": 0.4, "cutmix": 0.4})
+EVERYTHING = Augment(**OPTIONS | {"cutmix": 0.4})
 
 
 def noise(count=6, height=12, width=12) -> np.ndarray:
@@ -70,7 +68,7 @@ def test_every_option_changes_the_pixels(name):
     assert images.dtype == np.float32 and images.shape == (6, 12, 12, 3)
     assert images.min() >= 0 and images.max() <= 255
     assert not np.array_equal(images, noise())
-    if name not in ("mixup", "cutmix"):
+    if name != "cutmix":
         assert labels.tolist() == [0, 1, 2, 0, 1, 2]
 
 
@@ -299,37 +297,19 @@ def test_boxes_of_no_area_are_empty_and_of_full_area_reach_the_border():
     assert random_boxes(images, tf.ones(50), seed=SEED).numpy().mean(axis=(1, 2, 3)).min() >= 0.25
 
 
-def test_erase_paints_one_grey_rectangle_and_leaves_the_rest():
-    images = noise(300, 20, 20).astype(np.float32)
-    result = erase(tf.constant(images), probability=1.0, seed=SEED).numpy()
-    changed = (result != images).any(axis=3)
-    assert (result[changed] == 127.5).all()
-    area = changed.mean(axis=(1, 2))
-    assert area.max() <= 0.3 and area.max() > 0.2 and area.min() > 0
-    rows, columns = changed.any(axis=2).sum(axis=1), changed.any(axis=1).sum(axis=1)
-    np.testing.assert_allclose(area * 400, rows * columns)
-
-
-@pytest.mark.parametrize("probability, low, high", [(0.0, 0, 0), (0.3, 60, 120), (1.0, 300, 300)])
-def test_erase_happens_with_its_probability(probability, low, high):
-    images = noise(300, 20, 20).astype(np.float32)
-    result = erase(tf.constant(images), probability=probability, seed=SEED).numpy()
-    assert low <= (result != images).any(axis=(1, 2, 3)).sum() <= high
-
-
 def coded(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Plain images of one class each, whose value is ten times the class."""
     labels = np.arange(count, dtype=np.int32)
     return np.broadcast_to((10.0 * labels[:, None, None, None]).astype(np.float32), (count, 16, 16, 3)), labels
 
 
-@pytest.mark.parametrize("shares", [{"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 0.4}])
+@pytest.mark.parametrize("share", [1.0, 0.5])
 @pytest.mark.parametrize("count", [8, 9])
-def test_rows_hold_the_true_share_of_each_images_pixels(shares, count):
+def test_rows_hold_the_true_share_of_the_pixels_of_each_image(share, count):
     images, labels = coded(count)
     for number in range(5):
         seed = tf.constant([number, 1])
-        mixed, rows = augmented(images, Augment(**shares), labels=labels, num_classes=count, seed=seed)
+        mixed, rows = augmented(images, Augment(cutmix=share), labels=labels, num_classes=count, seed=seed)
         assert rows.shape == (count, count) and rows.dtype == np.float32
         np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
         assert rows.min() >= 0
@@ -340,10 +320,8 @@ def test_rows_hold_the_true_share_of_each_images_pixels(shares, count):
         assert rows[4, 4] == 1 and (mixed[4] == 40).all()  # the middle one is its own partner
 
 
-def test_mixup_blends_whole_images_and_cutmix_pastes_rectangles():
+def test_cutmix_pastes_rectangles():
     images, labels = coded(8)
-    blended, _ = augmented(images, Augment(mixup=1.0), labels=labels, num_classes=8)
-    assert np.ptp(blended, axis=(1, 2, 3)).max() < 1e-3
     pasted, _ = augmented(images, Augment(cutmix=1.0), labels=labels, num_classes=8)
     for label, image in enumerate(pasted):
         foreign = image[..., 0] != 10 * label
@@ -351,23 +329,19 @@ def test_mixup_blends_whole_images_and_cutmix_pastes_rectangles():
         assert foreign.sum() == foreign.any(axis=1).sum() * foreign.any(axis=0).sum()
 
 
-def test_mixing_happens_with_its_probability():
+def test_only_the_chosen_images_are_pasted_into():
     count = 600
     images, rows = tf.cast(noise(count, 8, 8), tf.float32), tf.one_hot(tf.range(count), count)
-    chance = tf.random.stateless_uniform((count,), SEED)
-    for config, low, high in [
-        (Augment(mixup=0.3), 140, 220),
-        (Augment(cutmix=0.3), 140, 220),  # the smallest rectangles hold no pixel
-        (Augment(mixup=0.3, cutmix=0.3), 310, 410),
-        (Augment(mixup=0.5, cutmix=0.5), 560, 600),
-    ]:
-        mixed, weights = mix(images, rows, config=config, chance=chance, seed=SEED)
-        touched = (mixed.numpy() != images.numpy()).any(axis=(1, 2, 3))
-        assert low <= touched.sum() <= high
-        assert np.array_equal(touched, weights.numpy().max(axis=1) < 1)
+    mixed, weights = cutmix(images, rows, pasted=tf.range(count) < 200, seed=SEED)
+    touched = (mixed.numpy() != images.numpy()).any(axis=(1, 2, 3))
+    assert 150 <= touched[:200].sum() <= 200 and not touched[200:].any()  # the smallest rectangles hold no pixel
+    assert np.array_equal(touched, np.diag(weights) < 1)
+    for share, low, high in ((0.0, 0, 0), (0.3, 140, 220)):
+        mixed, _ = augmented(images.numpy(), Augment(cutmix=share), labels=np.arange(count), num_classes=count)
+        assert low <= (mixed != images.numpy()).any(axis=(1, 2, 3)).sum() <= high
 
 
 def test_two_images_of_one_class_keep_their_label_when_mixed():
     labels = np.full(6, 2, np.int32)
-    _, rows = augmented(noise(), Augment(mixup=0.5, cutmix=0.5), labels=labels)
+    _, rows = augmented(noise(), Augment(cutmix=1.0), labels=labels)
     np.testing.assert_allclose(rows, [[0, 0, 1]] * 6, atol=1e-6)

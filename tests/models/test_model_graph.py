@@ -4,17 +4,20 @@ import keras
 import pytest
 import tensorflow as tf
 
-from lib.config import Model
-from lib.models.families import build_model
+from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 from lib.models.graph import graph_def
 
-TINY = {"filters": (4, 8), "blocks": (1, 2), "batch_norm": True, "dropout": 0.5}
-MODELS = [Model("softmax"), *(Model(name, **TINY) for name in ("simple_cnn", "conv_blocks", "residual"))]
+FAMILIES = [
+    Softmax(),
+    SimpleCnn(filters=(4, 8), convolutions=2, batch_norm=True, dropout=0.5),
+    ConvBlocks(filters=(4, 8), convolutions=2, dropout=0.5),
+    Residual(filters=(4, 8), blocks=(1, 2), dropout=0.5),
+]
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=lambda model: model.name)
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda model: model.name)
 def graph(request):
-    return graph_def(build_model(request.param, 3, image_size=16))
+    return graph_def(request.param.build(3, image_size=16))
 
 
 def test_names_are_unique_and_inputs_exist(graph):
@@ -32,25 +35,26 @@ def test_the_top_level_holds_blocks_and_no_model(graph):
     assert not top & {"softmax", "simple_cnn", "conv_blocks", "residual"}
 
 
-def scopes(kind: str, prefix: str, **options) -> set[str]:
+def scopes(family, prefix: str) -> set[str]:
     """Names one level below a scope."""
-    graph = graph_def(build_model(Model(kind, **TINY | options), 3, image_size=16))
+    graph = graph_def(family.build(3, image_size=16))
     inside = [node.name for node in graph.node if node.name.startswith(f"{prefix}/")]
     return {name.removeprefix(f"{prefix}/").split("/")[0] for name in inside}
 
 
 def test_a_block_opens_to_its_layers():
     expected = {"conv", "batchnorm", "relu", "dropout", "pool"}
-    assert scopes("conv_blocks", "Block_4") == expected
-    assert scopes("conv_blocks", "Block_8") == {"unit_1", "unit_2", "dropout", "pool"}
-    assert scopes("conv_blocks", "Block_8/unit_2") == {"conv", "batchnorm", "relu"}
-    assert scopes("conv_blocks", "Block_4", dropout=0.0) == expected - {"dropout"}
+    flat, deep = ConvBlocks(filters=(4, 8), convolutions=1, dropout=0.5), ConvBlocks(filters=(4, 8), dropout=0.5)
+    assert scopes(flat, "Block_4") == expected
+    assert scopes(deep, "Block_8") == {"unit_1", "unit_2", "dropout", "pool"}
+    assert scopes(deep, "Block_8/unit_2") == {"conv", "batchnorm", "relu"}
+    assert scopes(flat.replace(dropout=0.0), "Block_4") == expected - {"dropout"}
 
 
 def test_residual_blocks_nest():
-    assert scopes("residual", "Block_8") == {"block_1", "block_2"}
-    inside = scopes("residual", "Block_8/block_1", squeeze_excite=True, stochastic_depth=0.5)
-    assert {"unit_1", "unit_2", "squeeze", "reduce", "excite", "scale", "drop_path", "shortcut_conv", "add"} <= inside
+    family = Residual(filters=(4, 8), blocks=(1, 2))
+    assert scopes(family, "Block_8") == {"block_1", "block_2"}
+    assert {"unit_1", "unit_2", "shortcut_conv", "add"} <= scopes(family, "Block_8/block_1")
 
 
 def test_any_flat_keras_model_will_do():

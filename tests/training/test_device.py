@@ -86,7 +86,7 @@ def test_git_state_without_git(monkeypatch):
 def python(code: str) -> subprocess.CompletedProcess:
     """Run code in a process of its own, with the log switches as they are by default."""
     variables = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL", name)}
-    command = [sys.executable, "-c", f"from lib.device import *; {code}"]
+    command = [sys.executable, "-c", f"from lib.training.device import *; {code}"]
     return subprocess.run(command, cwd=paths.ROOT, env=variables, capture_output=True, text=True, check=True)
 
 

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.util.tensor_util import make_tensor_proto
-from test_training import TINY, split, train  # noqa: F401 - a fixture
+from tiny_training import train
 
 from lib.config import paths
 from lib.models import graph
@@ -48,8 +48,8 @@ def write(folder, *records, name="events.out.tfevents.1"):
     return folder / name
 
 
-def test_event_files_hold_what_history_holds(photos, split):  # noqa: F811
-    run = train(photos, split)
+def test_event_files_hold_what_history_holds(photos):
+    run = train(photos)
     columns = ["epoch", "loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"]
     pd.testing.assert_frame_equal(event_files.read_history(run), run.history()[columns], rtol=1e-6)
     boxes = event_files.read_graph(run)
@@ -114,5 +114,5 @@ def test_a_graph_is_read_as_boxes_in_order(tmp_path):
 
 
 def test_tensorflow_is_not_needed():
-    code = "import sys; from lib import event_files; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from lib.training import event_files; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0

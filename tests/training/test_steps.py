@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.config import Model, Training
-from lib.models.families import build_model
+from lib.config import Training
+from lib.models import ConvBlocks, Residual
 from lib.training.device import Device
 from lib.training.steps import (
-    averaged_weights,
     flexible,
     image_spec,
     make_evaluate,
@@ -79,20 +78,6 @@ def test_penalties_move_the_weights_but_are_not_shown_as_loss():
     np.testing.assert_allclose(sums[0], losses.sum(), rtol=1e-5)
 
 
-def test_averaged_weights_give_way_even_after_an_error():
-    config = sgd(ema=0.5)
-    model = linear()
-    optimizer = make_optimizer(config, CPU)
-    step = make_train_step(model, optimizer, config)
-    for _ in range(2):  # the average begins as the first weights
-        step(tf.constant(IMAGES), tf.constant(LABELS))
-    raw = model.get_weights()
-    with pytest.raises(RuntimeError), averaged_weights(model, optimizer):
-        assert not np.array_equal(model.get_weights()[0], raw[0])
-        raise RuntimeError
-    close(model.get_weights(), raw)
-
-
 def test_the_first_step_of_sgd_is_nesterovs():
     d_kernel, d_bias, losses = by_hand()
     weights, sums = trained(sgd())
@@ -135,15 +120,6 @@ def test_the_first_step_of_adamw_is_the_learning_rate_in_each_direction():
     np.testing.assert_allclose(weights[1], BIAS - 0.1 * np.sign(d_bias), atol=1e-4)
 
 
-def test_clip_norm_shortens_the_whole_gradient():
-    d_kernel, d_bias, _ = by_hand()
-    norm = np.sqrt((d_kernel**2).sum() + (d_bias**2).sum())
-    assert norm > 0.2
-    scale = 0.19 * 0.2 / norm
-    close(trained(sgd(clip_norm=0.2))[0], [KERNEL - scale * d_kernel, BIAS - scale * d_bias])
-    close(trained(sgd(clip_norm=100.0))[0], trained(sgd())[0])
-
-
 def test_label_smoothing_spreads_weight_over_all_classes():
     rows = np.eye(2)[LABELS] * 0.7 + 0.15
     d_kernel, d_bias, losses = by_hand(rows=rows)
@@ -184,53 +160,22 @@ def test_the_learning_rate_can_change_between_steps():
         assert np.array_equal(model.get_weights()[0], KERNEL) is not moved
 
 
-def test_averaged_weights_are_used_for_a_while_and_put_back():
-    config, model = sgd(ema=0.75), linear()
-    optimizer = make_optimizer(config, CPU)
-    step = make_train_step(model, optimizer, config)
-    seen = []
-    for _ in range(3):
-        step(tf.constant(IMAGES), tf.constant(LABELS))
-        seen.append(model.get_weights())
-    plain, _ = trained(sgd(), steps=3)
-    close(seen[-1], plain)  # averaging does not disturb the training
-    with averaged_weights(model, optimizer):
-        averaged = model.get_weights()
-    close(model.get_weights(), plain)
-    # the average begins at the weights after the first step
-    close(averaged, [0.5625 * a + 0.1875 * b + 0.25 * c for a, b, c in zip(*seen, strict=True)])
-
-
-def test_without_averaging_the_weights_stay():
-    model = linear()
-    with averaged_weights(model, make_optimizer(sgd(), CPU)):
-        close(model.get_weights(), [KERNEL, BIAS])
-
-
 def test_the_optimizer_follows_its_config():
     plain = make_optimizer(sgd(), CPU)
     assert isinstance(plain, keras.optimizers.SGD) and plain.nesterov and plain.momentum == 0.9
-    assert plain.weight_decay is None and plain.global_clipnorm is None and not plain.use_ema
-    full = make_optimizer(
-        Training(optimizer="adamw", learning_rate=0.01, weight_decay=0.02, clip_norm=3.0, ema=0.9), CPU
-    )
+    assert plain.weight_decay is None
+    full = make_optimizer(Training(optimizer="adamw", learning_rate=0.01, weight_decay=0.02), CPU)
     assert isinstance(full, keras.optimizers.AdamW) and float(full.learning_rate) == pytest.approx(0.01)
-    assert full.weight_decay == 0.02 and full.global_clipnorm == 3.0 and full.use_ema and full.ema_momentum == 0.9
+    assert full.weight_decay == 0.02
 
 
 def test_mixed_precision_scales_the_loss():
-    optimizer = make_optimizer(sgd(ema=0.5), Device("gpu", precision="mixed_float16"))
+    optimizer = make_optimizer(sgd(), Device("gpu", precision="mixed_float16"))
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     model = linear()
-    step = make_train_step(model, optimizer, sgd())
-    sums = step(tf.constant(IMAGES), tf.constant(LABELS))
+    sums = make_train_step(model, optimizer, sgd())(tf.constant(IMAGES), tf.constant(LABELS))
     close(sums, trained(sgd())[1])
     close(model.get_weights(), trained(sgd())[0])
-    step(tf.constant(IMAGES), tf.constant(LABELS))
-    raw = model.get_weights()
-    with averaged_weights(model, optimizer):
-        close(model.get_weights(), [(a + b) / 2 for a, b in zip(trained(sgd())[0], raw, strict=True)])
-    close(model.get_weights(), raw)
 
 
 def whole_pixels(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -280,9 +225,9 @@ def test_image_spec_takes_batches_of_any_length():
     assert image_spec(linear()) == tf.TensorSpec((None, 1, 1, 3), tf.uint8)
 
 
-@pytest.mark.parametrize("kind", ["conv_blocks", "residual"])
-def test_flexible_models_share_their_weights_at_every_size(kind):
-    model = build_model(Model(kind, filters=(4, 8), blocks=(1, 1)), 3, image_size=16)
+@pytest.mark.parametrize("family", [ConvBlocks(filters=(4, 8)), Residual(filters=(4, 8), blocks=(1, 1))])
+def test_flexible_models_share_their_weights_at_every_size(family):
+    model = family.build(3, image_size=16)
     loose = flexible(model, [8, 16])
     assert loose.input_shape == (None, None, None, 3)
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)

@@ -17,6 +17,7 @@ from lib.report.pages.chromium import BrowserError, find_chromium
 from lib.report.pages.tensorboard_pages import SCALE, take_pictures
 from lib.report.results import DPI, Results, open_results
 from lib.training import event_files
+from lib.training.network import network_job
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 
@@ -54,7 +55,7 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
     freshness.forget(OWNER, folder)
     before, started = freshness.loose_files(folder), time.perf_counter()
     results = open_results(opened.brief.name, notebook=OWNER, profile=opened.profile_name)
-    runs = {name: opened.run(name) for name in opened.experiments}
+    runs = {name: network_job(opened, name).run for name in opened.experiments}
     runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
     try:
         opened, reason = _photograph(runs, opened.brief.best, results), ""

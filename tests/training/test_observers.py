@@ -1,13 +1,14 @@
-"""lib.training.tracking: TensorBoard's files say what `history.csv` says."""
+"""Observers: TensorBoard's files say what `history.csv` says."""
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
-from test_training import TINY, split, train  # noqa: F401 - a fixture
+from tiny_training import TINY, job, train
 
-from lib.config import paths
-from lib.training import tracking
+from lib.models import Softmax
+from lib.training import observers
+from lib.training.jobs import run_job
 
 
 def scalars(folder):
@@ -20,8 +21,8 @@ def scalars(folder):
     }
 
 
-def test_event_files_hold_the_history_once(photos, split):  # noqa: F811
-    run = train(photos, split)
+def test_event_files_hold_the_history_once(photos):
+    run = train(photos)
     history = run.history()
     training, validation = scalars(run.folder / "train"), scalars(run.folder / "validation")
     assert training["epoch_loss"] == pytest.approx(history["loss"], rel=1e-6)
@@ -31,27 +32,27 @@ def test_event_files_hold_the_history_once(photos, split):  # noqa: F811
     assert validation["epoch_accuracy"] == pytest.approx(history["val_accuracy"], rel=1e-6)
 
 
-def test_epochs_of_an_interrupted_run_are_written_once(photos, split, monkeypatch):  # noqa: F811
+def test_epochs_of_an_interrupted_run_are_written_once(photos, monkeypatch):
     class Stopped(Exception):
         pass
 
-    log = tracking.Tracker.epoch
+    log = observers.Screen.epoch
 
     def stop_after_two(self, history):
         log(self, history)
         if len(history) == 2:
             raise Stopped
 
-    monkeypatch.setattr(tracking.Tracker, "epoch", stop_after_two)
+    monkeypatch.setattr(observers.Screen, "epoch", stop_after_two)
     with pytest.raises(Stopped):
-        train(photos, split)
-    monkeypatch.setattr(tracking.Tracker, "epoch", log)
-    run = train(photos, split)
+        train(photos)
+    monkeypatch.setattr(observers.Screen, "epoch", log)
+    run = train(photos)
     assert len(scalars(run.folder / "train")["epoch_loss"]) == TINY.training.epochs == len(run.history())
 
 
-def test_the_graph_has_a_box_a_block(photos, split):  # noqa: F811
-    run = train(photos, split)
+def test_the_graph_has_a_box_a_block(photos):
+    run = train(photos)
     events = EventAccumulator(str(run.folder / "graph"))
     events.Reload()
     names = {node.name for node in events.Graph().node}
@@ -59,24 +60,48 @@ def test_the_graph_has_a_box_a_block(photos, split):  # noqa: F811
     assert {name.split("/")[0] for name in names} >= {"image", "Stem", "Block_4", "Block_8", "logits"}
 
 
-def test_every_hyperparameter_column_is_declared_before_the_first_run(photos, split):  # noqa: F811
+def test_every_hyperparameter_column_is_declared_before_the_first_run(photos):
     deeper = TINY.vary("Does depth help?", model={"blocks": (2, 2)})
-    folder = paths.runs("tests")
-    tracking.declare_hyperparameters(folder, {"tiny": TINY, "deeper": deeper})
-    run = train(photos, split)
-    tracking.write_hyperparameters(run, TINY, seed=0)
-    declared, session = EventAccumulator(str(folder)), EventAccumulator(str(run.folder))
+    other = TINY.vary("Do pixels do?", model=Softmax(), training={"sizes": ()})
+    tiny = job(photos)
+    tiny.opened.experiments.update(deeper=deeper, other=other)
+    run = run_job(tiny)
+    declared, session = EventAccumulator(str(run.folder.parent)), EventAccumulator(str(run.folder))
     declared.Reload()
     session.Reload()
     content = declared.SummaryMetadata("_hparams_/experiment").plugin_data.content
-    assert b"model.blocks" in content and b"val_accuracy" in content and b"training.epochs" not in content
+    assert all(name in content for name in (b"model.blocks", b"model.grey", b"val_accuracy"))
+    assert b"training.epochs" not in content
     assert b"model.blocks" in session.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     assert scalars(run.folder)["val_accuracy"] == pytest.approx([run.metrics()["val_accuracy"]])
 
 
-def test_nobody_watching_gets_one_line_an_epoch(photos, split, capsys, monkeypatch):  # noqa: F811
+def test_another_observer_is_told_of_everything():
+    class Noting(observers.Observer):
+        def __init__(self):
+            self.told = []
+
+        def start(self, history):
+            self.told.append(f"start {len(history)}")
+
+        def epoch(self, history):
+            self.told.append(f"epoch {len(history)}")
+
+        def close(self):
+            self.told.append("close")
+
+    first, second = Noting(), Noting()
+    with pytest.raises(RuntimeError), observers.Watched([first, observers.Observer(), second]) as watched:
+        watched.start([{}])
+        watched.step(1, 1, 2)
+        watched.epoch([{}, {}])
+        raise RuntimeError
+    assert first.told == second.told == ["start 1", "epoch 2", "close"]
+
+
+def test_nobody_watching_gets_one_line_per_epoch(photos, capsys, monkeypatch):
     monkeypatch.setenv("COURSEWORK_HEADLESS", "1")
-    run = train(photos, split)
+    run = train(photos)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == TINY.training.epochs
     assert lines[0].startswith(f"{run.id}: epoch 1/4, loss ") and np.char.count(lines[0], "val") == 1

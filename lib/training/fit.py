@@ -1,0 +1,168 @@
+"""Fitting one network: the state after each epoch is one file.
+
+A run that dies continues from it and ends with the same weights, because batches, random changes and learning rates are
+pure functions of the seed and the step.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from lib.config import Experiment
+from lib.config.files import replacing, write_arrays
+from lib.inputs.cache import open_images
+from lib.inputs.generators import make_eval_dataset, make_train_dataset, steps_per_epoch
+from lib.models.graph import graph_def
+from lib.training import schedules
+from lib.training.device import find_device, reproducible
+from lib.training.jobs import JobFailed
+from lib.training.observers import Checkpoint, Observer, Watched, usual_observers, write_graph
+from lib.training.open_brief import OpenBrief
+from lib.training.runs import Run
+from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
+
+
+@dataclass
+class State:
+    """Everything that changes while a network is fitted."""
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    history: list[dict]  # one row per finished epoch
+
+    def variables(self) -> list[keras.Variable]:
+        """Weights, running statistics, dropout seeds and momentum, in a fixed order."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def save(self, file: Path) -> None:
+        """Write all variables and the history to one file, all or nothing."""
+        arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self.variables())}
+        columns = pd.DataFrame(self.history)
+        write_arrays(file, arrays | {f"history_{name}": columns[name].to_numpy() for name in columns})
+
+    def restore(self, file: Path) -> None:
+        """Take up a saved state."""
+        with np.load(file) as stored:
+            for i, variable in enumerate(self.variables()):
+                variable.assign(stored[f"variable_{i}"])
+            names = [name for name in stored.files if name.startswith("history_")]
+            columns = {name.removeprefix("history_"): stored[name] for name in names}
+        self.history = pd.DataFrame(columns).to_dict("records")
+
+
+def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: int) -> tuple[dict, float]:
+    """Train one experiment, or continue it; leave model, history and predictions on val in its run folder.
+
+    Args:
+        experiment: all settings.
+        opened: the images, and rows of train and val; test is not read.
+        run: the folder.
+        seed: of weights, order, augmentation and dropout.
+
+    Returns:
+        Final figures on train and val, and the seconds of all epochs.
+
+    Raises:
+        JobFailed: if the loss is no number any more.
+    """
+    device, config = find_device(), experiment.training
+    with reproducible(seed, precision=device.precision):
+        model = experiment.model.build(len(opened.dataset.class_names), image_size=experiment.image_size)
+        state = State(model, make_optimizer(config, device), [])
+        state.optimizer.build(model.trainable_variables)
+        checkpoint = run.folder / "checkpoint.npz"
+        if checkpoint.exists():
+            state.restore(checkpoint)
+        observers = [Checkpoint(lambda: state.save(checkpoint)), *usual_observers(run, epochs=config.epochs)]
+        with Watched(observers) as watched:
+            write_graph(run, graph_def(model))
+            watched.start(state.history)
+            run_epochs(state, experiment, opened, seed=seed, watched=watched, compile_graph=device.compile_graph)
+        return _finish(state, opened, run=run)
+
+
+def run_epochs(
+    state: State, experiment: Experiment, opened: OpenBrief, *, seed: int, watched: Observer, compile_graph: bool
+) -> None:
+    """Run the epochs that are still to do; observers are told after each.
+
+    Args:
+        state: model, optimizer and history; changed in place.
+        experiment: all settings.
+        opened: the images, and rows of train and val.
+        seed: of order and augmentation.
+        watched: is told of each step and each epoch.
+        compile_graph: whether XLA compiles the step.
+
+    Raises:
+        JobFailed: if the loss is no number any more.
+    """
+    config = experiment.training
+    sizes = schedules.image_sizes(config, experiment.image_size)
+    model = flexible(state.model, sizes)
+    step = make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
+    evaluate = make_evaluate(model)
+    steps = steps_per_epoch(len(opened.split.train), config.batch_size)
+    stream = None
+    while len(state.history) < config.epochs:
+        epoch, val_losses = len(state.history), [row["val_loss"] for row in state.history]
+        if schedules.should_stop(config, val_losses):
+            break
+        started, size, sums = time.monotonic(), sizes[epoch], tf.zeros(3)
+        if stream is None or size != sizes[epoch - 1]:
+            images = open_images(opened.dataset, size=size, resize=experiment.resize)
+            val_data = make_eval_dataset(images, opened.split.val)
+            settings = {"batch_size": config.batch_size, "seed": seed, "augment": experiment.augment}
+            rest = make_train_dataset(images, opened.split.train, **settings, epochs=range(epoch, config.epochs))
+            stream = iter(rest)
+        for number in range(steps):
+            progress = (epoch + number / steps) / config.epochs
+            state.optimizer.learning_rate = schedules.learning_rate(config, progress, val_losses=val_losses)
+            sums += step(*next(stream))
+            watched.step(epoch, number + 1, steps)
+        loss, accuracy, _ = (float(value) for value in sums / sums[2])
+        if not math.isfinite(loss):
+            raise JobFailed(f"the loss became {loss} in epoch {epoch + 1}; try a lower learning_rate")
+        val_loss, val_accuracy = evaluate(val_data)
+        row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss}
+        row |= {"val_accuracy": val_accuracy, "learning_rate": float(state.optimizer.learning_rate)}
+        row |= {"image_size": size, "seconds": time.monotonic() - started}
+        state.history.append(row)
+        watched.epoch(state.history)
+
+
+def _finish(state: State, opened: OpenBrief, *, run: Run) -> tuple[dict, float]:
+    """Write the model and its predictions on val."""
+    with replacing(run.folder / "model.keras") as partial:
+        state.model.save(partial)
+    labels, probabilities = write_predictions(run, state.model, opened, role="val")
+    right = probabilities[np.arange(len(labels)), labels]
+    metrics = {
+        "val_accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
+        "val_loss": float(np.mean(-np.log(np.maximum(right, 1e-12)))),
+        "train_loss": state.history[-1]["loss"],
+        "train_accuracy": state.history[-1]["accuracy"],
+        "epochs": len(state.history),
+        "parameters": state.model.count_params(),
+    }
+    return metrics, sum(row["seconds"] for row in state.history)
+
+
+def write_predictions(run: Run, model: keras.Model, opened: OpenBrief, *, role: str) -> tuple[np.ndarray, np.ndarray]:
+    """Keep a model's predictions on val or test in its run folder, which holds its settings.
+
+    Returns:
+        Labels (N,) int and probabilities (N, C) float32.
+    """
+    settings, rows = run.config()["settings"], getattr(opened.split, role)
+    images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
+    probabilities = predict(model, make_eval_dataset(images, rows), mirror=settings["mirror_average"])
+    labels = images.labels[rows]
+    run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
+    return labels, probabilities

@@ -1,0 +1,191 @@
+"""What watches a run while it is fitted: each observer is told of every step and every finished epoch.
+
+In a run folder TensorBoard finds `train` and `validation` (scalars), `graph` (the network, one box per block) and the
+run's hyperparameters; the folder of all runs holds the declaration of every hyperparameter column.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+from IPython import get_ipython
+from tensorboard.plugins.hparams import api as hp
+
+from lib.config import Config
+from lib.config.files import replacing
+from lib.training.event_files import SCALARS
+from lib.training.runs import Run
+
+
+class Observer:
+    """Watches one run; every method may be left as it is."""
+
+    def start(self, history: list[dict]) -> None:
+        """Called first, with the epochs that were finished before an interruption."""
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        """Called after step `step` of `steps` in an epoch; both are counted from 0, so `step` is what was done."""
+
+    def epoch(self, history: list[dict]) -> None:
+        """Called after each epoch, with one dict per finished epoch."""
+
+    def close(self) -> None:
+        """Called last, also where fitting failed."""
+
+
+class Watched(Observer):
+    """Several observers as one, told in their order: a context that closes them."""
+
+    def __init__(self, observers: Iterable[Observer]):
+        self.observers = list(observers)
+
+    def start(self, history):
+        for observer in self.observers:
+            observer.start(history)
+
+    def step(self, epoch, step, steps):
+        for observer in self.observers:
+            observer.step(epoch, step, steps)
+
+    def epoch(self, history):
+        for observer in self.observers:
+            observer.epoch(history)
+
+    def close(self):
+        for observer in self.observers:
+            observer.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class Checkpoint(Observer):
+    """Saves the state after each epoch; comes first, so that nothing is shown that would be lost."""
+
+    def __init__(self, save: Callable[[], None]):
+        self.save = save
+
+    def epoch(self, history):
+        self.save()
+
+
+class HistoryFile(Observer):
+    """Keeps `history.csv`."""
+
+    def __init__(self, run: Run):
+        self.file = run.folder / "history.csv"
+
+    def epoch(self, history):
+        with replacing(self.file) as partial:
+            pd.DataFrame(history).to_csv(partial, index=False)
+
+
+class TensorBoard(Observer):
+    """Writes the scalars of each epoch to event files; those of an interrupted training are written anew."""
+
+    def __init__(self, run: Run):
+        for file in run.folder.rglob("events.out.tfevents.*"):
+            file.unlink()
+        self.writers = {name: tf.summary.create_file_writer(str(run.folder / name)) for name in SCALARS}
+
+    def start(self, history):
+        for number in range(len(history)):
+            self.epoch(history[: number + 1])
+
+    def epoch(self, history):
+        row = history[-1]
+        for name, columns in SCALARS.items():
+            with self.writers[name].as_default():
+                for scalar, column in columns.items():
+                    tf.summary.scalar(f"epoch_{scalar}", row[column], step=row["epoch"])
+            self.writers[name].flush()
+
+    def close(self):
+        for writer in self.writers.values():
+            writer.close()
+
+
+class Screen(Observer):
+    """A progress bar in a terminal or in Jupyter; a line per epoch where nobody watches."""
+
+    def __init__(self, run: Run, *, epochs: int):
+        self.run = run
+        self.epochs = epochs
+        self.bar = progress_bar(run.id)
+
+    def step(self, epoch, step, steps):
+        if self.bar is not None:
+            self.bar.total, self.bar.n = self.epochs * steps, epoch * steps + step
+            self.bar.update(0)
+
+    def epoch(self, history):
+        row = history[-1]
+        scores = f"loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}, val {row['val_accuracy']:.3f}"
+        if self.bar is not None:
+            self.bar.set_postfix_str(scores, refresh=False)
+        else:
+            print(f"{self.run.id}: epoch {row['epoch']}/{self.epochs}, {scores}, {row['seconds']:.1f} s", flush=True)
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
+
+
+def usual_observers(run: Run, *, epochs: int) -> list[Observer]:
+    """What watches every run: its history file, TensorBoard and the screen."""
+    return [HistoryFile(run), TensorBoard(run), Screen(run, epochs=epochs)]
+
+
+def write_graph(run: Run, graph) -> None:
+    """Write a `tf.Graph` or `GraphDef` for TensorBoard's Graphs page."""
+    with tf.summary.create_file_writer(str(run.folder / "graph")).as_default() as writer:
+        tf.summary.graph(graph)
+        writer.close()
+
+
+def write_hyperparameters(run: Run, settings: Config, *, seed: int, metrics: dict) -> None:
+    """Write the settings of one run, its `val_accuracy` and `val_loss`, for TensorBoard's HParams page."""
+    flat = {name: value for name, value in settings.flat().items() if name != "why"}
+    plain = {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in flat.items()}
+    writer = tf.summary.create_file_writer(str(run.folder))
+    with writer.as_default():
+        hp.hparams({"seed": seed} | plain, trial_id=run.id)
+        for name in ("val_accuracy", "val_loss"):
+            tf.summary.scalar(name, metrics[name], step=0)
+    writer.close()
+
+
+def declare_hyperparameters(folder: Path, settings: Iterable[Config]) -> None:
+    """Declare every column that differs between settings, before the first run: TensorBoard adds none later."""
+    flats = [one.flat() for one in settings]
+    names = dict.fromkeys(name for flat in flats for name in flat if name != "why")
+    differing = [name for name in names if len({str(flat.get(name)) for flat in flats}) > 1]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("events.out.tfevents.*"):
+        file.unlink(missing_ok=True)  # another process may have been quicker
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        hp.hparams_config(
+            hparams=[hp.HParam(name) for name in ["seed", *differing]],
+            metrics=[hp.Metric("val_accuracy"), hp.Metric("val_loss")],
+        )
+    writer.close()
+
+
+def progress_bar(title: str):
+    """A bar in a terminal or in Jupyter; None where nobody watches, and lines are better."""
+    if os.environ.get("COURSEWORK_HEADLESS"):
+        return None
+    if hasattr(get_ipython(), "kernel"):
+        from tqdm.notebook import tqdm
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+    else:
+        return None
+    return tqdm(desc=title, unit="step", total=1)

@@ -1,0 +1,137 @@
+"""lib.training.fit: a run folder is complete, repeatable, and survives being killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_training import LONG, TINY, job, opened, train
+
+from lib.config import Augment, paths
+from lib.training import fit, jobs, runs
+from lib.training.device import Device
+
+
+def weights(run):
+    return [variable.numpy() for variable in run.load_model().weights]
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_run_holds_all_that_reports_need(photos):
+    run, split = train(photos), opened(photos).split
+    assert run.finished and run.failure is None
+    history = run.history()
+    assert list(history["epoch"]) == [1, 2, 3, 4] and list(history["image_size"]) == [12, 12, 16, 16]
+    assert run.config()["settings"]["training.weight_decay"] == 0.001
+    assert run.config()["experiment"] == "tiny" and run.config()["classes"] == list(photos.class_names)
+    rows, labels, probabilities = run.predictions("val")
+    assert np.array_equal(rows, split.val) and np.array_equal(labels, photos.index["label"].to_numpy()[split.val])
+    assert probabilities.shape == (len(split.val), 3) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert run.metrics()["val_accuracy"] == pytest.approx(np.mean(probabilities.argmax(1) == labels))
+    expected = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    assert run.metrics()["val_loss"] == pytest.approx(expected, rel=1e-5)
+    facts = run.environment()
+    assert facts["device"] in ("cpu", "gpu") and facts["wall_seconds"] > 0 and facts["tensorflow"] and facts["threads"]
+    assert facts["peak_memory_mb"] > 0 and not (run.folder / "checkpoint.npz").exists()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(photos):
+    first = weights(train(photos, name="first"))
+    assert same(first, weights(train(photos, name="second")))
+    assert not same(first, weights(train(photos, name="third", seed=1)))
+
+
+def test_test_images_are_predicted_only_when_asked_for_and_only_once(photos):
+    run, split = train(photos), opened(photos).split
+    with pytest.raises(runs.RunError, match=r"no predictions_test.npz"):
+        run.predictions("test")
+    assert job(photos).predict_test() == run
+    rows, labels, probabilities = run.predictions("test")
+    assert np.array_equal(rows, split.test) and len(labels) == len(probabilities) == len(split.test)
+    written = (run.folder / "predictions_test.npz").stat().st_mtime_ns
+    job(photos).predict_test()
+    assert (run.folder / "predictions_test.npz").stat().st_mtime_ns == written
+
+
+KILLED = """
+    import sys
+    from lib.training.device import import_tensorflow
+    import_tensorflow()
+    sys.path.insert(0, {tests!r})
+    import tiny_training
+    from lib import datasets
+    tiny_training.train(datasets.load("folder", path={folder!r}, progress=False), tiny_training.LONG, name="killed")
+"""
+
+
+def test_a_killed_run_continues_and_ends_with_the_same_weights(photos, photo_folder):
+    """SIGKILL, twice, at moments that nobody chose; then the run is finished in this process."""
+    undisturbed = train(photos, LONG, name="undisturbed")
+    code = textwrap.dedent(KILLED.format(tests=str(paths.ROOT / "tests"), folder=str(photo_folder)))
+    run = job(photos, LONG, name="killed").run
+    done = 0
+    for wanted in (3, 12):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=paths.ROOT, env=os.environ | {"PYTHONPATH": "."})
+        deadline = time.monotonic() + 120
+        while done < wanted and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+            if (run.folder / "history.csv").exists():
+                done = len((run.folder / "history.csv").read_text().splitlines()) - 1
+        assert process.poll() is None, "the process ended before it could be killed"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not run.finished and (run.folder / "checkpoint.npz").exists()
+    with np.load(run.folder / "checkpoint.npz") as stored:
+        assert 12 <= len(stored["history_epoch"]) < 30
+    finished = train(photos, LONG, name="killed")
+    assert same(weights(undisturbed), weights(finished))
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    pd.testing.assert_frame_equal(undisturbed.history()[columns], finished.history()[columns])
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(photos, capsys):
+    run = train(photos, TINY.replace(training=TINY.training.replace(learning_rate=1e30)), name="wild")
+    assert f"failed: {run.id}: the loss became" in capsys.readouterr().out
+    assert "try a lower learning_rate" in json.loads((run.folder / "failure.json").read_text())["reason"]
+    assert not run.finished and "the loss became" in run.failure
+
+
+def test_a_full_disk_and_too_little_memory_end_the_run_with_a_reason(photos, monkeypatch):
+    for error, reason in (
+        (OSError(28, "No space left on device"), "could not write or read a file: .*No space left on device"),
+        (MemoryError(), "out of memory; try a smaller batch_size"),
+    ):
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(np, "savez", fail)
+        assert re.search(reason, train(photos, name=f"full_{type(error).__name__}").failure)
+
+
+def test_early_stopping_ends_a_run_before_its_last_epoch(photos):
+    frozen = TINY.training.replace(epochs=9, learning_rate=1e-12, early_stopping="loss", patience=2, sizes=())
+    run = train(photos, TINY.replace(training=frozen, augment=Augment()), name="stopped")
+    assert run.metrics()["epochs"] < 9
+
+
+def test_mixed_precision_with_a_compiled_graph_trains_to_float32_logits(photos, monkeypatch):
+    """What a GPU run uses, computed on the CPU."""
+    device = Device("cpu", precision="mixed_float16", compile_graph=True)
+    for module in (fit, jobs.device):
+        monkeypatch.setattr(module, "find_device", lambda: device)
+    small = TINY.replace(training=TINY.training.replace(epochs=2, sizes=()))
+    run = train(photos, small, name="mixed")
+    model = run.load_model()
+    assert model.output.dtype == "float32" and model.get_layer("Stem__conv").compute_dtype == "float16"
+    assert run.environment()["precision"] == "mixed_float16" and np.isfinite(run.history()["loss"]).all()
