@@ -165,46 +165,25 @@ def test_the_same_report_gives_the_same_bytes(folder, tmp_path):
     assert zip_bytes({"b": b"2", "a": b"1"}) == zip_bytes({"a": b"1", "b": b"2"})
 
 
-@pytest.mark.parametrize(
-    ("student", "name"),
-    [
-        ("s1234567", "s1234567"),
-        ("Zoë Müller", "Zoë_Müller"),
-        ("Zoe\u0308", "Zoë"),
-        ("  Ana  de la Cruz ", "Ana_de_la_Cruz"),
-        ("Sean O'Brien", "Sean_OBrien"),
-        ("陈伟", "陈伟"),
-        ("किरण", "किरण"),
-        ("j.smith-2", "j.smith-2"),
-    ],
-)
-def test_names_of_students(student, name):
-    assert file_name_of(student) == name
+def test_names_of_students():
+    for student, name in {
+        "s1234567": "s1234567",
+        "Zoë Müller": "Zoë_Müller",
+        "Zoe\u0308": "Zoë",
+        "  Ana  de la Cruz ": "Ana_de_la_Cruz",
+        "Sean O'Brien": "Sean_OBrien",
+        "陈伟": "陈伟",
+        "किरण": "किरण",
+        "j.smith-2": "j.smith-2",
+    }.items():
+        assert file_name_of(student) == name
 
 
-@pytest.mark.parametrize(
-    "student",
-    [
-        "",
-        " ",
-        "..",
-        "../../etc",
-        "/etc/passwd",
-        "a/b",
-        "a\\b",
-        "C:x",
-        ".hidden",
-        "-rf",
-        "jo.",
-        "jo\x00",
-        "jo\u202etxt",
-        "x" * 61,
-    ]
-    + ["$(reboot)", "a*b", 'a"b', "jo😀"],
-)
-def test_names_that_are_no_names_are_refused(folder, student):
-    with pytest.raises(ValueError, match="STUDENT must be a name or number of at most 60 letters"):
-        hand_in.write_submission("demo", student)
+def test_names_that_are_no_names_are_refused(folder):
+    paths_and_options = ["", " ", "..", "../../etc", "/etc/passwd", "a/b", "a\\b", "C:x", ".hidden", "-rf", "jo."]
+    for student in [*paths_and_options, "jo\x00", "jo\u202etxt", "x" * 61, "$(reboot)", "a*b", 'a"b', "jo😀"]:
+        with pytest.raises(ValueError, match="STUDENT must be a name or number of at most 60 letters"):
+            hand_in.write_submission("demo", student)
     assert not list(paths.reports().parent.rglob("*.zip"))
 
 

@@ -98,22 +98,19 @@ def test_changed_code_is_named(files, tmp_path, capsys):
     assert " more" in lines[-1]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"brief": "../../etc"}, "MANIFEST.json is damaged, or of another version"),
-        ({"brief": 3}, "MANIFEST.json is damaged"),
-        ({"student": "../jo"}, "MANIFEST.json is damaged"),
-        ({"profile": "quick; reboot"}, "MANIFEST.json is damaged"),
-        ({"format": 2}, "MANIFEST.json is damaged, or of another version of this project"),
-        ({"files": []}, "MANIFEST.json is damaged"),
-        ({"files": {"lib": "x"}}, "MANIFEST.json is damaged"),
-    ],
-)
-def test_a_manifest_that_is_none_is_refused(files, tmp_path, change, message):
-    manifest = json.loads(files[MANIFEST]) | change
-    with pytest.raises(ValueError, match=message):
-        hand_in.verify_submission(zipped(files | {MANIFEST: json.dumps(manifest).encode()}, tmp_path))
+def test_a_manifest_that_is_none_is_refused(files, tmp_path):
+    for change in (
+        {"brief": "../../etc"},
+        {"brief": 3},
+        {"student": "../jo"},
+        {"profile": "quick; reboot"},
+        {"format": 2},
+        {"files": []},
+        {"files": {"lib": "x"}},
+    ):
+        manifest = json.loads(files[MANIFEST]) | change
+        with pytest.raises(ValueError, match="MANIFEST.json is damaged, or of another version of this project"):
+            hand_in.verify_submission(zipped(files | {MANIFEST: json.dumps(manifest).encode()}, tmp_path))
 
 
 def test_what_is_no_hand_in_is_refused(files, tmp_path):
@@ -129,11 +126,11 @@ def test_what_is_no_hand_in_is_refused(files, tmp_path):
         hand_in.verify_submission(tmp_path / "nowhere.zip")
 
 
-@pytest.mark.parametrize("name", ["../escape.py", "/escape.py", "lib/../../escape.py", "C:/escape.py"])
-def test_a_path_that_leads_out_is_not_opened(files, tmp_path, name):
-    with pytest.raises(ValueError, match="path that leads out of its folder"):
-        hand_in.verify_submission(zipped(files | {name: b"x"}, tmp_path))
-    assert not list(tmp_path.rglob("escape.py"))
+def test_a_path_that_leads_out_is_not_opened(files, tmp_path):
+    for name in ("../escape.py", "/escape.py", "lib/../../escape.py", "C:/escape.py"):
+        with pytest.raises(ValueError, match="path that leads out of its folder"):
+            hand_in.verify_submission(zipped(files | {name: b"x"}, tmp_path))
+        assert not list(tmp_path.rglob("escape.py"))
 
 
 def test_a_link_two_files_of_one_name_and_a_bomb_are_not_opened(files, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from lib.report.written import check, documents
 from lib.report.written.calls import Calls
 from lib.report.written.documents import FORMATS
 from lib.report.written.numbers import count_words
-from lib.report.written.template import Report, TemplateError, prose_of, render, shown
+from lib.report.written.template import Report, TemplateError, prose_of, render, short_path
 
 __all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
 
@@ -63,7 +63,7 @@ def check_reports(brief: Brief) -> list[str]:
     folder, faults = paths.report(brief.name), []
     record = _read_record(folder)
     if brief.reports and not (folder / "values.json").exists():
-        return [f"{shown(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
+        return [f"{short_path(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
@@ -100,11 +100,11 @@ def _write(report: Report, target: Path) -> dict:
 def _stale(report: Report, target: Path, entry: dict | None) -> list[str]:
     """Files that are missing, edited, or older than the template and the results."""
     if entry is None:
-        return [f"{shown(target)}.html: not written yet: run `make report`"]
+        return [f"{short_path(target)}.html: not written yet: run `make report`"]
     if entry["text"] != _digest(documents.to_markdown(report)):
-        return [f"{shown(target)}.html: older than its template or its results: run `make report`"]
+        return [f"{short_path(target)}.html: older than its template or its results: run `make report`"]
     return [
-        f"{shown(target.parent / file)}: missing or edited since it was written: run `make report`"
+        f"{short_path(target.parent / file)}: missing or edited since it was written: run `make report`"
         for file, expected in entry["files"].items()
         if checksum(target.parent / file) != expected
     ]

@@ -94,7 +94,7 @@ class Calls:
             "brief": {name: bind(fact, Origin(f"brief, {name}")) for name, fact in facts.items()},
         }
 
-    def mark(self, value: Number | Text, form: str = "") -> str:
+    def marked(self, value: Number | Text, form: str = "") -> str:
         """A bound value as text between marks."""
         self.origins.append(value.origin)
         text = write_number(value, form) if isinstance(value, Number) else " ".join(value.split())
@@ -252,7 +252,7 @@ class Calls:
             raise ValueError(f"show() takes what value(), rows(), experiment() or compare() gave. Received: {value!r}")
         if form and isinstance(value, Text):
             raise ValueError(f"Words take no format. Received: {form!r} for {value!r}")
-        return self.mark(value, form)
+        return self.marked(value, form)
 
     def count(self, number, one: str, many: str = "") -> str:
         """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length.
@@ -273,25 +273,25 @@ class Calls:
                 f"count() takes the name of a value, a bound number or a list of what runs gave. Received: {number!r}"
             )
         things = one if number == 1 else many or f"{one}s"
-        return f"no {things}" if number == 0 else f"{self.mark(number, 'word')} {things}"
+        return f"no {things}" if number == 0 else f"{self.marked(number, 'word')} {things}"
 
     def join(self, items: Sequence, last: str = "and") -> str:
         """a, b and c."""
         items = [item["name"] if isinstance(item, Row) else item for item in items]
-        texts = [self.mark(item) if isinstance(item, (Number, Text)) else str(item) for item in items]
+        texts = [self.marked(item) if isinstance(item, (Number, Text)) else str(item) for item in items]
         return f" {last} ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
     def difference(self, name: str, other: str, form: str = "") -> str:
         """One value minus another; both must be numbers."""
         first, second, origin = self._two(name, other)
-        return self.mark(Number(float(first) - float(second), origin), form)
+        return self.marked(Number(float(first) - float(second), origin), form)
 
     def share(self, name: str, other: str, form: str = "%") -> str:
         """One value divided by another; both must be numbers, and the second not 0."""
         first, second, origin = self._two(name, other)
         if not second:
             raise ValueError(f"A share needs a whole that is not 0. Received: {other} = {second}")
-        return self.mark(Number(float(first) / float(second), origin), form)
+        return self.marked(Number(float(first) / float(second), origin), form)
 
     def _two(self, name: str, other: str) -> tuple[Number, Number, Origin]:
         both = [self.value(one) for one in (name, other)]
@@ -302,12 +302,12 @@ class Calls:
 
     def quote(self, text: str) -> str:
         """Words of the brief, in quotation marks."""
-        return self.mark(Text(f"“{text}”", Origin("quoted from the brief")))
+        return self.marked(Text(f"“{text}”", Origin("quoted from the brief")))
 
     def cited(self, text: str, by: str) -> str:
         """A number from the literature; `by` stands in the section References."""
         self.cited_sources.append((by, calling_place()))
-        return self.mark(Text(str(text), Origin(by)))
+        return self.marked(Text(str(text), Origin(by)))
 
     # Figures and tables
 

@@ -10,7 +10,7 @@ from lib.config.files import checksum
 from lib.report.notebooks import freshness
 from lib.report.written.calls import Calls
 from lib.report.written.numbers import count_words
-from lib.report.written.template import Report, prose_of, shown
+from lib.report.written.template import Report, place, prose_of, short_path
 from lib.training.runs import Run
 
 SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
@@ -29,25 +29,25 @@ def faults(report: Report) -> list[str]:
     owners = (*calls.brief.notebooks, SHOTS)
     records = {name: freshness.read_record(name, calls.folder) for name in owners}
     for (kind, name), entry in calls.used.items():
-        place = _place(calls.folder, kind, name)
-        found += [f"{place}: {fault}" for fault in _tampering(kind, name, entry, records=records, calls=calls)]
+        where = _entry_place(calls.folder, kind, name)
+        found += [f"{where}: {fault}" for fault in _tampering(kind, name, entry, records=records, calls=calls)]
     return [*found, *_runs(calls, records), *_differing(calls)]
 
 
 def _structure(report: Report) -> list[str]:
     """Sections that are missing or empty, and a wrong number of words."""
-    file, head = shown(report.shipped.file), list(report.shipped.head)
+    where = {field: place(report.shipped.file, line) for line, field in enumerate(report.shipped.head, start=2)}
     parts = re.split(r"^## +(.+?)\s*$", report.text, flags=re.MULTILINE)
     filled = {heading for heading, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
     found = [
-        f"{file}:{head.index('sections') + 2}: the section {heading!r} is missing or empty"
+        f"{where['sections']}: the section {heading!r} is missing or empty"
         for heading in report.sections
         if heading not in filled
     ]
     words, (fewest, most) = count_words(prose_of(report.text)), report.words
     if not fewest <= words <= most:
         found.append(
-            f"{file}:{head.index('words') + 2}: {words:,} words, where {fewest:,} to {most:,} are asked for (captions, "
+            f"{where['words']}: {words:,} words, where {fewest:,} to {most:,} are asked for (captions, "
             "tables, headings and references do not count)"
         )
     return found
@@ -84,7 +84,7 @@ def _runs(calls: Calls, records: dict) -> list[str]:
             elif run in kept and kept[run] != freshness.evidence(folder):
                 shower = entry["notebook"]
                 found.setdefault(run, f"the run has changed since {shower} showed it; {kind} {name!r} is older")
-    return [f"{shown(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
+    return [f"{short_path(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
 
 
 def _differing(calls: Calls) -> list[str]:
@@ -92,7 +92,7 @@ def _differing(calls: Calls) -> list[str]:
     try:
         return [*_differing_values(calls), *_differing_cells(calls)]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # RunError too
-        return [f"{shown(calls.folder)}: a run cannot be read: {error}"]
+        return [f"{short_path(calls.folder)}: a run cannot be read: {error}"]
 
 
 def _differing_values(calls: Calls) -> list[str]:
@@ -107,7 +107,7 @@ def _differing_values(calls: Calls) -> list[str]:
     scores = {f"best.test_{name}": score for name, score in evaluation.summary(labels, probabilities).items()}
     scores |= {f"best.{name}": metrics[name] for name in FROM_METRICS if name in metrics}
     return [
-        f"{_place(calls.folder, 'value', name)}: {name} is {values[name]['value']!r}, but its run gives {score!r}"
+        f"{_entry_place(calls.folder, 'value', name)}: {name} is {values[name]['value']!r}, but its run gives {score!r}"
         for name, score in scores.items()
         if name in values and not _same(values[name]["value"], score)
     ]
@@ -117,7 +117,7 @@ def _differing_cells(calls: Calls) -> list[str]:
     """Cells of the results table, read again from each row's run."""
     if ("table", "experiments") not in calls.used:
         return []
-    file = shown(calls.folder / calls.entry("table", "experiments")["file"])
+    file = short_path(calls.folder / calls.entry("table", "experiments")["file"])
     return [
         f"{file}:{line}: {column} is {row[column]!r}, but its run gives {value!r}"
         for line, row in enumerate(calls.frame("experiments").to_dict("records"), start=2)
@@ -135,10 +135,10 @@ def _same(said: object, found: object) -> bool:
     return said == found
 
 
-def _place(folder: Path, kind: str, name: str) -> str:
+def _entry_place(folder: Path, kind: str, name: str) -> str:
     """File and line of an entry in values.json or manifest.json."""
     file = folder / ("values.json" if kind == "value" else "manifest.json")
     text = file.read_text(encoding="utf-8")
     pattern = rf'^\s*"{re.escape(name)}": .*?"value":' if kind == "value" else rf'"file": "{kind}s/{re.escape(name)}\.'
     found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-    return f"{shown(file)}:{text.count(chr(10), 0, found.end()) + 1}" if found else shown(file)
+    return place(file, text.count("\n", 0, found.end()) + 1) if found else short_path(file)

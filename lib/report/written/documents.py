@@ -179,17 +179,17 @@ def _table(rows: list[tuple[str, ...]], numeric: tuple[bool, ...], caption: str)
 
 def _appendix(report: Report) -> str:
     """Every run that a value, figure or table of the report rests on, and where it is shown."""
-    shown, used = report.calls.blocks, report.calls.used
+    blocks, used = report.calls.blocks, report.calls.used
     header = ("Run", "Experiment", "Seed", "Epochs", "Commit", "Figures", "Tables")
     rows = []
     for name in sorted({run for entry in used.values() for run in entry["runs"]}):
-        on_it = [block for block in shown if name in used[block.kind, block.name]["runs"]]
+        on_it = [block for block in blocks if name in used[block.kind, block.name]["runs"]]
         places = [[str(block.number) for block in on_it if block.kind == kind] for kind in ("figure", "table")]
         facts = _run_facts(Run(report.calls.folder / "runs" / name))
         rows.append((name, *facts, *(", ".join(numbers) or "–" for numbers in places)))
     if not rows:
         return ""
-    number = 1 + sum(block.kind == "table" for block in shown)
+    number = 1 + sum(block.kind == "table" for block in blocks)
     caption = f"**Table{SPACE}{number}.** The trained networks that numbers, figures and tables come from."
     numeric = tuple(name in ("Seed", "Epochs") for name in header)
     table = _table([header, *rows], numeric, f"{caption} {{#table-runs}}")

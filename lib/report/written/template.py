@@ -73,7 +73,9 @@ def render(name: str, calls: Calls) -> Report:
     """
     known = sorted(file.stem for file in TEMPLATES.glob("*.md"))
     if name not in known:
-        raise TemplateError(f"Unknown report {name!r}. Templates in {shown(TEMPLATES)}: {', '.join(known) or 'none'}")
+        raise TemplateError(
+            f"Unknown report {name!r}. Templates in {short_path(TEMPLATES)}: {', '.join(known) or 'none'}"
+        )
     own = TEMPLATES / calls.brief.name / f"{name}.md"
     sources = [_read(file) for file in (TEMPLATES / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
@@ -85,10 +87,10 @@ def render(name: str, calls: Calls) -> Report:
         text = environment.get_template(sources[-1].file.as_posix()).render(calls.names())
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise TemplateError(f"{_failing_place(error, sources)}: {error}") from error
-    typed = {place for source in sources for place in _typed(source)}
-    typed |= {(*place, number) for place, number in calls.typed}
+    typed = {found for source in sources for found in _typed(source)}
+    typed |= {(*where, number) for where, number in calls.typed}
     faults = [
-        f"{shown(file)}:{line}: typed number {number!r}: take it from the runs with value(), or name its origin"
+        f"{place(file, line)}: typed number {number!r}: take it from the runs with value(), or name its origin"
         for file, line, number in sorted(typed)
     ]
     faults += [fault for source in sources for fault in _pictures(source)]
@@ -103,22 +105,27 @@ def prose_of(text: str) -> str:
     return REFERENCES.sub("", text)
 
 
-def shown(file: Path | str) -> str:
+def short_path(file: Path | str) -> str:
     """A path as messages show it: from the project's folder, where it lies in it."""
     file = Path(file)
     return file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
+
+
+def place(file: Path | str, line: int) -> str:
+    """File and line, as messages show them."""
+    return f"{short_path(file)}:{line}"
 
 
 def _read(file: Path) -> Source:
     try:
         text = PRIVATE.sub("", file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise TemplateError(f"{shown(file)}: a template must be UTF-8 text ({error})") from error
+        raise TemplateError(f"{short_path(file)}: a template must be UTF-8 text ({error})") from error
     found = HEAD.match(text)
     if not found:
         return Source(file, {}, text)
-    fields = [line.split(":", 1) for line in found[1].splitlines() if ":" in line]
-    head = {name.strip(): content.strip().strip("\"'") for name, content in fields}
+    fields = [line.partition(":") for line in found[1].splitlines()]
+    head = {name.strip(): content.strip().strip("\"'") for name, _, content in fields}
     return Source(file, head, "\n" * found[0].count("\n") + text[found.end() :])
 
 
@@ -127,7 +134,7 @@ def _asked(shipped: Source) -> tuple[tuple[int, int], tuple[str, ...]]:
     words = re.fullmatch(r"(\d+) to (\d+)", shipped.head.get("words", ""))
     if list(shipped.head) != FIELDS or not words or int(words[1]) > int(words[2]):
         raise TemplateError(
-            f"{shown(shipped.file)}:1: a template begins with ---, the lines title: ..., words: 500 to 1000, "
+            f"{place(shipped.file, 1)}: a template begins with ---, the lines title: ..., words: 500 to 1000, "
             f"sections: First; Second, and ---. Received: {shipped.head}"
         )
     sections = [part.strip() for part in shipped.head["sections"].split(";")]
@@ -145,7 +152,7 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
     @jinja2.pass_context  # asks Jinja to call it when a page is made, also for what it could work out before
     def finish(_context, value) -> str:
         if isinstance(value, (Number, Text)):
-            return calls.mark(value)
+            return calls.marked(value)
         if value is None:
             raise ValueError("There is nothing to print here: ask with {% if %} first. Received: none")
         calls.check_typed(str(value))
@@ -175,39 +182,37 @@ def _parse(source: Source, environment: jinja2.Environment) -> nodes.Template:
     try:
         return environment.parse(source.text)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(f"{shown(source.file)}:{error.lineno}: {error.message}") from error
+        raise TemplateError(f"{place(source.file, error.lineno)}: {error.message}") from error
 
 
 def _check_own(shipped: Source, own: Source, shipped_tree: nodes.Template, tree: nodes.Template) -> None:
     """Refuse what Jinja would leave out without a word: blocks of unknown names, and text outside of blocks."""
     known = [block.name for block in shipped_tree.find_all(nodes.Block)]
-    extends = tree.find(nodes.Extends)
-    if not extends or getattr(extends.template, "value", "") != shipped.file.name or not set(own.head) <= {"title"}:
+    sections = f"Sections: {', '.join(known)}"
+    extends, base = tree.find(nodes.Extends), shipped.file.name
+    if not extends or getattr(extends.template, "value", "") != base or not set(own.head) <= {"title"}:
         raise TemplateError(
-            f"{shown(own.file)}:1: a brief's own template begins with {{% extends {shipped.file.name!r} %}}, below a "
-            f"head with its title if it has one, and fills blocks. Sections: {', '.join(known)}"
+            f"{place(own.file, 1)}: a brief's own template begins with {{% extends {base!r} %}}, below a head with its "
+            f"title if it has one, and fills blocks. {sections}"
         )
     for block in tree.find_all(nodes.Block):
         if block.name not in known:
             near = difflib.get_close_matches(block.name, known, n=1)
-            hint = f"Did you mean {near[0]!r}? " if near else "To add one, write it in a block below {{ super() }}. "
+            hint = f"Did you mean {near[0]!r}?" if near else "To add one, write it in a block below {{ super() }}."
             raise TemplateError(
-                f"{shown(own.file)}:{block.lineno}: no section {block.name!r} to replace. {hint}Sections: "
-                f"{', '.join(known)}"
+                f"{place(own.file, block.lineno)}: no section {block.name!r} to replace. {hint} {sections}"
             )
     for output in tree.body:
         text = "".join(getattr(part, "data", "x") for part in getattr(output, "nodes", ()))
         if text.strip():
             line = output.lineno + text[: len(text) - len(text.lstrip())].count("\n")
-            raise TemplateError(
-                f"{shown(own.file)}:{line}: text outside of a block is shown nowhere. Sections: {', '.join(known)}"
-            )
+            raise TemplateError(f"{place(own.file, line)}: text outside of a block is shown nowhere. {sections}")
 
 
 def _failing_place(error: Exception, sources: list[Source]) -> str:
     files = [str(source.file) for source in sources]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    return f"{shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else shown(files[-1])
+    return place(frames[-1].filename, frames[-1].lineno) if frames else short_path(files[-1])
 
 
 def _typed(source: Source) -> list[tuple[str, int, str]]:
@@ -226,11 +231,8 @@ def _without_tags(text: str) -> str:
 def _pictures(source: Source) -> list[str]:
     """Pictures that were put in by hand."""
     text = VERBATIM.sub(blank, _without_tags(source.text))
-    return [
-        f"{shown(source.file)}:{text.count(chr(10), 0, found.start()) + 1}: a picture without figure(): no run stands "
-        "behind it"
-        for found in re.finditer(r"!\[[^\]]*\][(\[]", text)
-    ]
+    lines = [text.count("\n", 0, found.start()) + 1 for found in re.finditer(r"!\[[^\]]*\][(\[]", text)]
+    return [f"{place(source.file, line)}: a picture without figure(): no run stands behind it" for line in lines]
 
 
 def _uncited(calls: Calls, text: str) -> list[str]:
@@ -238,13 +240,13 @@ def _uncited(calls: Calls, text: str) -> list[str]:
     references = REFERENCES.search(text)
     names = set(re.findall(r"\w+", references[0] if references else ""))
     return [
-        f"{shown(file)}:{line}: {by!r} is not in the section References"
+        f"{place(file, line)}: {by!r} is not in the section References"
         for by, (file, line) in calls.cited_sources
         if not set(re.findall(r"\b[A-Z]\w+|\d{4}", by)) <= names
     ]
 
 
-def _target(name: str, kind: str, place: tuple[str, int], blocks: list[Block]) -> Block:
+def _target(name: str, kind: str, where: tuple[str, int], blocks: list[Block]) -> Block:
     found = [block for block in blocks if block.name == name and kind in ("", block.kind)]
     if len(found) == 1:
         return found[0]
@@ -253,4 +255,4 @@ def _target(name: str, kind: str, place: tuple[str, int], blocks: list[Block]) -
     else:
         names = ", ".join(block.name for block in blocks) or "nothing"
         message = f"ref({name!r}) needs a figure or table that the report shows. Shown: {names}"
-    raise TemplateError(f"{shown(place[0])}:{place[1]}: {message}")
+    raise TemplateError(f"{place(*where)}: {message}")
