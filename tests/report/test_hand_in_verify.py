@@ -171,7 +171,7 @@ def made_again(monkeypatch):
 
     make_again.changes, make_again.threads, make_again.asked = {}, None, asked
     made_again = make_again
-    monkeypatch.setattr(verify, "make_again", make_again)
+    monkeypatch.setattr(verify, "_make_again", make_again)
     return make_again
 
 
@@ -239,7 +239,7 @@ facts = {name: os.environ[name] for name in ("COURSEWORK_DATA", "COURSEWORK_CACH
     (root / "lib" / "__main__.py").write_text(code)
     monkeypatch.setenv("COURSEWORK_DATA", str(raw))
     monkeypatch.setenv("COURSEWORK_REPORTS", "elsewhere")
-    made = verify.make_again(root, tmp_path / "again", brief="demo", profile="quick", data="")
+    made = verify._make_again(root, tmp_path / "again", brief="demo", profile="quick", data="")
     file, words, folder, facts = json.loads((made / "values.json").read_text())["facts"]
     assert file == str(root / "lib" / "__main__.py") and folder == str(root)
     assert words == ["report", "--brief", "demo", "--profile", "quick"]
@@ -247,4 +247,4 @@ facts = {name: os.environ[name] for name in ("COURSEWORK_DATA", "COURSEWORK_CACH
     assert facts["COURSEWORK_CACHE"] == str(tmp_path / "again" / "cache")
     (root / "lib" / "__main__.py").write_text("raise SystemExit(2)")
     with pytest.raises(ValueError, match="could not be made again: see the lines above. Exit status 2"):
-        verify.make_again(root, tmp_path / "third", brief="demo", profile="quick", data="x")
+        verify._make_again(root, tmp_path / "third", brief="demo", profile="quick", data="x")

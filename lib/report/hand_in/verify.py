@@ -43,7 +43,7 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
         raise ValueError(f"ZIP must be a file. Received: {str(archive)!r}")
     with tempfile.TemporaryDirectory(prefix="hand-in-") as folder:
         folder = Path(folder)
-        root, manifest = open_submission(archive, folder / "opened")
+        root, manifest = _unpack(archive, folder / "opened")
         commit = f"{manifest['commit'] or 'unknown'}{' with uncommitted changes' if manifest['dirty'] else ''}"
         print(f"{archive.name}: {manifest['student']}, brief {manifest['brief']}, profile {manifest['profile']}")
         print(f"made from commit {commit}")
@@ -59,18 +59,10 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
         return _compare_again(root, manifest, folder / "again", data)
 
 
-def open_submission(archive: Path, folder: Path) -> tuple[Path, dict]:
-    """Unpack a hand-in and read its manifest; it may lie one folder down, as after unpacking and packing again.
+def _unpack(archive: Path, folder: Path) -> tuple[Path, dict]:
+    """The folder of the manifest, and the manifest; it may lie one folder down, as after unpacking and packing again.
 
-    Args:
-        archive: the zip; links, devices, paths that lead out of the folder and what grows beyond reason are refused.
-        folder: where to, must not exist.
-
-    Returns:
-        The folder of the manifest, and the manifest.
-
-    Raises:
-        ValueError: if it is no hand-in, is damaged, or is not safe to open.
+    Links, devices, paths that lead out of the folder and what grows beyond reason are refused.
     """
     if not zipfile.is_zipfile(archive):
         raise ValueError(f"{archive} is not a zip")
@@ -147,7 +139,7 @@ def changed_code(root: Path) -> str:
 
 
 def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
-    made = make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
+    made = _make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
     differing = [
         name
         for name, value in machine_facts(made).items()
@@ -162,22 +154,8 @@ def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
     return not faults
 
 
-def make_again(root: Path, folder: Path, *, brief: str, profile: str, data: str = "") -> Path:
-    """Run `python -m lib report` of an unpacked hand-in, with this Python and this machine's raw data.
-
-    Args:
-        root: the unpacked hand-in; its own reports are not touched.
-        folder: where the new report and its caches go.
-        brief: name of the brief.
-        profile: smoke, quick or full.
-        data: folder of images, for the brief `folder`.
-
-    Returns:
-        The new report folder.
-
-    Raises:
-        ValueError: if it cannot be made; the last lines say why.
-    """
+def _make_again(root: Path, folder: Path, *, brief: str, profile: str, data: str) -> Path:
+    """The report of an unpacked hand-in, made anew in `folder` by its own code, with this Python and this raw data."""
     raw = [str(path) for path in paths.raw_folders() if path.is_dir()]
     settings = os.environ | {
         "VENV": "none",

@@ -3,7 +3,6 @@
 Pandoc and Typst come as Python wheels: there is nothing to install on the system.
 """
 
-import dataclasses
 import datetime
 import html
 import io
@@ -13,7 +12,6 @@ import re
 import subprocess
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pypandoc
@@ -74,24 +72,15 @@ class ExportError(ValueError):
     """A report that could not be turned into one of its formats."""
 
 
-@dataclass(frozen=True)
-class About:
-    """What stands above a report."""
-
-    title: str
-    brief: str
-    question: str
-    student: str  # from the environment variables STUDENT and STUDENT_ID
-    made: str  # date and commit
-    note: str
-    timestamp: int  # seconds since 1970, the same for the same state
-
-
-def about(report: Report) -> About:
+def about(report: Report) -> dict[str, str]:
     """The title block of a report: who wrote it, what about, and which state of the code and the runs it shows.
 
     The date is that of the commit (or of `SOURCE_DATE_EPOCH`, or without git of the newest run): the same code and
     runs give the same pages, whenever they are made.
+
+    Returns:
+        title, brief, question, student (of the environment variables STUDENT and STUDENT_ID), made (date and commit),
+        note ("" if there is none) and timestamp (seconds since 1970).
     """
     calls, state = report.calls, device.git_state()
     timestamp = _timestamp([calls.folder / "runs" / run for entry in calls.used.values() for run in entry["runs"]])
@@ -100,15 +89,15 @@ def about(report: Report) -> About:
     changed = " with uncommitted changes" if state["dirty"] else ""
     size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
     name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
-    return About(
-        title=report.title,
-        brief=calls.brief.title,
-        question=calls.brief.question,
-        student=f"{name} ({number})" if name and number else name or number or NOT_GIVEN,
-        made=f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
-        note=SMOKE if calls.profile == "smoke" else "",
-        timestamp=timestamp,
-    )
+    return {
+        "title": report.title,
+        "brief": calls.brief.title,
+        "question": calls.brief.question,
+        "student": f"{name} ({number})" if name and number else name or number or NOT_GIVEN,
+        "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
+        "note": SMOKE if calls.profile == "smoke" else "",
+        "timestamp": str(timestamp),
+    }
 
 
 def _timestamp(runs: list[Path]) -> int:
@@ -207,7 +196,7 @@ def _run_facts(run: Run) -> tuple[str, ...]:
 # As HTML, PDF and DOCX
 
 
-def export(markdown: str, target: Path, *, folder: Path, about: About) -> dict[str, Path]:
+def export(markdown: str, target: Path, *, folder: Path, about: dict[str, str]) -> dict[str, Path]:
     """Write a report in every format.
 
     Args:
@@ -228,21 +217,21 @@ def export(markdown: str, target: Path, *, folder: Path, about: About) -> dict[s
     return files
 
 
-def _html(markdown: str, folder: Path, about: About) -> bytes:
+def _html(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
     style = (PAGES / "report.css").read_text(encoding="utf-8")
     options = ["--standalone", "--embed-resources", "--mathml", f"--template={PAGES / 'report.html'}"]
-    options += [f"--metadata=pagetitle={about.title}", f"--variable=style={style}", "--shift-heading-level-by=0"]
-    options += [f"--variable={name}={html.escape(value)}" for name, value in _texts(about).items() if value]
+    options += [f"--metadata=pagetitle={about['title']}", f"--variable=style={style}", "--shift-heading-level-by=0"]
+    options += [f"--variable={name}={html.escape(value)}" for name, value in about.items() if value]
     page = _pandoc(markdown, folder, "html5", *options).decode()
     # Wide tables scroll by themselves, with the keyboard too.
     scroll = r'<div class="scroll" tabindex="0" role="region" aria-label="Table">\g<0>'
     return re.sub("</table>", r"\g<0></div>", re.sub("<table", scroll, page)).encode()
 
 
-def _pdf(markdown: str, folder: Path, about: About) -> bytes:
+def _pdf(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
     body = _below_title(_with_alt_texts(_pandoc(markdown, folder, "typst").decode(), markdown))
     page = (PAGES / "report.typ").read_text(encoding="utf-8")
-    texts = json.dumps(_texts(about), ensure_ascii=False)
+    texts = json.dumps(about, ensure_ascii=False)
     try:
         return typst.compile(
             f"{page}\n{body}".encode(),
@@ -251,11 +240,11 @@ def _pdf(markdown: str, folder: Path, about: About) -> bytes:
             # scripts that those lack.
             ignore_system_fonts=not OTHER_SCRIPTS.search(body + texts),
             sys_inputs={"about": texts},
-            timestamp=about.timestamp,
+            timestamp=int(about["timestamp"]),
             format="pdf",
         )
     except typst.TypstError as error:
-        raise ExportError(f"Typst could not set {about.title!r}: {error.diagnostic or error}") from error
+        raise ExportError(f"Typst could not set {about['title']!r}: {error.diagnostic or error}") from error
 
 
 def _with_alt_texts(body: str, markdown: str) -> str:
@@ -275,12 +264,12 @@ def _below_title(body: str) -> str:
     return first.replace("#figure(image(", "#figure(placement: bottom, image(") + heading + rest
 
 
-def _docx(markdown: str, folder: Path, about: About) -> bytes:
+def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
     facts = {
-        "title": about.title,
-        "subtitle": f"{about.brief}: {about.question}",
-        "author": about.student,
-        "date": f"{about.made}. {about.note}" if about.note else about.made,
+        "title": about["title"],
+        "subtitle": f"{about['brief']}: {about['question']}",
+        "author": about["student"],
+        "date": f"{about['made']}. {about['note']}" if about["note"] else about["made"],
         "lang": "en-GB",
     }
     options = [f"--metadata={name}={value}" for name, value in facts.items()]
@@ -288,7 +277,7 @@ def _docx(markdown: str, folder: Path, about: About) -> bytes:
         look, result = Path(home) / "reference.docx", Path(home) / "report.docx"
         look.write_bytes(_word_look(_pandoc("", folder, "docx", "--print-default-data-file=reference.docx")))
         options += [f"--reference-doc={look}", f"--output={result}"]
-        _pandoc(markdown, folder, "docx", *options, timestamp=about.timestamp)
+        _pandoc(markdown, folder, "docx", *options, timestamp=about["timestamp"])
         return result.read_bytes()
 
 
@@ -305,15 +294,11 @@ def _word_look(default: bytes) -> bytes:
     return result.getvalue()
 
 
-def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: int = 0) -> bytes:
+def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
     command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
     command += ["--columns=10000", "--fail-if-warnings", *options]  # so wide, tables keep the widths their cells need
-    environment = os.environ | {"SOURCE_DATE_EPOCH": str(timestamp)}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
     done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
     if done.returncode:
         raise ExportError(f"Pandoc could not write {to}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
-
-
-def _texts(about: About) -> dict[str, str]:
-    return {name: value for name, value in dataclasses.asdict(about).items() if isinstance(value, str)}
