@@ -270,6 +270,15 @@ def test_too_few_words_are_caught_and_captions_do_not_count(folder, templates):
     assert any(fault in found for found in written.check_reports(BRIEF))
 
 
+def test_own_words_as_the_readme_shows_them(folder, templates):
+    readme = (paths.ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    (templates / "demo").mkdir()
+    own = readme[readme.index('{% extends "experimentation.md" %}') :].split("```")[0]
+    (templates / "demo" / "experimentation.md").write_text(own, encoding="utf-8")
+    assert not [fault for fault in written.write_reports(BRIEF) if "words, where" not in fault]
+    assert "My own words, with 12 in them." in prose() and "Ng, A. (2015)" in prose() and "Efron, B. (1979)" in prose()
+
+
 # The command line
 
 

@@ -244,6 +244,11 @@ def test_typed_numbers_are_listed_with_their_lines(fill):
     ]
 
 
+def test_a_number_between_typed_marks_is_a_typed_one(fill):
+    (fault,) = fill(f"## One\n{numbers.mark(numbers.VALUE, 0, '99')}\n## Two\n").faults
+    assert fault.startswith("note.md:7: typed number '099'")
+
+
 def test_a_picture_put_in_by_hand_is_listed(fill):
     report = fill("## One\n![Mine](own.png)\n\n`![as code](x.png)` {{ figure('samples') }}\n## Two\n")
     assert report.faults == ("note.md:7: a picture without figure(): no run stands behind it",)
