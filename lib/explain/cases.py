@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from lib import evaluation
 from lib.explain.scoring.object_masks import object_masks
@@ -80,19 +79,8 @@ def train_batches(opened: OpenBrief, run):
 
 
 def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
-    """Places of at most so many images, one per class in turn, so that every class comes before any comes twice.
-
-    Args:
-        labels: (N,) int classes.
-        most: largest number of places.
-        seed: of the order within each class.
-
-    Returns:
-        (K,) places, sorted.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    own = labels[order]
-    return np.sort(order[np.lexsort((own, _turns(own)))][:most])
+    """(K,) sorted places of at most `most` of (N,) images, so that every class comes before any comes twice."""
+    return np.sort(evaluation.one_class_in_turn(labels, seed=seed)[:most])
 
 
 def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 4, misses: int = 3) -> np.ndarray:
@@ -111,7 +99,7 @@ def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 
     ranked = {}
     for right in (True, False):
         sure = evaluation.most_confident(labels, probabilities, right=right, k=len(labels))
-        ranked[right] = sure[np.argsort(_turns(labels[sure]), kind="stable")]
+        ranked[right] = sure[np.argsort(evaluation.turns(labels[sure]), kind="stable")]
     right = ranked[True][: max(hits, wanted - len(ranked[False]))]
     wrong = ranked[False][: wanted - len(right)]
     return np.concatenate([right, wrong]).astype(int)
@@ -128,8 +116,3 @@ def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) 
     classes = np.unique(labels)
     sure = [probabilities[labels == label, label].mean() for label in classes]
     return classes[np.argsort(-np.asarray(sure), kind="stable")][:most]
-
-
-def _turns(labels: np.ndarray) -> np.ndarray:
-    """(N,) how many images before each one are of its class."""
-    return pd.Series(labels).groupby(labels).cumcount().to_numpy()
