@@ -8,7 +8,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from lib.datasets.errors import DataError
+from lib.datasets.storage import DataError
 
 # Formats with a signature of their own. Left out on purpose: EPS (opening one runs Ghostscript), TGA and other formats
 # without a signature (random bytes pass for them).
@@ -43,7 +43,7 @@ def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
 
     Args:
         path: the file.
-        at_least: pixels a side that suffice: a JPEG is then decoded at the smallest scale (eighths of its size) at
+        at_least: pixels per side that suffice: a JPEG is then decoded at the smallest scale (eighths of its size) at
             which both sides stay at least that long. 0 decodes it at its full size.
 
     Returns:

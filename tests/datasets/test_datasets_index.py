@@ -9,7 +9,7 @@ from PIL import Image
 
 from lib.datasets import DataError, images, index
 from lib.datasets.index import read_index
-from lib.datasets.readers.tree import list_class_folders
+from lib.datasets.readers.folders import list_class_folders
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +37,11 @@ FLAWLESS = {
 }
 
 
-@pytest.mark.parametrize("name", FLAWLESS)
-def test_quick_look_says_what_pillow_says(name):
-    assert index._skim_jpeg(FLAWLESS[name]) == index._decode(FLAWLESS[name])
-
-
-@pytest.mark.parametrize("data", [jpeg(mode="CMYK"), jpeg()[:-300], jpeg()[:200], b"\xff\xd8\xff", b"", b"\x89PNG"])
-def test_quick_look_leaves_all_else_to_pillow(data):
-    assert index._skim_jpeg(data) is None
+def test_quick_look_says_what_pillow_says_and_leaves_all_else_to_it():
+    for name, data in FLAWLESS.items():
+        assert index._skim_jpeg(data) == index._decode(data), name
+    for data in (jpeg(mode="CMYK"), jpeg()[:-300], jpeg()[:200], b"\xff\xd8\xff", b"", b"\x89PNG"):
+        assert index._skim_jpeg(data) is None
 
 
 def test_quick_look_keeps_the_limit(monkeypatch):
@@ -71,7 +68,7 @@ def test_quick_look_never_passes_what_pillow_refuses():
     assert 50 < accepted < 250
 
 
-@pytest.mark.parametrize("count", [1, 63, 64, 65, 150])
+@pytest.mark.parametrize("count", [1, 64, 150])
 def test_rows_keep_the_order_of_the_files(tmp_path, count):
     bad = {row for row in range(count) if row % 7 == 3}
     for row in range(count):

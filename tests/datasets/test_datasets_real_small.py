@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lib.config import Split, paths
+from lib.config.files import checksum
 from lib.datasets import DataError, load, splits
 from lib.datasets.catalogue import find
 from lib.datasets.fetch.acquire import find_here
-from lib.datasets.fetch.disk import md5_of
 
 pytestmark = pytest.mark.real_data
 
@@ -58,7 +58,7 @@ def test_fashion_mnist(get):
     assert data.left_out.empty
     for file in find("fashion_mnist").downloads:
         if "labels" in file.file_name and (data.root / file.file_name).is_file():
-            assert md5_of(data.root / file.file_name) == file.md5
+            assert checksum(data.root / file.file_name, "md5") == file.md5
 
 
 def test_notmnist(get):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from lib.datasets.audit.hashes import close_pairs
 
 from lib.datasets.audit import hashes
-from lib.datasets.audit.hashes import close_pairs
 
 
 def by_hand(values, most):

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.datasets.drawn import letters
-from lib.datasets.errors import DataError
 from lib.datasets.readers.arrays import Arrays, Part, require_size
+from lib.datasets.storage import DataError
 
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"

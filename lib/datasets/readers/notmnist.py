@@ -1,4 +1,4 @@
-"""notMNIST: letters A to J, as folders of PNG files or as an HDF5 file with one row an image."""
+"""notMNIST: letters A to J, as folders of PNG files or as an HDF5 file with one row per image."""
 
 import contextlib
 import string
@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lib.datasets.errors import DataError
 from lib.datasets.readers.arrays import Arrays, Part, require_size
-from lib.datasets.readers.tree import Listing, list_class_folders, visible
+from lib.datasets.readers.folders import Listing, list_class_folders, visible
+from lib.datasets.storage import DataError
 
 CLASSES = tuple(string.ascii_uppercase[:10])
 SIDE = 28  # pixels
@@ -40,11 +40,11 @@ def list_notmnist(root: Path) -> Listing | Arrays:
 def _parts(path: Path) -> tuple[dict[str, bool], tuple[tuple[str, str], ...]]:
     """Which parts there are, each with whether its rows end in a label, and what is left out for lack of one."""
     parts, left_out = {}, ()
-    with _open(path) as file:
+    with _opened(path) as file:
         for part, key in KEYS.items():
             if part == "test" and key not in list(file):
                 continue  # then a test part is carved from train, as for any other data set
-            rows, width = _dataset(path, file, key).shape
+            rows, width = _table(path, file, key).shape
             parts[part] = width == SIDE**2 + 1
             if width == SIDE**2 and part == "test":
                 left_out = ((f"{path.name}/{key}", f"{rows:,} images without labels"),)
@@ -57,7 +57,7 @@ def _parts(path: Path) -> tuple[dict[str, bool], tuple[tuple[str, str], ...]]:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file to read from; whatever the library says of a damaged one becomes a DataError."""
     try:
         with h5py.File(path, "r") as file, np.errstate(invalid="ignore"):
@@ -68,7 +68,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {str(error).strip(chr(39))}") from error
 
 
-def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
+def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
     """One two-dimensional array of numbers that lies in this file and nowhere else."""
     if key not in list(file):  # `key in file` is false for links that lead nowhere
         raise DataError(f"{path} holds no {key}. It holds: {', '.join(map(str, file)) or 'nothing'}")
@@ -76,7 +76,7 @@ def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
         raise DataError(f"{path}: {key} is a link to other data. It was not followed.")
     found = file[key]
     if not isinstance(found, h5py.Dataset) or found.ndim != 2 or found.dtype.kind not in "fiu":
-        raise DataError(f"{path}: {key} must be a table of numbers, one row an image. Received: {found}")
+        raise DataError(f"{path}: {key} must be a table of numbers, one row per image. Received: {found}")
     if found.external or found.is_virtual:
         raise DataError(f"{path}: {key} takes its values from other files. They were not opened.")
     size = require_size(f"{path}: {key}", shape=found.shape, itemsize=found.dtype.itemsize)
@@ -86,9 +86,9 @@ def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
 
 
 def _read_parts(path: Path, parts: dict[str, bool]) -> list[Part]:
-    with _open(path) as file:
+    with _opened(path) as file:
         return [
-            _read_part(path, _dataset(path, file, KEYS[part]), part, labelled=labelled)
+            _read_part(path, _table(path, file, KEYS[part]), part, labelled=labelled)
             for part, labelled in parts.items()
         ]
 
