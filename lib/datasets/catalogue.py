@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
 from lib.config import paths
+from lib.datasets.drawn import letters
 from lib.datasets.readers.arrays import Arrays
 from lib.datasets.readers.cifar import list_cifar10, list_cifar100
 from lib.datasets.readers.folders import Listing, list_class_folders
-from lib.datasets.readers.idx import list_fashion_mnist, list_letters
+from lib.datasets.readers.idx import list_idx
 from lib.datasets.readers.imagenet import list_imagenet10, list_tiny_imagenet
 from lib.datasets.readers.notmnist import list_notmnist
 from lib.datasets.storage import DataError
@@ -55,6 +57,9 @@ class Entry:
 
 
 FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
+FASHION_CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
+)  # fmt: skip
 
 CALTECH101 = Entry(
     name="caltech101",
@@ -121,7 +126,7 @@ FASHION_MNIST = Entry(
     names=("fashion-mnist",),
     marks=("train-images*idx3-ubyte*", "train-labels*idx1-ubyte*", "t10k-*idx?-ubyte*"),
     images=70_000,
-    reader=list_fashion_mnist,
+    reader=partial(list_idx, classes=FASHION_CLASSES),
 )
 
 NOTMNIST = Entry(
@@ -226,7 +231,7 @@ LETTERS = Entry(
     title="Drawn letters",
     licence="made by this project, under its licence",
     citation="Drawn by lib/datasets/drawn/letters.py of this project, from the fonts that matplotlib ships",
-    reader=list_letters,
+    reader=partial(list_idx, classes=letters.CLASSES),
 )
 
 FOLDER = Entry(

@@ -1,6 +1,7 @@
 """Pairs of images that show the same picture: equal bytes, near duplicates, and what is known of a data set.
 
-Cleanvision calls images near duplicates whose perceptual hashes are equal: that is TRUTH.
+Cleanvision calls images near duplicates whose perceptual hashes are equal: of the 39 frogs in CIFAR-10's test part with
+a copy in its training part, it finds none. So only its checks of single images are used.
 """
 
 import cv2

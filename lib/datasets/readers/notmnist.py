@@ -33,13 +33,7 @@ def list_notmnist(root: Path) -> Listing | Arrays:
     if not files:
         return list_class_folders(root)
     path = next((file for file in files if file.name.lower() == "data.h5"), files[0])
-    parts, left_out = _parts(path)
-    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path, parts), left_out=left_out)
-
-
-def _parts(path: Path) -> tuple[dict[str, bool], tuple[tuple[str, str], ...]]:
-    """Which parts there are, each with whether its rows end in a label, and what is left out for lack of one."""
-    parts, left_out = {}, ()
+    parts, left_out = {}, ()  # part -> whether its rows end in a label
     with _opened(path) as file:
         for part, key in KEYS.items():
             if part == "test" and key not in list(file):
@@ -49,11 +43,9 @@ def _parts(path: Path) -> tuple[dict[str, bool], tuple[tuple[str, str], ...]]:
             if width == SIDE**2 and part == "test":
                 left_out = ((f"{path.name}/{key}", f"{rows:,} images without labels"),)
             elif not parts[part]:
-                raise DataError(
-                    f"{path}: {key} must have {SIDE**2 + 1} columns, {SIDE} x {SIDE} pixels and the label. "
-                    f"Received: {width}"
-                )
-    return parts, left_out
+                expected = f"{SIDE**2 + 1} columns, {SIDE} x {SIDE} pixels and the label"
+                raise DataError(f"{path}: {key} must have {expected}. Received: {width}")
+    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path, parts), left_out=left_out)
 
 
 @contextlib.contextmanager
@@ -87,35 +79,25 @@ def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
 
 def _read_parts(path: Path, parts: dict[str, bool]) -> list[Part]:
     with _opened(path) as file:
-        return [
-            _read_part(path, _table(path, file, KEYS[part]), part, labelled=labelled)
-            for part, labelled in parts.items()
-        ]
+        return [_read_part(path, _table(path, file, KEYS[part]), part, labelled) for part, labelled in parts.items()]
 
 
-def _read_part(path: Path, source: h5py.Dataset, part: str, *, labelled: bool) -> Part:
+def _read_part(path: Path, source: h5py.Dataset, part: str, labelled: bool) -> Part:
     pixels = np.empty((len(source), SIDE, SIDE), np.uint8)
     labels = np.empty(len(source), np.int64) if labelled else None
     for start in range(0, len(source), BLOCK):
         rows = source[start : start + BLOCK].astype(np.float64)
         where = f"{path}: {KEYS[part]}, rows {start:,} to {start + len(rows) - 1:,}"
-        pixels[start : start + len(rows)] = _to_bytes(rows[:, : SIDE**2], where).reshape(-1, SIDE, SIDE)
+        values = rows[:, : SIDE**2]
+        if not np.isfinite(values).all():
+            raise DataError(f"{where}: pixels must be numbers. Received: NaN or infinity")
+        if values.min() < 0 or values.max() > 1:
+            raise DataError(f"{where}: pixels must lie in [0, 1]. Received: {values.min():g} to {values.max():g}")
+        pixels[start : start + len(rows)] = np.rint(values * 255).reshape(-1, SIDE, SIDE)
         if labelled:
-            labels[start : start + len(rows)] = _to_labels(rows[:, -1], where)
+            allowed = np.isin(rows[:, -1], range(len(CLASSES)))
+            if not allowed.all():
+                received = rows[~allowed, -1][0]
+                raise DataError(f"{where}: labels must be whole numbers in 0..9. Received: {received:g}")
+            labels[start : start + len(rows)] = rows[:, -1]
     return Part(part, part, pixels, labels)
-
-
-def _to_bytes(values: np.ndarray, where: str) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise DataError(f"{where}: pixels must be numbers. Received: NaN or infinity")
-    low, high = values.min(), values.max()
-    if low < 0 or high > 1:
-        raise DataError(f"{where}: pixels must lie in [0, 1]. Received: {low:g} to {high:g}")
-    return np.rint(values * 255).astype(np.uint8)
-
-
-def _to_labels(values: np.ndarray, where: str) -> np.ndarray:
-    allowed = np.isin(values, range(len(CLASSES)))
-    if not allowed.all():
-        raise DataError(f"{where}: labels must be whole numbers in 0..9. Received: {values[~allowed][0]:g}")
-    return values.astype(np.int64)
