@@ -79,10 +79,10 @@ def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
 
 def _read_parts(path: Path, parts: dict[str, bool]) -> list[Part]:
     with _opened(path) as file:
-        return [_read_part(path, _table(path, file, KEYS[part]), part, labelled) for part, labelled in parts.items()]
+        return [_read_part(path, _table(path, file, KEYS[part]), part=part, labelled=parts[part]) for part in parts]
 
 
-def _read_part(path: Path, source: h5py.Dataset, part: str, labelled: bool) -> Part:
+def _read_part(path: Path, source: h5py.Dataset, *, part: str, labelled: bool) -> Part:
     pixels = np.empty((len(source), SIDE, SIDE), np.uint8)
     labels = np.empty(len(source), np.int64) if labelled else None
     for start in range(0, len(source), BLOCK):
