@@ -561,7 +561,7 @@ def tiny(raw):
     return small.tiny_imagenet(raw, wnids={"n01443537": "goldfish", "n02106662": "German shepherd"})
 
 
-@case("tiny_imagenet", "holds no folder train, with one folder a class")
+@case("tiny_imagenet", "holds no folder train, with one folder per class")
 def no_train_folder(raw):
     shutil.rmtree(tiny(raw) / "train")
 

@@ -217,7 +217,7 @@ def test_classes_of_the_coursework_are_chosen_too(raw):
 
 
 def imagenet(folder, wnids):
-    """The layout of ImageNet itself: a folder a class, without a folder images in it."""
+    """The layout of ImageNet itself: one folder per class, without a folder images in it."""
     for number, wnid in enumerate(wnids):
         for part, count in {"train": 3, "val": 1}.items():
             for row, image in enumerate(small.pixels(np.full(count, number), (40, 50, 3), seed=100 * number + count)):

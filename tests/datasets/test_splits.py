@@ -14,7 +14,7 @@ from lib.datasets.splits import make_split, take
 
 
 def make_dataset(counts, *, roles=None, equal=(), prefix=""):
-    """A data set without files: `counts` images a class; `equal` are groups of rows with the same bytes."""
+    """A data set without files: `counts` images per class; `equal` are groups of rows with the same bytes."""
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     sums = [hashlib.sha256(f"image {row}".encode()).hexdigest() for row in range(len(labels))]
     for first, *others in equal:

@@ -45,7 +45,7 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
     """
     known = set(_read_lines(root / "wnids.txt")) if (root / "wnids.txt").is_file() else None
     if not (root / "train").is_dir():
-        raise DataError(f"{root} holds no folder train, with one folder a class.")
+        raise DataError(f"{root} holds no folder train, with one folder per class.")
     folders = subfolders(root / "train")
     listing = Listing(shown=_read_words(root, {folder.name for folder in folders}))
     for folder in folders:
