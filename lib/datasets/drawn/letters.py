@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from scipy.ndimage import map_coordinates
 
 CLASSES = tuple(string.ascii_uppercase[:10])
 FONTS = (
@@ -87,6 +86,8 @@ def distort(glyphs: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     Returns:
         (N, 28, 28) uint8.
     """
+    from scipy.ndimage import map_coordinates  # here, for the same reason
+
     images = np.empty((len(glyphs), SIDE, SIDE), np.uint8)
     for start in range(0, len(glyphs), 1000):
         batch = glyphs[start : start + 1000]
