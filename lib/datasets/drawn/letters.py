@@ -86,7 +86,7 @@ def distort(glyphs: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     Returns:
         (N, 28, 28) uint8.
     """
-    from scipy.ndimage import map_coordinates  # here, for the same reason
+    from scipy.ndimage import map_coordinates  # here, as matplotlib is: only drawing needs it
 
     images = np.empty((len(glyphs), SIDE, SIDE), np.uint8)
     for start in range(0, len(glyphs), 1000):
