@@ -176,7 +176,7 @@ def test_predictions(brief: str) -> bytes | None:
     rows, labels, probabilities = run.predictions("test")
     classes = np.array(run.config()["classes"], dtype=object)
     table = {
-        "image": splits.load(folder / "split.csv").table["path"].to_numpy()[rows],
+        "image": splits.read_split(folder / "split.csv").table["path"].to_numpy()[rows],
         "true_class": classes[labels],
         "predicted_class": classes[probabilities.argmax(axis=1)],
         "confidence": probabilities.max(axis=1).round(6),
