@@ -131,7 +131,7 @@ def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> No
 
 def results(brief: str) -> None:
     """Keep a report's results table in reports/results, to commit."""
-    from lib.report.results.evidence import write_evidence
+    from lib.report.results import write_evidence
 
     print(f"Wrote {write_evidence(brief).relative_to(ROOT)}")
 

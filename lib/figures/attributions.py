@@ -9,38 +9,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.explain.methods import METHODS
+from lib.explain.methods import title as method_title
 from lib.figures.bars import named_bars
 from lib.figures.colours import BLACK, BLUE, GREEN, GREY, HEAT, MARKERS, ORANGE, PURPLE, SKY, VERMILLION, heat_picture
 from lib.figures.images import Cell, Key, Row, characters, rows_of_images
 from lib.figures.style import legend_below, need, need_columns, new_figure, number_text, percent_axis, styled
 
-TITLES = {
-    "gradient": "gradient",
-    "gradient_x_input": "gradient × input",
-    "smooth_gradient": "SmoothGrad",
-    "integrated_gradients": "integrated gradients",
-    "guided_backprop": "guided backprop",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_plus_plus": "Grad-CAM++",
-    "occlusion": "occlusion",
-    "rise": "RISE",
-    "centre": "always the centre",
-    "contrast": "the odd colour",
-    "random": "at random",
-}
+# In the order of the table of methods; more than enough of them, so that a new method has one of its own.
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
+COLOURS += ("#8C564B", "#003F5C", "#FF6EB4", "#556B2F", "#40E0D0", "#800000", "#9ACD32", "#4B0082", "#D2B48C")
 BASELINES = {"centre": "--", "contrast": "-.", "random": ":"}  # rows that no method made -> how their lines are drawn
 STRONGEST = "strongest weight in the image; + marks its place"
-
-
-def method_title(name: str) -> str:
-    """A method's name as the field writes it."""
-    return TITLES.get(name, name.replace("_", " "))
-
-
-def method_colour(name: str) -> str:
-    """The colour of a method in all figures; methods that are not listed share the last one."""
-    return dict(zip(TITLES, COLOURS, strict=False)).get(name, COLOURS[-1])
 
 
 @styled
@@ -284,7 +264,14 @@ def randomisation_curves(
     return figure
 
 
+def method_colour(name: str) -> str:
+    """The colour of a method in all figures, by its place in the table of methods; others share the next one."""
+    return COLOURS[_place(name) % len(COLOURS)]
+
+
 def _look(method: str) -> dict:
-    """A colour and a marker of its own for each method."""
-    number = list(TITLES).index(method) if method in TITLES else -1
-    return {"color": method_colour(method), "marker": MARKERS[number % len(MARKERS)]}
+    return {"color": method_colour(method), "marker": MARKERS[_place(method) % len(MARKERS)]}
+
+
+def _place(method: str) -> int:
+    return list(METHODS).index(method) if method in METHODS else len(METHODS)

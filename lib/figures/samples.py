@@ -57,14 +57,14 @@ def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np
     Returns:
         Rows of images, each with its class name, and the titles of the columns. Where all images are squares of one
         size: the image made smaller, the same without averaging, enlarged again, and what that has lost (mid-grey is
-        nothing, differences are doubled). Else: stretched to 32 and 64 pixels, cropped and padded.
+        nothing, differences are doubled). Else: stretched to 32 and 64 pixels, and cropped.
     """
     small = small_side(dataset)
     sides = np.unique(dataset.index[["width", "height"]])
     if len(sides) == 1:
         titles = [f"as read, {sides[0]} px", f"{small} px, bilinear", f"{small} px, picked", "enlarged again", "lost"]
     else:
-        titles = ["original", "32 px", "64 px", "64 px, crop", "64 px, pad"]
+        titles = ["original", "32 px", "64 px", "64 px, crop"]
     copies = []
     for image in open_images(dataset, rows):
         if len(sides) == 1:
@@ -72,7 +72,7 @@ def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np
             picked = cv2.resize(image, (small, small), interpolation=cv2.INTER_NEAREST)
             copies.append([image, smaller, picked, enlarged, 128 + 2 * (image.astype(np.float32) - enlarged)])
         else:
-            ways = ((32, "stretch"), (64, "stretch"), (64, "crop"), (64, "pad"))
+            ways = ((32, "stretch"), (64, "stretch"), (64, "crop"))
             copies.append([image, *(resize_image(image, size=size, resize=resize) for size, resize in ways)])
     return list(zip(dataset.index["class_name"].iloc[rows], copies, strict=True)), titles
 
