@@ -54,13 +54,15 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def yes(text: str) -> bool:
-    """Whether a switch is on: all but 0 and no."""
-    return text not in ("", "0", "no")
+def on_or_off(text: str) -> bool:
+    """A switch as it is typed."""
+    if text not in ("1", "yes", "true", "0", "no", "false"):
+        raise argparse.ArgumentTypeError(f"must be 1 or 0. Received: {text!r}")
+    return text in ("1", "yes", "true")
 
 
 DEFAULT = " (default: %(default)s)"
-SWITCH = {"type": yes, "nargs": "?", "const": True, "default": False, "metavar": "0|1"}
+SWITCH = {"type": on_or_off, "nargs": "?", "const": True, "default": False, "metavar": "0|1"}
 OPTIONS = {
     "brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
     "profile": {"default": "quick", "help": "size: smoke (seconds), quick (minutes) or full" + DEFAULT},

@@ -66,6 +66,14 @@ def test_a_number_of_networks_is_a_number(capsys):
     assert build_parser().parse_args(["report", "--at-once", "3"]).at_once == 3
 
 
+def test_a_switch_is_on_or_off(capsys):
+    for words, force in ([], False), (["--force"], True), (["--force=yes"], True), (["--force", "0"], False):
+        assert build_parser().parse_args(["report", *words]).force == force
+    with pytest.raises(SystemExit):
+        main(["report", "--force", "demo"])
+    assert "must be 1 or 0. Received: 'demo'" in capsys.readouterr().err
+
+
 def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["repot"])
