@@ -14,7 +14,7 @@ from lib.training.jobs import run_jobs
 from lib.training.network import network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 
-# The jobs that a brief plans, by kind.
+# The jobs that a brief plans, by kind: its networks, and the trainings of `lib.low_level`.
 PLANS = {"experiments": network_jobs, "by_hand": low_level.by_hand_jobs}
 
 

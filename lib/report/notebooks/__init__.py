@@ -24,7 +24,6 @@ from tqdm.contrib import DummyTqdmFile
 from lib.config import paths
 
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
-HIDDEN_INPUT = {"parameters", "injected-parameters", "remove-input"}
 TEMPLATE, STYLE = (paths.LIB / "report" / "pages" / name for name in ("notebook.html.jinja", "style.css"))
 
 
@@ -99,7 +98,6 @@ def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
         "title": title(notebook) or executed.stem,
         "subtitle": subtitle,
         "style": STYLE.read_text(encoding="utf-8"),
-        "hidden_input": HIDDEN_INPUT,
     }
     html, _ = exporter.from_notebook_node(notebook, resources={"page": details})
     headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)

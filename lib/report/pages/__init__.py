@@ -26,7 +26,6 @@ SOURCES = {
     "drawn": "drawn by this project, the same on every machine",
     "your folder": "your own folder, taken as it is",
 }
-RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
 LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a phone shall show first
 LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 
@@ -160,7 +159,8 @@ def _runs(folder: Path, entries: list[dict]) -> dict:
     """Runs that results quote, each with its files, and how many other run folders there are."""
     existing = {run.name for run in (folder / "runs").glob("*/")}
     quoted = sorted({run for entry in entries for run in entry["runs"]})
-    files = {run: [name for name in RUN_FILES if (folder / "runs" / run / name).exists()] for run in quoted}
+    names = ("config.json", "metrics.json", "history.csv", "environment.json")
+    files = {run: [name for name in names if (folder / "runs" / run / name).exists()] for run in quoted}
     return {"quoted": files, "others": len(existing.difference(quoted))}
 
 
@@ -177,11 +177,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _with_code(text: str) -> str:
-    """A caption as HTML, with the names between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
 def _render(template: str, **content) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(paths.LIB / "report" / "pages"),
@@ -190,5 +185,6 @@ def _render(template: str, **content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["with_code"] = _with_code
+    # A caption as HTML, with the names between backticks as code.
+    environment.filters["with_code"] = lambda text: re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     return environment.get_template(template).render(**content)
