@@ -101,19 +101,16 @@ def check_at_hand(root: Path) -> None:
     """Warn about other versions in the running interpreter; refuse it where what a report needs is missing."""
     if sys.version_info < (3, 11):  # noqa: UP036 - said in time, and not by a syntax error
         raise SetupError("VENV=none needs Python 3.11 or 3.12. Received: {}.{}.{}".format(*sys.version_info[:3]))
-    pinned, found = direct_dependencies(root), differences(root)
-    for name, installed in found.items():
-        if installed:
-            told = f"warning: {name} {installed} is installed; this project is tested with {pinned[name]}"
-            print(told, file=sys.stderr)
-        elif name in TOOLS:
-            print(f"warning: {name} is not installed", file=sys.stderr)
+    found = differences(root)
     needed = [name for name, installed in found.items() if not installed and name not in TOOLS]
     if needed:
         raise SetupError(
             f"VENV=none uses {sys.executable}, which lacks {', '.join(needed)}. "
             "Install them there (pip install -r requirements.txt), or leave VENV=none out."
         )
+    for name, installed in found.items():
+        tested = f"{installed} is installed; this project is tested with {direct_dependencies(root)[name]}"
+        print(f"warning: {name} {tested if installed else 'is not installed'}", file=sys.stderr)
 
 
 def probe(python: str) -> list:
