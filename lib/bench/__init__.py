@@ -17,13 +17,9 @@ COLUMNS = ["route", "case", "seconds", "images_per_second", "peak_mb"]
 
 
 def measure(batches: Iterator[int]) -> tuple[float, int, float]:
-    """Time one pass over a route.
+    """Time one pass over a route, which gives the number of images of each batch; the first value is not timed.
 
-    Args:
-        batches: gives the number of images of each batch; the clock starts after the first value.
-
-    Returns:
-        Seconds, images read in that time, and the most memory taken beyond that at the start, in 2**20 bytes.
+    Returns seconds, images in that time, and the most memory taken beyond that at the start, in 2**20 bytes.
     """
     process, ended = psutil.Process(), threading.Event()
     gc.collect()
@@ -48,15 +44,11 @@ def measure(batches: Iterator[int]) -> tuple[float, int, float]:
 
 
 def summarise(taken: dict[tuple[str, str], list[tuple[float, int, float]]], *, images: int) -> pd.DataFrame:
-    """The table of a benchmark.
+    """One row per route and case: seconds for all images, images_per_second (the median), peak_mb (the largest).
 
     Args:
         taken: what `measure` gave in each round, by route and case.
         images: how many there are.
-
-    Returns:
-        One row per route: route, case, seconds for all images, images_per_second (the median of the rounds), and
-        peak_mb, the most memory that any round took beyond what the process had before, in 2**20 bytes.
     """
     rows = []
     for (route, case), passes in taken.items():

@@ -29,7 +29,7 @@ RECORD = {"made_from", "files", "entries", "runs", "evidence", "seconds"}
 
 
 def shared_facts(*opened_briefs: OpenBrief) -> dict[str, str]:
-    """What every notebook of a report is made from: code, data, environment. The brief comes on each data set."""
+    """What every notebook of a report is made from: code, the brief's data on each of its data sets, environment."""
     data = [
         [opened.dataset.checksum, opened.split.checksum, sorted(opened.dataset.left_out["path"])]
         for opened in opened_briefs
