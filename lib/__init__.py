@@ -22,9 +22,9 @@ The way of an image from the disk to a batch: `datasets.load` finds its folder o
 `datasets/splits` which of them train. `inputs.cache.open_images` decodes all of them to one size, and
 `inputs.generators.make_train_dataset` shuffles, batches and changes them (`inputs/augment`).
 
-The way of an experiment to a row of `experiments.csv`: a brief names it (`briefs`), `training.open_brief` scales it to a
-profile, `training.network` makes jobs of it and `training.jobs.run_jobs` runs them: `training/fit` trains the network that
-its family builds (`models`) and leaves a run folder (`training/runs`). Notebook 02 reads these folders,
+The way of an experiment to a row of `experiments.csv`: a brief names it (`briefs`), `training.open_brief` scales it to
+a profile, `training.network` makes jobs of it and `training.jobs.run_jobs` runs them: `training/fit` trains the network
+that its family builds (`models`) and leaves a run folder (`training/runs`). Notebook 02 reads these folders,
 `figures/tables` makes rows of them, and `report/results` saves the table.
 
 The way of a typed number to its refusal: a written report is a template that asks for values by name
