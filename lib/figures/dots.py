@@ -17,15 +17,11 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
     """Widths against heights, and the spread of their ratio.
 
     Args:
-        widths: (N,) pixels, positive.
+        widths: (N,) pixels, positive, N at least 1.
         heights: (N,) pixels, positive.
-        title: of the figure.
 
     Returns:
         The figure: left one dot per size, its area growing with the number of images; right a histogram.
-
-    Raises:
-        ValueError: if the lengths differ or a side is not positive.
     """
     widths, heights = np.asarray(widths, dtype=float), np.asarray(heights, dtype=float)
     need(
@@ -34,13 +30,8 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
         f"shapes {widths.shape} and {heights.shape}",
     )
     figure = new_figure(3.4, title=title)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    _draw_sizes(left, np.stack([widths, heights], axis=1))
-    _draw_ratios(right, np.log2(widths / heights))
-    return figure
-
-
-def _draw_sizes(axes: Axes, sides: np.ndarray) -> None:
+    axes, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
+    sides = np.stack([widths, heights], axis=1)
     sizes, images = np.unique(sides, axis=0, return_counts=True)
     area = 6 + 200 * images / len(sides)
     axes.scatter(sizes[:, 0], sizes[:, 1], s=area, color=BLUE, alpha=0.35, linewidths=0)
@@ -57,6 +48,8 @@ def _draw_sizes(axes: Axes, sides: np.ndarray) -> None:
     axes.tick_params(axis="x", labelrotation=45)
     axes.grid(True)
     axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
+    _draw_ratios(right, np.log2(widths / heights))
+    return figure
 
 
 def _draw_ratios(axes: Axes, doublings: np.ndarray) -> None:
@@ -80,11 +73,7 @@ def accuracy_against_cost(frame: pd.DataFrame, *, title: str = "Accuracy against
 
     Args:
         frame: one row per run: experiment, val_accuracy in [0, 1], minutes (at least 0), parameters (positive); several
-            rows of an experiment are averaged, rows without an accuracy left out.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or no row has an accuracy.
+            rows of an experiment are averaged, rows without an accuracy left out; at least one has one.
     """
     columns = ["experiment", "val_accuracy", "minutes", "parameters"]
     need_columns(frame, columns)
@@ -123,10 +112,6 @@ def reference_dots(
     Args:
         frame: one row per model: name, accuracy, low and high in [0, 1].
         references: what was published, and its accuracy in [0, 1]; one or two.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["name", "accuracy", "low", "high"])
     figure = new_figure(1.35 + 0.34 * len(frame), title=title)
@@ -155,10 +140,6 @@ def gap_dots(frame: pd.DataFrame, *, title: str = "The gap between train and val
     Args:
         frame: group, experiment, train_mean, train_spread, val_mean and val_spread (over seeds) in [0, 1], in the order
             of drawing.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["group", "experiment", "train_mean", "train_spread", "val_mean", "val_spread"])
     groups = frame.groupby("group", sort=False)

@@ -30,11 +30,11 @@ def shapes(tmp_path, own_folders):
     return make(tmp_path / "shapes", [(64, 64), (90, 60), (40, 100)])
 
 
-def test_shapes_of_their_own_are_stretched_cropped_and_padded(shapes):
+def test_shapes_of_their_own_are_stretched_and_cropped(shapes):
     rows, titles = samples.resized(shapes, np.array([0, 4]))
-    assert titles == ["original", "32 px", "64 px", "64 px, crop", "64 px, pad"]
+    assert titles == ["original", "32 px", "64 px", "64 px, crop"]
     assert [name for name, _ in rows] == ["cat", "dog"]
-    assert [image.shape[:2] for image in rows[1][1]] == [(60, 90), (32, 32), (64, 64), (64, 64), (64, 64)]
+    assert [image.shape[:2] for image in rows[1][1]] == [(60, 90), (32, 32), (64, 64), (64, 64)]
 
 
 def test_squares_of_one_size_are_halved_and_what_is_lost_is_shown(squares):
