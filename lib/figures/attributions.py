@@ -15,8 +15,8 @@ from lib.figures.images import Cell, Key, Row, characters, rows_of_images
 from lib.figures.style import (
     legend_below,
     need,
-    need_as_many,
     need_columns,
+    need_lists,
     new_figure,
     number_text,
     percent_axis,
@@ -74,8 +74,8 @@ def attribution_grid(
         overlay: show the maps over the grey images instead of alone.
     """
     masks = [None] * len(images) if masks is None else masks
-    need_as_many(methods=maps)
-    need_as_many(images=images, names=names, masks=masks, **maps)
+    need_lists(methods=maps)
+    need_lists(images=images, names=names, masks=masks, **maps)
     first = [
         Cell(image, text=name, mark=partial(_outline, mask=mask, strong=True))
         for image, name, mask in zip(images, names, masks, strict=True)
@@ -124,7 +124,7 @@ def randomisation_maps(
 def _need_depths(by_method: Mapping[str, Sequence], depths: Sequence[str]) -> None:
     received = f"{len(by_method)} methods, {len(depths)} depths"
     need(len(by_method) > 0 and len(depths) > 1, "there must be at least one method and two depths", received)
-    need_as_many(depths=depths, **by_method)
+    need_lists(depths=depths, **by_method)
 
 
 def _map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
@@ -211,7 +211,7 @@ def deletion_insertion_curves(
     received = f"{', '.join(deletion)} and {', '.join(insertion)}"
     need(len(deletion) > 0 and set(deletion) == set(insertion), "both panels need the same methods", received)
     for curves in (deletion, insertion):
-        need_as_many(fractions=fractions, **curves)
+        need_lists(fractions=fractions, **curves)
     figure = new_figure(4.3, title=title)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set(title="Deletion: lower is better", xlabel="Pixels taken away, strongest first (%)")

@@ -4,34 +4,36 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lib.figures.colours import BLUE, COLOURS, GREY, MARKERS, ORANGE, VERMILLION
-from lib.figures.style import legend_below, log_axis, need, need_columns, new_figure, percent_axis, shorten, styled
+from lib.figures.style import (
+    legend_below,
+    log_axis,
+    need,
+    need_columns,
+    need_lists,
+    new_figure,
+    percent_axis,
+    shorten,
+    styled,
+)
 
 
 @styled
 def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "Image sizes") -> Figure:
-    """Widths against heights, and the spread of their ratio.
+    """Widths against heights, one dot per size whose area grows with its images, and a histogram of their ratio.
 
     Args:
         widths: (N,) pixels, positive, N at least 1.
         heights: (N,) pixels, positive.
-
-    Returns:
-        The figure: left one dot per size, its area growing with the number of images; right a histogram.
     """
-    widths, heights = np.asarray(widths, dtype=float), np.asarray(heights, dtype=float)
-    need(
-        widths.ndim == 1 and widths.shape == heights.shape and widths.size > 0 and min(*widths, *heights) > 0,
-        "widths and heights must be positive, one each per image",
-        f"shapes {widths.shape} and {heights.shape}",
-    )
+    need_lists(widths=widths, heights=heights)
+    sides = np.stack([widths, heights], axis=1).astype(float)
+    need(sides.min() > 0, "widths and heights must be positive", sides.min())
     figure = new_figure(3.4, title=title)
     axes, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    sides = np.stack([widths, heights], axis=1)
     sizes, images = np.unique(sides, axis=0, return_counts=True)
     area = 6 + 200 * images / len(sides)
     axes.scatter(sizes[:, 0], sizes[:, 1], s=area, color=BLUE, alpha=0.35, linewidths=0)
@@ -48,23 +50,19 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
     axes.tick_params(axis="x", labelrotation=45)
     axes.grid(True)
     axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
-    _draw_ratios(right, np.log2(widths / heights))
-    return figure
-
-
-def _draw_ratios(axes: Axes, doublings: np.ndarray) -> None:
-    """A histogram of the width in doublings of the height."""
+    doublings = np.log2(sides[:, 0] / sides[:, 1])  # the width in doublings of the height
     reach = max(1.0, np.abs(doublings).max())
-    axes.hist(doublings, bins=np.linspace(-reach, reach, 42), color=BLUE)
-    axes.axvline(0, color="black", linewidth=0.8, linestyle="--", label="square")
-    axes.axvline(np.median(doublings), color=VERMILLION, linewidth=1.2, label="median")
+    right.hist(doublings, bins=np.linspace(-reach, reach, 42), color=BLUE)
+    right.axvline(0, color="black", linewidth=0.8, linestyle="--", label="square")
+    right.axvline(np.median(doublings), color=VERMILLION, linewidth=1.2, label="median")
     step = max(1, round(reach / 3))
     ticks = np.arange(-(reach // step) * step, reach + 0.01, step)
-    axes.set_xticks(ticks, [f"{2**tick:g} : 1" if tick >= 0 else f"1 : {2**-tick:g}" for tick in ticks])
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    axes.set(xlabel="Width : height", ylabel="Images", title="Aspect ratios")
-    axes.grid(True, axis="y")
-    axes.legend()
+    right.set_xticks(ticks, [f"{2**tick:g} : 1" if tick >= 0 else f"1 : {2**-tick:g}" for tick in ticks])
+    right.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    right.set(xlabel="Width : height", ylabel="Images", title="Aspect ratios")
+    right.grid(True, axis="y")
+    right.legend()
+    return figure
 
 
 @styled
