@@ -67,8 +67,8 @@ def attribution_grid(
     One colour scale, from no weight to the strongest weight in the image, holds for all maps.
 
     Args:
-        images: N images, numbers in [0, 255], each (S, S, 3); N at least 1.
-        maps: by method (N, S, S) in [0, 1]; at least one method.
+        images: N images, numbers in [0, 255], each (S, S, 3).
+        maps: by method (N, S, S) in [0, 1].
         names: N texts above the images; a line break makes a second line.
         masks: (N, S, S) bool, True on the object; drawn as an outline. Empty ones are left away.
         overlay: show the maps over the grey images instead of alone.
@@ -102,7 +102,7 @@ def randomisation_maps(
 
     Args:
         image: numbers in [0, 255], (S, S, 3).
-        maps: by method (D, S, S) in [0, 1], the trained model's first; at least one method.
+        maps: by method (D, S, S) in [0, 1], the trained model's first.
         depths: D names, at least two: "as trained", then the last layers shuffled; the last depth is all weights.
         verdicts: by method whether it failed, and a few words; failed ones are marked in words and colour.
     """
@@ -165,8 +165,7 @@ def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point 
 
     Args:
         scores: one row per method or baseline: method, hit, hit_low, hit_high, energy, energy_low, energy_high,
-            images, as `explain.pointing_game` gives; the rows "centre", "contrast" and "random" become lines. At least
-            one method.
+            images, as `explain.pointing_game` gives; the rows "centre", "contrast" and "random" become lines.
     """
     ends = [f"{measure}{end}" for measure in ("hit", "energy") for end in ("", "_low", "_high")]
     need_columns(scores, ["method", "images", *ends])
@@ -205,7 +204,7 @@ def deletion_insertion_curves(
 
     Args:
         fractions: (T,) shares of the image's pixels changed, in [0, 1].
-        deletion: by method or baseline (T,) mean probability in [0, 1]; lower is better. At least one.
+        deletion: by method or baseline (T,) mean probability in [0, 1]; lower is better.
         insertion: the same methods; higher is better.
     """
     received = f"{', '.join(deletion)} and {', '.join(insertion)}"
@@ -240,7 +239,7 @@ def randomisation_curves(
     """Rank correlation of each method's maps with those of the trained model, from the head down to all weights.
 
     Args:
-        similarity: by method (D,) mean rank correlations in [-1, 1], the trained model's (1) first. At least one.
+        similarity: by method (D,) mean rank correlations in [-1, 1], the trained model's (1) first.
         depths: D names, at least two, from "as trained" to the last layers shuffled.
         limit: a method whose mean over the shuffled depths lies above it counts as one that does not depend on the
             weights; it is drawn thick, and the legend says so.

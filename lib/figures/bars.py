@@ -60,8 +60,7 @@ def class_difficulty(frame: pd.DataFrame, *, title: str = "Easy and hard classes
     """How well cheap features tell each class from the others, easiest first.
 
     Args:
-        frame: one row per class: class_name, images, accuracy in [0, 1], as `evaluation.easy_and_hard_classes` gives;
-            at least one accuracy is not NaN.
+        frame: one row per class: class_name, images, accuracy in [0, 1], as `evaluation.easy_and_hard_classes` gives.
     """
     label = "Nearest to own class mean (%)"
     return _class_bars(frame, "accuracy", label=label, ends=("easiest", "hardest"), title=title)
@@ -72,20 +71,16 @@ def per_class_bars(frame: pd.DataFrame, *, title: str = "Best and worst classes"
     """How well each class is recognised, best first; above 30 classes the ten best and the ten worst are named.
 
     Args:
-        frame: one row per class: class_name, images and recall in [0, 1], as `evaluation.per_class` gives; at least
-            one recall is not NaN.
-
-    Returns:
-        The figure; each bar carries its value and the number of images it rests on.
+        frame: one row per class: class_name, images and recall in [0, 1], as `evaluation.per_class` gives.
     """
     return _class_bars(frame, "recall", label="Recall (%)", ends=("best", "worst"), title=title)
 
 
 def _class_bars(frame: pd.DataFrame, column: str, *, label: str, ends: tuple[str, str], title: str) -> Figure:
-    """Bars of classes from the largest to the smallest value: numbers of images, or shares in [0, 1].
+    """Bars of classes from the largest to the smallest value: numbers of images, or shares with the images behind each.
 
-    With more than 30 classes: all of them without names, and below the ten largest and the ten smallest with names;
-    `ends` are the words for these.
+    With more than 30 classes: all of them without names, and below the ten at either end with names; `ends` are the
+    words for these.
     """
     need_columns(frame, ["class_name", "images", column])
     known = frame[frame[column].notna()].sort_values(column, ascending=False, kind="stable")

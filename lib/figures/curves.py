@@ -36,7 +36,7 @@ def learning_curves(
     Args:
         histories: experiment name -> table with epoch and, for each metric, `metric` and `val_metric`; accuracies in
             [0, 1]. Rows of several seeds stand in one table (they share epochs): the line is their mean, the band
-            reaches from the lowest to the highest. At least one.
+            reaches from the lowest to the highest.
         metrics: "loss", "accuracy" or both; with several experiments each has its own block of panels.
         baseline: the one whose validation curve is repeated in the other panels, in grey; None repeats none.
     """

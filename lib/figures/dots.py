@@ -26,7 +26,7 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
     """Widths against heights, one dot per size whose area grows with its images, and a histogram of their ratio.
 
     Args:
-        widths: (N,) pixels, positive, N at least 1.
+        widths: (N,) pixels, positive.
         heights: (N,) pixels, positive.
     """
     need_lists(widths=widths, heights=heights)
@@ -71,7 +71,7 @@ def accuracy_against_cost(frame: pd.DataFrame, *, title: str = "Accuracy against
 
     Args:
         frame: one row per run: experiment, val_accuracy in [0, 1], minutes (at least 0), parameters (positive); several
-            rows of an experiment are averaged, rows without an accuracy left out; at least one has one.
+            rows of an experiment are averaged, rows without an accuracy left out.
     """
     columns = ["experiment", "val_accuracy", "minutes", "parameters"]
     need_columns(frame, columns)

@@ -35,8 +35,7 @@ def feature_map_rows(
 
     Args:
         image: numbers in [0, 255], (H, W, 3).
-        rows: name of the block, its maps (h, w, K), their K channel numbers, and how many channels the block has; at
-            least one row.
+        rows: name of the block, its maps (h, w, K), their K channel numbers, and how many channels the block has.
         overlay: draw the maps over the grey image instead of alone.
     """
     need_lists(rows=rows)
@@ -67,8 +66,7 @@ def max_feature_columns(
 
     Args:
         image: numbers in [0, 255], (H, W, 3).
-        found: of `explain.max_features.max_features`: layer, channel, channels, row, column, value, map and patch; at
-            least one.
+        found: of `explain.max_features.max_features`: layer, channel, channels, row, column, value, map and patch.
         names: texts above the columns; None takes the names of the layers.
     """
     names = [one.layer for one in found] if names is None else list(names)
@@ -104,7 +102,7 @@ def max_image_rows(
 
     Args:
         rows: name of the channel, its image parts (h, w, 3) in [0, 255], and a text for each: its activation, in a
-            second line under the class of its image where that is known; at least one row.
+            second line under the class of its image where that is known.
         notes: one per row, written small under its name; none writes none.
     """
     notes = notes or [""] * len(rows)
@@ -130,7 +128,7 @@ def maximised_ladder(
     Args:
         rows: name of the unit, its images (H, W, 3) in [0, 255], their activations, and those after small moves; one of
             each per recipe.
-        column_titles: one per recipe, at least one.
+        column_titles: one per recipe.
     """
     need_lists(units=rows)
     grid = []
@@ -154,7 +152,7 @@ def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters an
     its filter.
 
     Args:
-        pairs: of `explain.filters.filter_pairs`: channels (at least one), total, colours, slices, inputs, shares, maps.
+        pairs: of `explain.filters.filter_pairs`: channels, total, colours, slices, inputs, shares, maps.
         images: those of the maps, numbers in [0, 255], each (H, W, 3).
     """
     need_lists(filters=pairs.channels)

@@ -163,7 +163,7 @@ def sample_grid(
     """Images in rows, each in a square of its own.
 
     Args:
-        images: numbers in [0, 255], each (H, W, 3) or (H, W), of any size; at least one.
+        images: numbers in [0, 255], each (H, W, 3) or (H, W), of any size.
         titles: one per image, shown above it and shortened to fit; None shows none.
         columns: images in a row, at least 1.
     """
@@ -209,7 +209,7 @@ def predictions_grid(
     """Images with the class the model sees, its confidence and the truth; right and wrong differ in colour and sign.
 
     Args:
-        images: numbers in [0, 255], each (H, W, 3) or (H, W), of any size; at least one.
+        images: numbers in [0, 255], each (H, W, 3) or (H, W), of any size.
         true_names: one class name per image.
         predicted_names: one class name per image.
         confidences: highest probability of each image, in [0, 1].
@@ -230,8 +230,7 @@ def pair_grid(
     """Pairs of images, the two of a pair close together under one line of text.
 
     Args:
-        pairs: two images, each numbers in [0, 255] of shape (H, W, 3) or (H, W), and a text, shortened to fit; at least
-            one.
+        pairs: two images, each numbers in [0, 255] of shape (H, W, 3) or (H, W), and a text, shortened to fit.
         columns: pairs in a row, at least 1.
     """
     need_lists(pairs=pairs)

@@ -93,8 +93,7 @@ def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
     """The settings in which the experiments differ, one row per experiment; the question ("why") is left out.
 
     Args:
-        configs: experiment name -> flat settings, e.g. `{"model.dropout": 0.2}`, as `Experiment.flat` gives; at least
-            one.
+        configs: experiment name -> flat settings, e.g. `{"model.dropout": 0.2}`, as `Experiment.flat` gives.
 
     Returns:
         experiment and the settings that are not the same everywhere; tuples as "16-32-64", truth values as yes and no,
@@ -121,7 +120,7 @@ def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """The layers of a model with their sum.
 
     Args:
-        layers: records with layer (name), type, output_shape (batch axis None or left out), parameters; at least one.
+        layers: records with layer (name), type, output_shape (batch axis None or left out), parameters.
 
     Returns:
         One row per layer, and a last one, "total", with all parameters.
