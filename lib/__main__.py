@@ -144,7 +144,7 @@ def train(args: argparse.Namespace) -> None:
 @command("--brief")
 def results(args: argparse.Namespace) -> None:
     """Keep a report's results table in reports/results, to commit."""
-    from lib.report.results.evidence import write_evidence
+    from lib.report.results import write_evidence
 
     print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
 

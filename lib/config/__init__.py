@@ -2,8 +2,7 @@
 
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
-from lib.config.experiment import Augment, Experiment, Training
-from lib.config.perceptron import Perceptron
+from lib.config.experiment import Augment, Experiment, Perceptron, Training
 
 __all__ = [
     "EXPLAIN_FULL",

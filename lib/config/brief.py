@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 from lib.config.base import Config
-from lib.config.experiment import Experiment
-from lib.config.perceptron import Perceptron
+from lib.config.experiment import Experiment, Perceptron
 
 PROFILES = ("smoke", "quick", "full")
 

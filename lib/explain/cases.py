@@ -1,12 +1,11 @@
 """Which images the explanations show, and which they are scored on: chosen by rule, never by eye."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib import evaluation
-from lib.explain.scoring.object_masks import ObjectMasks, object_masks
+from lib.explain.scoring.object_masks import object_masks
 from lib.inputs.cache import open_images
 from lib.training.open_brief import OpenBrief
 
@@ -19,7 +18,7 @@ class Cases:
     images: np.ndarray  # (N, S, S, 3) uint8 in [0, 255]
     labels: np.ndarray  # (N,) int true classes
     probabilities: np.ndarray  # (N, C), of the run: averaged with the mirror image where its settings say so
-    objects: ObjectMasks
+    masks: np.ndarray  # (N, S, S) bool, True on the object; empty where it is not known
     class_names: tuple[str, ...]
 
     @property
@@ -28,17 +27,14 @@ class Cases:
         return self.probabilities.argmax(axis=1)
 
     @property
-    def masks(self) -> np.ndarray:
-        """(N, S, S) bool, True on the object; empty where it is not known."""
-        return self.objects.masks
+    def known(self) -> np.ndarray:
+        """(N,) bool: whether it is known where the object is."""
+        return self.masks.any(axis=(1, 2))
 
     def pick(self, places: np.ndarray) -> "Cases":
         """Some of the cases, in the order given: (K,) numbers or (N,) bool."""
-        places = np.arange(len(self.rows))[places]
-        reasons = tuple(self.objects.reasons[place] for place in places)
-        objects = ObjectMasks(self.rows[places], self.masks[places], reasons)
-        arrays = (self.rows, self.images, self.labels, self.probabilities)
-        return Cases(*(array[places] for array in arrays), objects, self.class_names)
+        arrays = (self.rows, self.images, self.labels, self.probabilities, self.masks)
+        return Cases(*(array[places] for array in arrays), self.class_names)
 
     @property
     def right(self) -> np.ndarray:
@@ -55,7 +51,7 @@ class Cases:
         }
 
     def captions(self) -> list[str]:
-        """What the model says, how sure it is, and on mistakes what is there: two or three lines an image."""
+        """What the model says, how sure it is, and on mistakes what is there: two or three lines per image."""
         texts = []
         for label, said, row in zip(self.labels, self.predicted, self.probabilities, strict=True):
             text = f"{self.class_names[said]}\n{100 * row[said]:.0f} %"
@@ -63,34 +59,18 @@ class Cases:
         return texts
 
 
-def open_cases(opened: OpenBrief, run, *, most: int | None = None, seed: int = 0) -> Cases:
-    """The images of val with a run's predictions.
-
-    Args:
-        opened: brief, data and split.
-        run: a finished run of the brief.
-        most: largest number of images, drawn one a class in turn; None takes all.
-        seed: of the draw within each class.
-    """
+def open_cases(opened: OpenBrief, run) -> Cases:
+    """The images of val with the predictions of a finished run of the brief."""
     settings = run.config()["settings"]
     rows, labels, probabilities = run.predictions("val")
-    places = in_turn(labels, most=len(labels) if most is None else most, seed=seed)
     size, resize = settings["image_size"], settings["resize"]
-    images = open_images(opened.dataset, size=size, resize=resize).read(rows[places])
-    objects = object_masks(opened.dataset, rows[places], size=size, resize=resize)
-    return Cases(rows[places], images, labels[places], probabilities[places], objects, opened.dataset.class_names)
+    images = open_images(opened.dataset, size=size, resize=resize).read(rows)
+    masks = object_masks(opened.dataset, rows, size=size, resize=resize)
+    return Cases(rows, images, labels, probabilities, masks, opened.dataset.class_names)
 
 
 def train_batches(opened: OpenBrief, run):
-    """The images to train on as the network sees them, in index order.
-
-    Args:
-        opened: brief, data and split.
-        run: a finished run of the brief.
-
-    Returns:
-        `tf.data.Dataset` of images (B, S, S, 3) uint8 and labels (B,).
-    """
+    """The images to train on as a run saw them, in index order: data set of (B, S, S, 3) uint8 and labels (B,)."""
     from lib.inputs.generators import make_eval_dataset
 
     settings = run.config()["settings"]
@@ -99,26 +79,12 @@ def train_batches(opened: OpenBrief, run):
 
 
 def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
-    """Places of at most so many images, one a class in turn, so that every class comes before any comes twice.
-
-    Args:
-        labels: (N,) int classes.
-        most: largest number of places.
-        seed: of the order within each class.
-
-    Returns:
-        (K,) places, sorted.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.empty(len(labels), int)
-    for label in np.unique(labels):
-        own = labels[order] == label
-        turn[own] = np.arange(own.sum())
-    return np.sort(order[np.lexsort((labels[order], turn))][:most])
+    """(K,) sorted places of at most `most` of (N,) images, so that every class comes before any comes twice."""
+    return np.sort(evaluation.one_class_in_turn(labels, seed=seed)[:most])
 
 
 def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 4, misses: int = 3) -> np.ndarray:
-    """The surest right predictions, one a class, then the surest mistakes; where one kind is short, the other fills up.
+    """The surest right predictions, one per class, then the surest mistakes; if one kind is short, the other fills up.
 
     Args:
         labels: (N,) int true classes.
@@ -130,27 +96,13 @@ def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 
         Places, right ones first; hits + misses of them where there are as many images.
     """
     wanted = min(hits + misses, len(labels))
-    sure = {
-        right: evaluation.most_confident(labels, probabilities, right=right, k=len(labels)) for right in (True, False)
-    }
-    ranked = {right: _classes_first(places, labels) for right, places in sure.items()}
+    ranked = {}
+    for right in (True, False):
+        sure = evaluation.most_confident(labels, probabilities, right=right, k=len(labels))
+        ranked[right] = sure[np.argsort(evaluation.turns(labels[sure]), kind="stable")]
     right = ranked[True][: max(hits, wanted - len(ranked[False]))]
     wrong = ranked[False][: wanted - len(right)]
     return np.concatenate([right, wrong]).astype(int)
-
-
-def both_ways(cases: Cases, model, method) -> dict[str, np.ndarray]:
-    """Two maps of each mistake: for the class that the model names, and for the true one.
-
-    Args:
-        cases: mistakes of the model.
-        model: the model.
-        method: called as (model, images, class_index) -> (N, S, S).
-    """
-    return {
-        "for what it says": method(model, cases.images, cases.predicted),
-        "for the truth": method(model, cases.images, cases.labels),
-    }
 
 
 def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) -> np.ndarray:
@@ -164,14 +116,3 @@ def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) 
     classes = np.unique(labels)
     sure = [probabilities[labels == label, label].mean() for label in classes]
     return classes[np.argsort(-np.asarray(sure), kind="stable")][:most]
-
-
-def _classes_first(places: Sequence[int], labels: np.ndarray) -> np.ndarray:
-    """The same places: the first of each class, then the second of each, and so on, else in the order given."""
-    seen: dict[int, int] = {}
-    turns = []
-    for place in places:
-        label = int(labels[place])
-        turns.append(seen.get(label, 0))
-        seen[label] = turns[-1] + 1
-    return np.asarray(places, int)[np.argsort(turns, kind="stable")]

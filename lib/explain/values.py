@@ -1,19 +1,20 @@
 """The numbers of the explanations that sentences and reports quote, under their names in `values.json`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from lib.explain.features.activation_maximisation import Maximised
 from lib.explain.features.max_images import TopImages
-from lib.explain.scoring.baselines import BLIND, CONTRAST
+from lib.explain.methods import BASELINES, title
+from lib.explain.scoring.baselines import CONTRAST
 from lib.explain.scoring.randomisation import Cascade
 from lib.explain.scoring.ranking import CARE, LIMITS, NO, YES
 
 Values = dict[str, object]
 PREFIX = "explain"
-CLOSE = 0.1  # of hits: a blind pointer this near to the best method leaves little to be proud of
+CLOSE = 0.1  # of hits: a baseline this near to the best method leaves little to be proud of
 LESSONS = {
     True: "objects stand out so much here that hits show little by themselves, and the next two questions decide",
     False: "the best maps know more than that",
@@ -46,26 +47,21 @@ def of_ladder(made: Mapping[str, Maximised]) -> Values:
     return _prefixed({"deep_moved_pixels": left[0], "deep_moved_all": left[-1]})
 
 
-def of_pointing(pointing: pd.DataFrame, *, title: Callable[[str], str]) -> Values:
-    """Hits and energy of every method and baseline, which method hits most, and what that is worth.
-
-    Args:
-        pointing: of `pointing_game.pointing_game`.
-        title: of a method, as a reader knows it.
-    """
+def of_pointing(pointing: pd.DataFrame) -> Values:
+    """Hits and energy by method and baseline, which method of `pointing_game` hits most, and what that is worth."""
     values: Values = {}
     for row in pointing.itertuples():
         values[f"pointing_game.{row.method}"] = row.hit
         values[f"energy.{row.method}"] = row.energy
-    best = pointing[~pointing["method"].isin(BLIND)].sort_values("hit", kind="stable").iloc[-1]
+    best = pointing[~pointing["method"].isin(BASELINES)].sort_values("hit", kind="stable").iloc[-1]
     values |= {"best_pointing": title(best["method"]), "best_pointing_hit": best["hit"]}
     if f"pointing_game.{CONTRAST}" in values:
         values["pointing_lesson"] = LESSONS[values[f"pointing_game.{CONTRAST}"] > best["hit"] - CLOSE]
     return _prefixed(values)
 
 
-def of_layers(layers: pd.DataFrame, *, title: Callable[[str], str]) -> Values:
-    """The block at which class activation maps hit most, of `cam_layers.compare_layers`."""
+def of_layers(layers: pd.DataFrame) -> Values:
+    """The block at which class activation maps hit most, of `pointing_game.compare_layers`."""
     best = layers.sort_values("hit", kind="stable").iloc[-1]
     values = {"cam_best_block": best["block"], "cam_best_method": title(best["method"]), "cam_best_hit": best["hit"]}
     return _prefixed(values)
@@ -83,14 +79,9 @@ def of_cascade(shuffled: Cascade) -> Values:
     return _prefixed(left | {"similarity_limit": LIMITS.similarity, "shuffled_depths": len(shuffled.depths) - 1})
 
 
-def of_ranking(ranking: pd.DataFrame, *, title: Callable[[str], str]) -> Values:
-    """Which methods are trusted, to be read with care or not trusted, by title, and which comes first.
-
-    Args:
-        ranking: of `trust.rank_methods`.
-        title: of a method, as a reader knows it.
-    """
-    values: Values = {"methods": len(ranking), "best_method": title(ranking["method"].iloc[0])}
+def of_ranking(ranking: pd.DataFrame) -> Values:
+    """Which methods of `ranking.rank_methods` are trusted, read with care or not trusted, and which comes first."""
+    values: Values = {"best_method": title(ranking["method"].iloc[0])}
     for name, answer in (("trusted", YES), ("with_care", CARE), ("not_trusted", NO)):
         own = [title(method) for method in ranking.loc[ranking["trust"] == answer, "method"]]
         values[name] = ", ".join(own) or "none"

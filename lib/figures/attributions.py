@@ -9,47 +9,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.explain.methods import METHODS
+from lib.explain.methods import title as method_title
 from lib.figures.bars import named_bars
 from lib.figures.colours import BLACK, BLUE, GREEN, GREY, HEAT, MARKERS, ORANGE, PURPLE, SKY, VERMILLION, heat_picture
 from lib.figures.images import Cell, Key, Row, characters, rows_of_images
-from lib.figures.style import (
-    legend_below,
-    need,
-    need_columns,
-    need_lists,
-    new_figure,
-    number_text,
-    percent_axis,
-    styled,
-)
+from lib.figures.style import legend_below, need, need_columns, need_each, new_figure, number_text, percent_axis, styled
 
-TITLES = {
-    "gradient": "gradient",
-    "gradient_x_input": "gradient × input",
-    "smooth_gradient": "SmoothGrad",
-    "integrated_gradients": "integrated gradients",
-    "guided_backprop": "guided backprop",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_plus_plus": "Grad-CAM++",
-    "occlusion": "occlusion",
-    "rise": "RISE",
-    "centre": "always the centre",
-    "contrast": "the odd colour",
-    "random": "at random",
-}
+# In the order of the table of methods; more than enough of them, so that a new method has one of its own.
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
+COLOURS += ("#8C564B", "#003F5C", "#FF6EB4", "#556B2F", "#40E0D0", "#800000", "#9ACD32", "#4B0082", "#D2B48C")
 BASELINES = {"centre": "--", "contrast": "-.", "random": ":"}  # rows that no method made -> how their lines are drawn
 STRONGEST = "strongest weight in the image; + marks its place"
-
-
-def method_title(name: str) -> str:
-    """A method's name as the field writes it."""
-    return TITLES.get(name, name.replace("_", " "))
-
-
-def method_colour(name: str) -> str:
-    """The colour of a method in all figures; methods that are not listed share the last one."""
-    return dict(zip(TITLES, COLOURS, strict=False)).get(name, COLOURS[-1])
 
 
 @styled
@@ -74,8 +45,8 @@ def attribution_grid(
         overlay: show the maps over the grey images instead of alone.
     """
     masks = [None] * len(images) if masks is None else masks
-    need_lists(methods=maps)
-    need_lists(images=images, names=names, masks=masks, **maps)
+    need_each(methods=maps)
+    need_each(images=images, names=names, masks=masks, **maps)
     first = [
         Cell(image, text=name, mark=partial(_outline, mask=mask, strong=True))
         for image, name, mask in zip(images, names, masks, strict=True)
@@ -124,7 +95,7 @@ def randomisation_maps(
 def _need_depths(by_method: Mapping[str, Sequence], depths: Sequence[str]) -> None:
     received = f"{len(by_method)} methods, {len(depths)} depths"
     need(len(by_method) > 0 and len(depths) > 1, "there must be at least one method and two depths", received)
-    need_lists(depths=depths, **by_method)
+    need_each(depths=depths, **by_method)
 
 
 def _map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
@@ -210,7 +181,7 @@ def deletion_insertion_curves(
     received = f"{', '.join(deletion)} and {', '.join(insertion)}"
     need(len(deletion) > 0 and set(deletion) == set(insertion), "both panels need the same methods", received)
     for curves in (deletion, insertion):
-        need_lists(fractions=fractions, **curves)
+        need_each(fractions=fractions, **curves)
     figure = new_figure(4.3, title=title)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set(title="Deletion: lower is better", xlabel="Pixels taken away, strongest first (%)")
@@ -262,7 +233,14 @@ def randomisation_curves(
     return figure
 
 
+def method_colour(name: str) -> str:
+    """The colour of a method in all figures, by its place in the table of methods; others share the next one."""
+    return COLOURS[_place(name) % len(COLOURS)]
+
+
 def _look(method: str) -> dict:
-    """A colour and a marker of its own for each method."""
-    number = list(TITLES).index(method) if method in TITLES else -1
-    return {"color": method_colour(method), "marker": MARKERS[number % len(MARKERS)]}
+    return {"color": method_colour(method), "marker": MARKERS[_place(method) % len(MARKERS)]}
+
+
+def _place(method: str) -> int:
+    return list(METHODS).index(method) if method in METHODS else len(METHODS)

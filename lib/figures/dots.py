@@ -8,17 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lib.figures.colours import BLUE, COLOURS, GREY, MARKERS, ORANGE, VERMILLION
-from lib.figures.style import (
-    legend_below,
-    log_axis,
-    need,
-    need_columns,
-    need_lists,
-    new_figure,
-    percent_axis,
-    shorten,
-    styled,
-)
+from lib.figures.style import legend_below, log_axis, need, need_columns, new_figure, percent_axis, shorten, styled
 
 
 @styled
@@ -29,7 +19,8 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
         widths: (N,) pixels, positive.
         heights: (N,) pixels, positive.
     """
-    need_lists(widths=widths, heights=heights)
+    received = f"{len(widths)} and {len(heights)}"
+    need(len(widths) == len(heights) > 0, "widths and heights must be one each per image, at least one", received)
     sides = np.stack([widths, heights], axis=1).astype(float)
     need(sides.min() > 0, "widths and heights must be positive", sides.min())
     figure = new_figure(3.4, title=title)

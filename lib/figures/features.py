@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from lib.figures.colours import BLUE, HEAT, SIGNED, SKY, activation_picture, signed_picture
 from lib.figures.images import Cell, Key, Row, rows_of_images
-from lib.figures.style import need, need_columns, need_lists, new_figure, number_text, shorten, styled
+from lib.figures.style import need, need_columns, need_each, new_figure, number_text, shorten, styled
 
 MEASURES = {  # column of the summary -> what a panel shows, unit included
     "height": "Side of a map (positions)",
@@ -38,7 +38,7 @@ def feature_map_rows(
         rows: name of the block, its maps (h, w, K), their K channel numbers, and how many channels the block has.
         overlay: draw the maps over the grey image instead of alone.
     """
-    need_lists(rows=rows)
+    need_each(rows=rows)
     grid = [Row([Cell(image)], "image")]
     for name, maps, channels, total in rows:
         right = np.ndim(maps) == 3 and maps.shape[2] == len(channels)
@@ -70,7 +70,7 @@ def max_feature_columns(
         names: texts above the columns; None takes the names of the layers.
     """
     names = [one.layer for one in found] if names is None else list(names)
-    need_lists(features=found, names=names)
+    need_each(features=found, names=names)
     wholes, maps, parts = [], [], []
     for one, name in zip(found, names, strict=True):
         head = f"{name}\nchannel {one.channel}\nof {one.channels}"
@@ -106,7 +106,7 @@ def max_image_rows(
         notes: one per row, written small under its name; none writes none.
     """
     notes = notes or [""] * len(rows)
-    need_lists(rows=rows, notes=notes)
+    need_each(rows=rows, notes=notes)
     grid = []
     for (name, parts, texts), note in zip(rows, notes, strict=True):
         need(len(parts) == len(texts), "each image needs a text", f"{len(parts)} images, {len(texts)} texts")
@@ -130,10 +130,10 @@ def maximised_ladder(
             each per recipe.
         column_titles: one per recipe.
     """
-    need_lists(units=rows)
+    need_each(units=rows)
     grid = []
     for name, images, reached, moved in rows:
-        need_lists(recipes=column_titles, images=images, activations=reached, moved=moved)
+        need_each(recipes=column_titles, images=images, activations=reached, moved=moved)
         heads = [""] * len(images) if grid else [f"{head}\n" for head in column_titles]
         cells = []
         for image, head, high, kept in zip(images, heads, reached, moved, strict=True):
@@ -155,8 +155,8 @@ def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters an
         pairs: of `explain.filters.filter_pairs`: channels, total, colours, slices, inputs, shares, maps.
         images: those of the maps, numbers in [0, 255], each (H, W, 3).
     """
-    need_lists(filters=pairs.channels)
-    need_lists(maps=pairs.maps, images=images)
+    need_each(filters=pairs.channels)
+    need_each(maps=pairs.maps, images=images)
     reads_pixels = pairs.colours is not None
     empty = [Cell()] * (reads_pixels + pairs.slices.shape[1])
     grid = [Row([*empty, *(Cell(image, text="image") for image in images)])]

@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from lib.figures.colours import BLACK, BLUE, DARK_GREY, PAPER, VERMILLION
-from lib.figures.style import TALLEST, WIDTH, need, need_lists, shorten, styled
+from lib.figures.style import TALLEST, WIDTH, need, need_each, shorten, styled
 
 # Inches.
 GAP, MARGIN, LARGEST_SIDE = 0.08, 0.06, 1.6
@@ -168,7 +168,7 @@ def sample_grid(
         columns: images in a row, at least 1.
     """
     titles = [""] * len(images) if titles is None else titles
-    need_lists(images=images, titles=titles)
+    need_each(images=images, titles=titles)
     cells = [Cell(image, text=text) for image, text in zip(images, titles, strict=True)]
     return rows_of_images(_in_rows(cells, columns), title=title, columns=columns)
 
@@ -189,7 +189,7 @@ def before_after_grid(
     """
     columns = range(max((len(images) for _, images in rows), default=0))
     heads = [""] * len(columns) if column_titles is None else column_titles
-    need_lists(columns=columns, column_titles=heads)
+    need_each(columns=columns, column_titles=heads)
     grid = [Row([Cell(image) for image in images], name) for name, images in rows]
     first = [*rows[0][1], *[None] * (len(columns) - len(rows[0][1]))]
     grid[0] = Row([Cell(image, text=head) for image, head in zip(first, heads, strict=True)], rows[0][0])
@@ -215,7 +215,7 @@ def predictions_grid(
         confidences: highest probability of each image, in [0, 1].
         columns: images in a row, at least 1.
     """
-    need_lists(images=images, true_names=true_names, predicted_names=predicted_names, confidences=confidences)
+    need_each(images=images, true_names=true_names, predicted_names=predicted_names, confidences=confidences)
     cells = []
     for image, true, predicted, confidence in zip(images, true_names, predicted_names, confidences, strict=True):
         text, colour = (f"✓ {predicted}", BLUE) if true == predicted else (f"✗ {predicted}\nis {true}", VERMILLION)
@@ -233,7 +233,7 @@ def pair_grid(
         pairs: two images, each numbers in [0, 255] of shape (H, W, 3) or (H, W), and a text, shortened to fit.
         columns: pairs in a row, at least 1.
     """
-    need_lists(pairs=pairs)
+    need_each(pairs=pairs)
     columns = min(columns, max(2, len(pairs)))
     cells = [cell for left, right, text in pairs for cell in (Cell(left, text=text, span=2), Cell(right))]
     figure = rows_of_images(_in_rows(cells, 2 * columns), title=title, columns=2 * columns)

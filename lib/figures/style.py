@@ -92,7 +92,7 @@ def need(holds: bool, rule: str, received: object) -> None:
         raise ValueError(f"{rule}. Received: {received}")
 
 
-def need_lists(**lists: Sequence) -> None:
+def need_each(**lists: Sequence) -> None:
     """Refuse lists that are empty or differ in length; they are passed by the names that the message shows."""
     counts = [len(entries) for entries in lists.values()]
     received = ", ".join(f"{count} {name}" for name, count in zip(lists, counts, strict=True))

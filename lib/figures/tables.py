@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib import evaluation
-from lib.figures.style import need, need_columns, need_lists, shape_text
+from lib.figures.style import need, need_columns, need_each, shape_text
 
 RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
 RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
@@ -29,7 +29,7 @@ def experiments_table(runs: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     Raises:
         ValueError: if there are no runs, one lacks its experiment or seed, or two are the same.
     """
-    need_lists(runs=runs)
+    need_each(runs=runs)
     for run in runs:
         named = run.get("experiment") is not None and run.get("seed") is not None
         need(named, "every run must have an experiment and a seed", dict(run))
@@ -99,7 +99,7 @@ def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
         experiment and the settings that are not the same everywhere; tuples as "16-32-64", truth values as yes and no,
         absent settings as "–".
     """
-    need_lists(experiments=configs)
+    need_each(experiments=configs)
     settings = dict.fromkeys(key for config in configs.values() for key in config if key != "why")
     shown = {key: [_readable(config.get(key)) for config in configs.values()] for key in settings}
     differing = {key: column for key, column in shown.items() if any(value != column[0] for value in column)}

@@ -16,7 +16,7 @@ from lib.low_level.network import Network, probabilities
 from lib.low_level.trace import trace_step
 from lib.training.device import reproducible
 from lib.training.jobs import JobFailed
-from lib.training.observers import Watched, usual_observers, write_graph
+from lib.training.observers import usual_observers, watching, write_graph
 from lib.training.runs import Run
 
 
@@ -38,14 +38,14 @@ def fit(perceptron: Perceptron, images: FlatImages, *, run: Run, seed: int) -> t
     with reproducible(seed):
         graphs = make_graphs(perceptron, images, seed=seed)
         history, best = [], {"val_accuracy": -1.0}
-        with Watched(usual_observers(run, epochs=perceptron.epochs)) as watched:
+        with watching(usual_observers(run, epochs=perceptron.epochs)) as tell:
             write_graph(run, trace_step(graphs.step, graphs.network).graph)
             for row in epochs(perceptron, images, graphs=graphs, seed=seed):
                 history.append(row)
                 if row["val_accuracy"] > best["val_accuracy"]:
                     best = row | {"weights": weights(graphs.network)}
-                watched.step(row["epoch"] - 1, 1, 1)
-                watched.epoch(history)
+                tell("step", row["epoch"] - 1, 1, 1)
+                tell("epoch", history)
         write_arrays(run.folder / "weights.npz", weights(graphs.network))
         write_arrays(run.folder / "weights_best.npz", best["weights"])
         _write_predictions(graphs.network, images.val, run=run, role="val")

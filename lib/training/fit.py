@@ -6,6 +6,7 @@ pure functions of the seed and the step.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from lib.models.graph import graph_def
 from lib.training import schedules
 from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
-from lib.training.observers import Checkpoint, Observer, Watched, usual_observers, write_graph
+from lib.training.observers import Checkpoint, usual_observers, watching, write_graph
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
@@ -80,29 +81,17 @@ def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: in
         if checkpoint.exists():
             state.restore(checkpoint)
         observers = [Checkpoint(lambda: state.save(checkpoint)), *usual_observers(run, epochs=config.epochs)]
-        with Watched(observers) as watched:
+        with watching(observers) as tell:
             write_graph(run, graph_def(model))
-            watched.start(state.history)
-            run_epochs(state, experiment, opened, seed=seed, watched=watched, compile_graph=device.compile_graph)
+            tell("start", state.history)
+            run_epochs(state, experiment, opened, seed=seed, tell=tell, compile_graph=device.compile_graph)
         return _finish(state, opened, run=run)
 
 
 def run_epochs(
-    state: State, experiment: Experiment, opened: OpenBrief, *, seed: int, watched: Observer, compile_graph: bool
+    state: State, experiment: Experiment, opened: OpenBrief, *, seed: int, tell: Callable, compile_graph: bool
 ) -> None:
-    """Run the epochs that are still to do; observers are told after each.
-
-    Args:
-        state: model, optimizer and history; changed in place.
-        experiment: all settings.
-        opened: the images, and rows of train and val.
-        seed: of order and augmentation.
-        watched: is told of each step and each epoch.
-        compile_graph: whether XLA compiles the step.
-
-    Raises:
-        JobFailed: if the loss is no number any more.
-    """
+    """Run the epochs that are still to do, which changes the state; observers are told of each step and epoch."""
     config = experiment.training
     sizes = schedules.image_sizes(config, experiment.image_size)
     model = flexible(state.model, sizes)
@@ -125,7 +114,7 @@ def run_epochs(
             progress = (epoch + number / steps) / config.epochs
             state.optimizer.learning_rate = schedules.learning_rate(config, progress, val_losses=val_losses)
             sums += step(*next(stream))
-            watched.step(epoch, number + 1, steps)
+            tell("step", epoch, number + 1, steps)
         loss, accuracy, _ = (float(value) for value in sums / sums[2])
         if not math.isfinite(loss):
             raise JobFailed(f"the loss became {loss} in epoch {epoch + 1}; try a lower learning_rate")
@@ -134,7 +123,7 @@ def run_epochs(
         row |= {"val_accuracy": val_accuracy, "learning_rate": float(state.optimizer.learning_rate)}
         row |= {"image_size": size, "seconds": time.monotonic() - started}
         state.history.append(row)
-        watched.epoch(state.history)
+        tell("epoch", state.history)
 
 
 def _finish(state: State, opened: OpenBrief, *, run: Run) -> tuple[dict, float]:

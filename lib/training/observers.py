@@ -4,9 +4,10 @@ In a run folder TensorBoard finds `train` and `validation` (scalars), `graph` (t
 run's hyperparameters; the folder of all runs holds the declaration of every hyperparameter column.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -21,48 +22,34 @@ from lib.training.runs import Run
 
 
 class Observer:
-    """Watches one run; every method may be left as it is."""
+    """Watches one run; every method may be left as it is. A history is one dict per finished epoch."""
 
     def start(self, history: list[dict]) -> None:
         """Called first, with the epochs that were finished before an interruption."""
 
-    def step(self, epoch: int, step: int, steps: int) -> None:
-        """Called after step `step` of `steps` in an epoch; both are counted from 0, so `step` is what was done."""
+    def step(self, epoch: int, done: int, steps: int) -> None:
+        """Called when `done` of the `steps` of an epoch are done; epochs count from 0."""
 
     def epoch(self, history: list[dict]) -> None:
-        """Called after each epoch, with one dict per finished epoch."""
+        """Called after each epoch."""
 
     def close(self) -> None:
         """Called last, also where fitting failed."""
 
 
-class Watched(Observer):
-    """Several observers as one, told in their order: a context that closes them."""
+@contextlib.contextmanager
+def watching(observers: Iterable[Observer]) -> Iterator[Callable]:
+    """A function that tells all observers, in their order: `tell("epoch", history)`; they are closed at the end."""
+    observers = list(observers)
 
-    def __init__(self, observers: Iterable[Observer]):
-        self.observers = list(observers)
+    def tell(event: str, *facts) -> None:
+        for observer in observers:
+            getattr(observer, event)(*facts)
 
-    def start(self, history):
-        for observer in self.observers:
-            observer.start(history)
-
-    def step(self, epoch, step, steps):
-        for observer in self.observers:
-            observer.step(epoch, step, steps)
-
-    def epoch(self, history):
-        for observer in self.observers:
-            observer.epoch(history)
-
-    def close(self):
-        for observer in self.observers:
-            observer.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
+    try:
+        yield tell
+    finally:
+        tell("close")
 
 
 class Checkpoint(Observer):
@@ -119,9 +106,9 @@ class Screen(Observer):
         self.epochs = epochs
         self.bar = progress_bar(run.id)
 
-    def step(self, epoch, step, steps):
+    def step(self, epoch, done, steps):
         if self.bar is not None:
-            self.bar.total, self.bar.n = self.epochs * steps, epoch * steps + step
+            self.bar.total, self.bar.n = self.epochs * steps, epoch * steps + done
             self.bar.update(0)
 
     def epoch(self, history):

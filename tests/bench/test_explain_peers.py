@@ -6,10 +6,9 @@ import pytest
 from scipy import stats
 
 from lib.bench.peers import OURS, TF_KERAS_VIS, XPLIQUE, Settings, installed, make_explainer
-from lib.config import Model
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.passes import make_backward
-from lib.models import families
+from lib.explain.network.gradients import backward
+from lib.explain.network.layers import read_logits
+from lib.models import Residual
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 SETTINGS = Settings(steps=16, patch=4)
@@ -21,8 +20,7 @@ CLASS_OF = np.arange(24) % CLASSES
 def model() -> keras.Model:
     """A flat network of the repository; its weights need no training for maps to be compared."""
     keras.utils.set_random_seed(0)
-    config = Model("residual", filters=(8, 16, 32), blocks=(1, 1, 1), stem_stride=1, batch_norm=True)
-    model = families.build_model(config, CLASSES, image_size=SIZE)
+    model = Residual(filters=(8, 16, 32)).build(CLASSES, image_size=SIZE)
     rng = np.random.default_rng(1)
     model.set_weights([w + 0.2 * rng.random(w.shape) if w.ndim == 1 else w for w in model.get_weights()])
     return model
@@ -68,7 +66,7 @@ def test_signed_attributions_are_theirs_where_they_speak_for_the_class(case, mod
 
 def test_guided_gradients_are_theirs(model, images):
     theirs = maps_of(XPLIQUE, "guided_backprop", model, images)  # the mean over the channels, signed
-    _, gradients, _ = make_backward(read_logits(model), guided=True)(images, CLASS_OF)
+    _, gradients, _ = backward(read_logits(model), images, CLASS_OF, guided=True)
     assert correlations(gradients.numpy().mean(axis=-1), theirs).min() > 0.99
 
 

@@ -17,7 +17,7 @@ from small_report import BASELINE, BEST, CLASSES, MACHINE, change_value, make_sm
 from lib.__main__ import main
 from lib.config import paths
 from lib.report import hand_in
-from lib.report.hand_in import contents
+from lib.report.hand_in import pack
 from lib.report.hand_in.pack import MANIFEST, file_name_of, zip_bytes
 from lib.report.results import read_values
 
@@ -55,8 +55,8 @@ def test_a_hand_in_holds_code_notebooks_reports_predictions_and_environment(fold
 
 
 def test_every_file_of_the_project_that_a_report_needs_goes_in():
-    packed = set(contents.project_files())
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *contents.FOLDERS, "data"]
+    packed = set(pack.project_files())
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *pack.FOLDERS, "data"]
     in_git = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     if in_git.returncode:
         pytest.skip("not a git repository, e.g. a downloaded archive")
@@ -82,13 +82,13 @@ def test_what_lies_about_is_left_out(tmp_path, own_folders, monkeypatch, git):
         (root / "lib/ignored.py").write_text("x")
         subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     else:
-        monkeypatch.setattr(contents.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(OSError("no git here")))
+        monkeypatch.setattr(pack.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(OSError("no git here")))
     monkeypatch.setattr(paths, "ROOT", root)
-    assert set(contents.project_files()) == set(kept)
+    assert set(pack.project_files()) == set(kept)
 
 
 def test_of_a_report_only_what_it_lists_goes_in(folder):
-    before = set(contents.report_files("demo"))
+    before = set(pack.report_files("demo"))
     planted = [
         "figures/stray.png",
         "tables/stray.csv",
@@ -101,14 +101,14 @@ def test_of_a_report_only_what_it_lists_goes_in(folder):
     for name in planted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
-    assert set(contents.report_files("demo")) == before
+    assert set(pack.report_files("demo")) == before
     assert {name for name in before if name.startswith("reports/demo/runs/")} == {
-        f"reports/demo/runs/{run}/{name}" for run in (BEST, BASELINE) for name in contents.RUN_FILES
+        f"reports/demo/runs/{run}/{name}" for run in (BEST, BASELINE) for name in pack.RUN_FILES
     }
 
 
 def test_predictions_name_image_truth_guess_and_confidence(folder):
-    table = pd.read_csv(io.BytesIO(contents.test_predictions("demo")))
+    table = pd.read_csv(io.BytesIO(pack.test_predictions("demo")))
     assert table.to_dict("list") == {
         "image": ["ant/0.jpg", "bee/0.jpg", "cat & dog/0.jpg"],
         "true_class": CLASSES,
@@ -118,10 +118,10 @@ def test_predictions_name_image_truth_guess_and_confidence(folder):
 
 
 def test_predictions_that_a_notebook_made_are_taken_as_they_are(folder):
-    (folder / contents.PREDICTIONS).write_text("image,predicted_class\na.jpg,ant\n")
+    (folder / pack.PREDICTIONS).write_text("image,predicted_class\na.jpg,ant\n")
     held = opened(hand_in.write_submission("demo", "jo"))
     assert held["jo_test_preds.csv"] == b"image,predicted_class\na.jpg,ant\n"
-    (folder / contents.PREDICTIONS).unlink()
+    (folder / pack.PREDICTIONS).unlink()
     values = read_values(folder)
     del values["best.test_accuracy"]
     (folder / "values.json").write_text(json.dumps(values))
@@ -165,46 +165,25 @@ def test_the_same_report_gives_the_same_bytes(folder, tmp_path):
     assert zip_bytes({"b": b"2", "a": b"1"}) == zip_bytes({"a": b"1", "b": b"2"})
 
 
-@pytest.mark.parametrize(
-    ("student", "name"),
-    [
-        ("s1234567", "s1234567"),
-        ("Zoë Müller", "Zoë_Müller"),
-        ("Zoe\u0308", "Zoë"),
-        ("  Ana  de la Cruz ", "Ana_de_la_Cruz"),
-        ("Sean O'Brien", "Sean_OBrien"),
-        ("陈伟", "陈伟"),
-        ("किरण", "किरण"),
-        ("j.smith-2", "j.smith-2"),
-    ],
-)
-def test_names_of_students(student, name):
-    assert file_name_of(student) == name
+def test_names_of_students():
+    for student, name in {
+        "s1234567": "s1234567",
+        "Zoë Müller": "Zoë_Müller",
+        "Zoe\u0308": "Zoë",
+        "  Ana  de la Cruz ": "Ana_de_la_Cruz",
+        "Sean O'Brien": "Sean_OBrien",
+        "陈伟": "陈伟",
+        "किरण": "किरण",
+        "j.smith-2": "j.smith-2",
+    }.items():
+        assert file_name_of(student) == name
 
 
-@pytest.mark.parametrize(
-    "student",
-    [
-        "",
-        " ",
-        "..",
-        "../../etc",
-        "/etc/passwd",
-        "a/b",
-        "a\\b",
-        "C:x",
-        ".hidden",
-        "-rf",
-        "jo.",
-        "jo\x00",
-        "jo\u202etxt",
-        "x" * 61,
-    ]
-    + ["$(reboot)", "a*b", 'a"b', "jo😀"],
-)
-def test_names_that_are_no_names_are_refused(folder, student):
-    with pytest.raises(ValueError, match="STUDENT must be a name or number of at most 60 letters"):
-        hand_in.write_submission("demo", student)
+def test_names_that_are_no_names_are_refused(folder):
+    paths_and_options = ["", " ", "..", "../../etc", "/etc/passwd", "a/b", "a\\b", "C:x", ".hidden", "-rf", "jo."]
+    for student in [*paths_and_options, "jo\x00", "jo\u202etxt", "x" * 61, "$(reboot)", "a*b", 'a"b', "jo😀"]:
+        with pytest.raises(ValueError, match="STUDENT must be a name or number of at most 60 letters"):
+            hand_in.write_submission("demo", student)
     assert not list(paths.reports().parent.rglob("*.zip"))
 
 

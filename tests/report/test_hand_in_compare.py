@@ -7,7 +7,7 @@ from PIL import Image
 from small_report import change_value, make_small_report
 
 from lib.report.hand_in import compare
-from lib.report.hand_in.compare import DIFFERS, MAY_FOLLOW, NOT_COMPARED, SAME, WITHIN, Line
+from lib.report.hand_in.compare import DIFFERS, MAY_FOLLOW, NOT_COMPARED, SAME, WITHIN, Line, is_time, shows_times
 from lib.report.results import read_values
 
 
@@ -16,9 +16,8 @@ def verdict(one, other, *, same_machine=False, runs=("a",), name="best.number"):
     return compare.compare_values(*values, same_machine=same_machine)[0].verdict
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "here", "elsewhere"),
-    [
+def test_what_may_differ():
+    for one, other, here, elsewhere in [
         (0.8125, 0.8125, SAME, SAME),
         (0.8125, 0.8125 * (1 + 1e-12), SAME, SAME),
         (0.8125, 0.8126, DIFFERS, WITHIN),
@@ -31,11 +30,9 @@ def verdict(one, other, *, same_machine=False, runs=("a",), name="best.number"):
         ("deep", "wide", DIFFERS, MAY_FOLLOW),
         (True, False, DIFFERS, MAY_FOLLOW),
         (1, 1.0, SAME, SAME),
-    ],
-)
-def test_what_may_differ(one, other, here, elsewhere):
-    assert verdict(one, other, same_machine=True) == here
-    assert verdict(one, other) == elsewhere
+    ]:
+        assert verdict(one, other, same_machine=True) == here
+        assert verdict(one, other) == elsewhere
 
 
 def test_what_comes_from_no_run_is_the_same_on_every_machine():
@@ -112,3 +109,12 @@ def test_the_table_puts_the_worst_first_and_counts(pair):
     ]
     assert text[3:] == ["7 compared: 1 differs, 1 within limits, 1 not compared, 4 same"]
     assert compare.as_text([]) == "0 compared: nothing"
+
+
+def test_times_are_known_by_their_names():
+    for name in ("best.train_minutes", "choice.minutes", "full_batch.seconds", "minutes"):
+        assert is_time(name)
+    for name in ("best.minutes_left_out", "best.test_accuracy", "best.subminutes"):
+        assert not is_time(name)
+    assert shows_times("accuracy_against_cost") and shows_times("descent_times")
+    assert not shows_times("learning_curves") and not shows_times("costumes")

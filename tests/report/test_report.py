@@ -21,7 +21,7 @@ from lib.report.make import make_report
 from lib.report.notebooks import freshness, table
 from lib.report.notebooks.table import check_promises
 from lib.report.results import open_results, read_values
-from lib.report.written import CheckFailed, check_reports, source
+from lib.report.written import CheckFailed, check_reports, template
 from lib.training.network import network_jobs
 from lib.training.open_brief import open_brief
 
@@ -97,7 +97,7 @@ def home(tmp_path_factory):
         patch.setenv("COURSEWORK_REPORTS", str(root / "reports"))
         patch.delenv("COURSEWORK_DATA", raising=False)
         patch.setattr(paths, "NOTEBOOKS", root / "notebooks")
-        patch.setattr(source, "TEMPLATES", root / "templates")
+        patch.setattr(template, "TEMPLATES", root / "templates")
         patch.setattr(
             "lib.briefs.folder.BRIEF", briefs.load("folder").replace(notebooks=tuple(SOURCES), reports=("note",))
         )

@@ -13,7 +13,7 @@ from lib import briefs
 from lib.__main__ import main
 from lib.config import paths
 from lib.report import written
-from lib.report.written import source
+from lib.report.written import template
 
 REPORTS = ("experimentation", "explainability")
 NOTEBOOKS = ("01_explore", "02_experiments", "03_best_model", "04_explainability")
@@ -43,8 +43,8 @@ def folder(finished, tmp_path, monkeypatch):
 @pytest.fixture
 def templates(tmp_path, monkeypatch):
     """The shipped templates in a folder of the test's own."""
-    shutil.copytree(source.TEMPLATES, tmp_path / "templates")
-    monkeypatch.setattr(source, "TEMPLATES", tmp_path / "templates")
+    shutil.copytree(template.TEMPLATES, tmp_path / "templates")
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "templates")
     return tmp_path / "templates"
 
 
@@ -71,7 +71,7 @@ def prose(name="experimentation"):
 
 def test_a_finished_report_passes(folder, capsys):
     assert written.check_reports(BRIEF) == []
-    assert all(500 <= words <= 1000 for words in written.words(BRIEF).values())
+    assert all(500 <= entry["words"] <= 1000 for entry in json.loads((folder / "written.json").read_text()).values())
     assert {file.name for file in folder.glob("expl*")} == {f"explainability.{kind}" for kind in written.FORMATS}
     assert written.titles(folder) == {
         "experimentation": "Experimentation report",
@@ -260,16 +260,23 @@ def test_a_missing_or_empty_section_is_caught(folder, templates):
 
 def test_too_few_words_are_caught_and_captions_do_not_count(folder, templates):
     change(templates / "experimentation.md", "words: 500 to 1000", "words: 900 to 1000")
-    words = written.words(BRIEF)["experimentation"]
-    assert any(
-        f"experimentation.md:3: {words} words, where 900 to 1,000 are asked for" in fault
-        for fault in written.check_reports(BRIEF)
-    )
+    words = json.loads((folder / "written.json").read_text())["experimentation"]["words"]
+    fault = f"experimentation.md:3: {words} words, where 900 to 1,000 are asked for"
+    assert any(fault in found for found in written.check_reports(BRIEF))
     change(
         templates / "experimentation.md", 'caption="Accuracy of', 'caption="Here are many more words than before. Acc'
     )
     change(templates / "experimentation.md", "## References\n", "## References\n\nMore of them, and more.\n")
-    assert written.words(BRIEF)["experimentation"] == words
+    assert any(fault in found for found in written.check_reports(BRIEF))
+
+
+def test_own_words_as_the_readme_shows_them(folder, templates):
+    readme = (paths.ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    (templates / "demo").mkdir()
+    own = readme[readme.index('{% extends "experimentation.md" %}') :].split("```")[0]
+    (templates / "demo" / "experimentation.md").write_text(own, encoding="utf-8")
+    assert not [fault for fault in written.write_reports(BRIEF) if "words, where" not in fault]
+    assert "My own words, with 12 in them." in prose() and "Ng, A. (2015)" in prose() and "Efron, B. (1979)" in prose()
 
 
 # The command line

@@ -12,8 +12,8 @@ from page_reader import Tags, fetched
 from PIL import Image
 
 from lib import briefs
-from lib.report.written import about, export
-from lib.report.written.about import About
+from lib.config import paths
+from lib.report.written import documents
 from lib.report.written.numbers import escape
 from lib.training import device
 
@@ -27,9 +27,15 @@ NASTY = [
     "1. o",
     "Ünï 漢字",
 ]
-BLOCK = About(
-    "A report", "Drawn <objects> #1", "Which $one?", "Ada & Co (7)", "1 May 2026, commit x", "", 1_780_000_000
-)
+BLOCK = {
+    "title": "A report",
+    "brief": "Drawn <objects> #1",
+    "question": "Which $one?",
+    "student": "Ada & Co (7)",
+    "made": "1 May 2026, commit x",
+    "note": "",
+    "timestamp": "1780000000",
+}
 PANDOC = pypandoc.get_pandoc_path()
 
 
@@ -54,7 +60,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(folder):
-    return export.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
+    return documents.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
 
 
 def as_text(file, form):
@@ -116,8 +122,8 @@ def test_pdf_embeds_its_fonts_and_describes_its_pictures(files, folder):
 
 
 def test_what_typst_sets_shows_every_sign(folder):
-    body = export._pandoc(document(NASTY), folder, "typst").decode()
-    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in export._with_alt_texts(body, document(NASTY))
+    body = documents._pandoc(document(NASTY), folder, "typst").decode()
+    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in documents._with_alt_texts(body, document(NASTY))
     (folder / "body.typ").write_text(
         re.sub(r"#figure\(image.*?<figure-a>", "", body, flags=re.DOTALL), encoding="utf-8"
     )
@@ -127,18 +133,18 @@ def test_what_typst_sets_shows_every_sign(folder):
 
 def test_no_figure_floats_above_the_title():
     body = "= One\n#figure(image(a))\n= Two\n#figure(image(b))"
-    assert export._below_title(body) == "= One\n#figure(placement: bottom, image(a))\n= Two\n#figure(image(b))"
+    assert documents._below_title(body) == "= One\n#figure(placement: bottom, image(a))\n= Two\n#figure(image(b))"
 
 
 def test_equal_input_gives_equal_bytes(files, folder):
     before = {name: file.read_bytes() for name, file in files.items()}
-    again = export.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
+    again = documents.export(document(NASTY), folder / "report", folder=folder, about=BLOCK)
     assert {name: file.read_bytes() for name, file in again.items()} == before
 
 
 def test_a_missing_picture_is_an_error_with_its_name(folder):
-    with pytest.raises(export.ExportError, match="figures/none.png"):
-        export.export("![x](figures/none.png)", folder / "other", folder=folder, about=BLOCK)
+    with pytest.raises(documents.ExportError, match="figures/none.png"):
+        documents.export("![x](figures/none.png)", folder / "other", folder=folder, about=BLOCK)
 
 
 # The title block
@@ -154,37 +160,39 @@ def settings(monkeypatch):
 
 
 def block(profile="quick", runs=()):
-    return about.about("Title", briefs.load("demo"), profile=profile, runs=list(runs))
+    used = {("value", "x"): {"runs": list(runs)}}
+    calls = SimpleNamespace(brief=briefs.load("demo"), profile=profile, folder=paths.report("demo"), used=used)
+    return documents.about(SimpleNamespace(title="Title", calls=calls))
 
 
-@pytest.mark.parametrize(
-    ("name", "number", "line"),
-    [
+def test_name_and_number_come_from_the_environment(settings):
+    for name, number, line in [
         ("", "", "Name and student number not given"),
         ("Ada Lovelace", "", "Ada Lovelace"),
         ("", "s123", "s123"),
         (" Ada ", "s123", "Ada (s123)"),
-    ],
-)
-def test_name_and_number_come_from_the_environment(settings, name, number, line):
-    settings[0].setenv("STUDENT", name)
-    settings[0].setenv("STUDENT_ID", number)
-    assert block().student == line
+    ]:
+        settings[0].setenv("STUDENT", name)
+        settings[0].setenv("STUDENT_ID", number)
+        assert block()["student"] == line
 
 
 def test_the_date_is_that_of_the_state_and_not_of_today(settings, tmp_path):
     patch, state = settings
     patch.setenv("SOURCE_DATE_EPOCH", "86400")
-    assert block().made == "2 January 1970, commit 0123456789, brief demo, profile quick"
+    assert block()["made"] == "2 January 1970, commit 0123456789, brief demo, profile quick"
     state.dirty = True
-    assert "commit 0123456789 with uncommitted changes" in block().made
+    assert "commit 0123456789 with uncommitted changes" in block()["made"]
     patch.delenv("SOURCE_DATE_EPOCH")
-    patch.setattr(about.paths, "ROOT", tmp_path)  # no git here
+    patch.setattr(documents.paths, "ROOT", tmp_path)  # no git here
     state.commit = None
-    assert block().made.startswith("1 January 1970, no commit known")
-    (tmp_path / "metrics.json").touch()
-    assert block(runs=[tmp_path]).timestamp == int((tmp_path / "metrics.json").stat().st_mtime)
+    assert block()["made"].startswith("1 January 1970, no commit known")
+    patch.setenv("COURSEWORK_REPORTS", str(tmp_path))
+    run = tmp_path / "demo" / "runs" / "best-seed0-1"
+    run.mkdir(parents=True)
+    (run / "metrics.json").touch()
+    assert block(runs=[run.name])["timestamp"] == str(int((run / "metrics.json").stat().st_mtime))
 
 
 def test_a_smoke_run_is_said_to_be_one(settings):
-    assert block("smoke").note.startswith("A smoke run") and block().note == ""
+    assert block("smoke")["note"].startswith("A smoke run") and block()["note"] == ""

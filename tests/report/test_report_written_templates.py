@@ -5,11 +5,10 @@ from written_report import make_report_folder
 
 from lib import briefs
 from lib.config import paths
-from lib.report.written import numbers, source
-from lib.report.written.findings import Findings
-from lib.report.written.markdown import to_markdown
-from lib.report.written.render import render
-from lib.report.written.source import TemplateError
+from lib.report.written import numbers, template
+from lib.report.written.calls import Calls
+from lib.report.written.documents import to_markdown
+from lib.report.written.template import TemplateError, render
 
 BRIEF = briefs.load("demo")
 HEAD = "---\ntitle: Note\nwords: 1 to 100\nsections: One; Two\n---\n"
@@ -24,7 +23,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(template, "TEMPLATES", tmp_path)
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     return tmp_path
 
@@ -35,73 +34,96 @@ def fill(home, folder):
 
     def filled(text, *, head=HEAD):
         (home / "note.md").write_text(head + text, encoding="utf-8")
-        return render(source.load("note", "demo"), Findings(folder, BRIEF))
+        return render("note", Calls(BRIEF, folder))
 
     return filled
 
 
 def plain(report):
-    return numbers.MARKED.sub(r"\2", report.text).replace("\u00a0", " ").strip()
+    return numbers.MARK.sub(r"\3", report.text).replace("\u00a0", " ").strip()
 
 
-# Sources
+# A brief's own words
+
+SHIPPED = "{% set x = 'kept' %}\n{% block one %}\n## One\nshipped\n{% endblock %}\n\n{% block two %}\n## Two\n"
+SHIPPED += "gone{% endblock %}\n\n## Three\nstays"
+EXTENDS = '{% extends "note.md" %}\n'
 
 
-def write_own(home, text):
-    (home / "demo").mkdir()
-    (home / "demo" / "note.md").write_text(text, encoding="utf-8")
+@pytest.fixture
+def own(home):
+    """A function that writes the brief's own template."""
+
+    def write(text):
+        (home / "demo").mkdir(exist_ok=True)
+        (home / "demo" / "note.md").write_text(text, encoding="utf-8")
+
+    return write
 
 
-def test_a_brief_replaces_sections_and_the_lines_are_those_of_its_file(fill, home):
-    write_own(home, "# ignored opening\n## Two\nMine: {{ x }}.\n")
-    report = fill("{% set x = 'kept' %}\n## One\nshipped\n\n## Two\ngone {{ nothing }}\n## Three\nstays")
-    assert plain(report) == "## One\nshipped\n\n## Two\nMine: kept.\n## Three\nstays"
-    own = home / "demo" / "note.md"
-    own.write_text("## Two\n\nMine: {{ y }}.", encoding="utf-8")
-    with pytest.raises(TemplateError, match=r"^demo/note\.md:3: 'y' is undefined"):
-        fill("## One\nshipped\n## Two\ngone")
-
-
-def test_a_brief_may_add_sections_but_not_misspell_one(fill, home):
-    write_own(home, "## Tow\nmine")
-    with pytest.raises(TemplateError, match=r"^demo/note\.md:1: no section 'Tow' to replace. Did you mean 'Two'\?"):
-        fill("## One\na\n## Two\nb")
-    (home / "demo" / "note.md").write_text(
-        "---\ntitle: 'My note'\nsections: Two; One; End\n---\n## End\nend", encoding="utf-8"
+def test_a_brief_fills_blocks_and_the_lines_are_those_of_its_file(fill, own):
+    own(EXTENDS + "{% block two %}\n## Two\nMine: {{ x }}.\n\n{{ super() }}\n\n## End\nend\n{% endblock %}\n")
+    report = fill(SHIPPED)
+    assert plain(report) == (
+        "## One\nshipped\n\n## Two\nMine: kept.\n\n## Two\ngone\n\n## End\nend\n\n\n## Three\nstays"
     )
-    report = fill("## One\na\n## Two\nb")
-    assert (report.source.title, plain(report)) == ("My note", "## Two\nb\n## One\na\n## End\nend")
-    assert report.source.demanded == ("One", "Two")
+    assert (report.title, report.sections) == ("Note", ("One", "Two"))
+    own(
+        f"---\ntitle: 'My note'\n---\n{EXTENDS}{{% block two %}}\n\n## Two\nThe 7 of {{{{ 3 + 5 }}}}.\n{{% endblock %}}"
+    )
+    report = fill(SHIPPED)
+    assert report.title == "My note"
+    assert [fault.split(": take")[0] for fault in report.faults] == [
+        "demo/note.md:8: typed number '7'",
+        "demo/note.md:8: typed number '8'",
+    ]
+    own(f"{EXTENDS}{{% block two %}}\n\nMine: {{{{ y }}}}.{{% endblock %}}")
+    with pytest.raises(TemplateError, match=r"^demo/note\.md:4: 'y' is undefined"):
+        fill(SHIPPED)
 
 
-def test_headings_in_code_are_no_sections(fill):
-    assert plain(fill("## One\n```\n## Two\n```\n## Two\nb")) == "## One\n```\n## Two\n```\n## Two\nb"
+def test_own_words_that_would_be_left_out_without_a_word_are_refused(fill, own):
+    block = "{% block two %}mine{% endblock %}"
+    for text, message in {
+        f"{EXTENDS}\n{block.replace('two', 'tow')}": "3: no section 'tow' to replace. Did you mean 'two'?.*: one, two$",
+        f"{EXTENDS}{block.replace('two', 'ending')}": "2: no section 'ending' to replace. To add .*: one, two$",
+        f"{EXTENDS}\n{block}\n\n## Two\nmine": "5: text outside of a block is shown nowhere. Sections: one, two",
+        f"{EXTENDS}{{{{ value('best.epochs') }}}}{block}": "2: text outside of a block is shown nowhere",
+        "## Two\nmine": "1: a brief's own template begins with {% extends 'note.md' %}.* Sections: one, two",
+        block: "1: a brief's own template begins with",
+        f'{{% extends "other.md" %}}{block}': "1: a brief's own template begins with",
+        f"---\nwords: 1 to 2\n---\n{EXTENDS}": "1: a brief's own template begins with .* a head with its title",
+        f"{EXTENDS}{{% block two %}}": "2: Unexpected end of template",
+        f"{EXTENDS}{block}{block}": "2: block 'two' defined twice",
+    }.items():
+        own(text)
+        with pytest.raises(TemplateError, match=f"^demo/note\\.md:{message}"):
+            fill(SHIPPED)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("no head", "note.md:1: the lines between --- must hold title, words, sections: no title"),
-        ("---\ntitle: x\nwords: 1 to 2\n---\n", "note.md:1: .*: no sections"),
-        ("---\ntitle: x\n", "note.md:1: the opening --- has no closing one"),
-        ("---\ntitel: x\n---\n", "note.md:2: only title, words, sections stand between ---. Received: 'titel: x'"),
-        ("---\ntitle: x\nwords: many\nsections: a\n---\n", "note.md:3: words must be given like 500 to 1000"),
-        ("---\ntitle: x\nwords: 9 to 8\nsections: a\n---\n", "note.md:3: words must be given like 500 to 1000"),
-        (f"{HEAD}## One\n## One\n", "note.md:7: the section 'One' is there twice"),
-    ],
-)
-def test_a_source_that_breaks_a_rule_is_refused(home, text, message):
-    (home / "note.md").write_text(text, encoding="utf-8")
-    with pytest.raises(TemplateError, match=message):
-        source.load("note", "demo")
+def test_references_may_be_extended_and_numbers_in_them_are_no_typed_ones(fill, own):
+    own(f"{EXTENDS}{{% block references %}}{{{{ super() }}}}\n\nHe, K. (2016). Nets, 770.{{% endblock %}}")
+    report = fill(SHIPPED + "\n\n{% block references %}\n## References\nNg (2015), 31.\n{% endblock %}\n\n## End\n")
+    assert "He, K. (2016)" in report.text and not report.faults
 
 
-def test_an_unknown_report_and_other_encodings_are_refused(home):
+def test_a_template_that_breaks_a_rule_is_refused(home, folder):
+    for head in (
+        "no head",
+        "---\ntitle: x\nwords: 1 to 2\n---\n",
+        "---\ntitle: x\n",
+        "---\ntitel: x\n---\n",
+        "---\ntitle: x\nwords: many\nsections: a\n---\n",
+        "---\ntitle: x\nwords: 9 to 8\nsections: a\n---\n",
+    ):
+        (home / "note.md").write_text(head, encoding="utf-8")
+        with pytest.raises(TemplateError, match=r"note\.md:1: a template begins with ---, the lines"):
+            render("note", Calls(BRIEF, folder))
     (home / "note.md").write_bytes(b"---\ntitle: \xff\n---\n")
     with pytest.raises(TemplateError, match=r"note\.md: a template must be UTF-8 text"):
-        source.load("note", "demo")
+        render("note", Calls(BRIEF, folder))
     with pytest.raises(TemplateError, match="Unknown report 'nota'. Templates in .*: note"):
-        source.load("nota", "demo")
+        render("nota", Calls(BRIEF, folder))
 
 
 # Filling
@@ -113,9 +135,8 @@ def test_lines_that_hold_only_tags_leave_nothing_and_others_keep_their_end(fill)
     assert plain(fill(text)) == "## One\na b\n\nc\n## Two\nd"
 
 
-@pytest.mark.parametrize(
-    ("call", "expected"),
-    [
+def test_what_a_template_can_call(fill):
+    for call, expected in [
         ('value("best.epochs")', "12"),
         ('value("best.val_accuracy", "%")', "90.0 %"),
         ('value("best.leaning")', "too modest"),
@@ -137,29 +158,24 @@ def test_lines_that_hold_only_tags_leave_nothing_and_others_keep_their_end(fill)
         ("join(experiments('better', sort='-mean'))", "`augment`"),
         ("join(experiments(sort='mean')[:2])", "`softmax` and `dropout`"),
         ('compare("augment").verdict ~ compare("softmax", "augment").verdict', "betterworse"),
-        ('compare("naive").say(better="b", worse="w", level="l", unclear="u")', "l"),
-        ('compare("best").say(better="b", worse="w", level="l", unclear="u")', "u"),
+        ('compare("naive").verdict ~ compare("best").verdict', "levelunclear"),
         ('show(compare("dropout").size, "points")', "20.0 points"),
         ('show(compare("dropout").least, "pts") ~ " to " ~ show(compare("dropout").most, "pts")', "13.9 to 26.1"),
         ('show(compare("dropout").low, "+pts") ~ " to " ~ show(compare("dropout").high, "+pts")', "−26.1 to −13.9"),
         ('show(experiment("augment").mean, "%") ~ " " ~ show(experiment("augment").spread, "pts")', "76.0 % 1.4"),
         ('show(experiment("augment").gap, "points")', "20.0 points"),
         ('show(rows("trust")[1].hit, "0%") ~ rows("trust")[1].method', "60 %Grad-CAM"),
-        ('rows("trust", sort="hit", descending=true)[0]["rank"]', "1"),
+        ('rows("trust", sort="-hit")[0]["rank"]', "1"),
         ('quote("at least 40 %")', "“at least 40 %”"),
         ("brief.title ~ brief.asked_accuracy", "Drawn objectsNone"),
-        ("profile", "quick"),
-    ],
-)
-def test_what_a_template_can_call(fill, call, expected):
-    report = fill(f"## One\n{{{{ {call} }}}}\n## Two\nx")
-    assert plain(report) == f"## One\n{expected}\n## Two\nx"
-    assert not report.faults
+    ]:
+        report = fill(f"## One\n{{{{ {call} }}}}\n## Two\nx")
+        assert plain(report) == f"## One\n{expected}\n## Two\nx", call
+        assert not report.faults
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
+def test_errors_name_file_and_line(fill):
+    for text, message in [
         ("{% if %}", "Expected an expression, got 'end of statement block'"),
         ("{{ 1 }", "unexpected '}'"),
         ("{% endif %}", "Encountered unknown tag 'endif'"),
@@ -175,9 +191,10 @@ def test_what_a_template_can_call(fill, call, expected):
         ('{{ figure("samples") }}{{ figure("samples") }}', "The figure 'samples' is shown twice"),
         ('{{ table("experimnts") }}', "No notebook has saved the table 'experimnts'. Saved: experiments"),
         ('{{ table("trust", columns=["hits"]) }}', "The table 'trust' has no column hits. Columns: rank, method"),
-        ('{{ table("trust", sorted="hit") }}', "no option sorted. Options: rows, sort, descending, caption"),
+        ('{{ table("trust", sorted="hit") }}', "unexpected keyword argument 'sorted'"),
         ('{{ ref("samples") }}', r"ref\('samples'\) needs a figure or table that the report shows. Shown: nothing"),
         ('{{ rows("trust")[0].hits }}', "The table 'trust' has no column 'hits'. Columns: rank"),
+        ('{{ experiment("augment").size }}', "The experiment 'augment' has no column 'size'. Columns: name, n, mean"),
         ('{{ rows("trust", sort="hits") }}', "has no column hits"),
         ('{{ rows("trust")[9] }}', "list object has no element 9"),
         ('{{ experiment("augmnt").mean }}', "The experiment 'augmnt' has no finished run. Experiments: softmax"),
@@ -191,14 +208,12 @@ def test_what_a_template_can_call(fill, call, expected):
         ("{{ brief.asked_accuracy }}", "There is nothing to print here"),
         ("{{ compare('best').low }}", "There is nothing to print here"),
         ("{{ ''.__class__.__mro__ }}", "access to attribute '__class__' of 'str' object is unsafe"),
-        ("{% include 'x' %}", "no loader"),
+        ("{% include 'x' %}", "A template can extend note.md only. Received: 'x'"),
         ("{{ range(10000000) | list }}", "Range too big"),
         ("{{ 1 / 0 }}", "division by zero"),
-    ],
-)
-def test_errors_name_file_and_line(fill, text, message):
-    with pytest.raises(TemplateError, match=f"note\\.md:9: .*{message}"):
-        fill(f"## One\n{{% set x = 1 %}}\n\n{text}\n## Two\nx")
+    ]:
+        with pytest.raises(TemplateError, match=f"note\\.md:9: .*{message}"):
+            fill(f"## One\n{{% set x = 1 %}}\n\n{text}\n## Two\nx")
 
 
 def test_a_figure_and_a_table_of_one_name_are_told_apart(fill):
@@ -215,7 +230,7 @@ def test_what_is_cited_must_be_in_the_references(fill):
     assert fault == "note.md:7: 'Kingma and Ba, 2015' is not in the section References"
     report = fill(f"{text}## References\nKingma, D. and Ba, J. (2015). Adam, 12–15.")
     assert not report.faults
-    assert "$\\beta = 0.9$" in to_markdown(report, paths.report("demo"), {})
+    assert "$\\beta = 0.9$" in to_markdown(report)
 
 
 def test_typed_numbers_are_listed_with_their_lines(fill):
@@ -229,6 +244,11 @@ def test_typed_numbers_are_listed_with_their_lines(fill):
     ]
 
 
+def test_a_number_between_typed_marks_is_a_typed_one(fill):
+    (fault,) = fill(f"## One\n{numbers.mark(numbers.VALUE, 0, '99')}\n## Two\n").faults
+    assert fault.startswith("note.md:7: typed number '099'")
+
+
 def test_a_picture_put_in_by_hand_is_listed(fill):
     report = fill("## One\n![Mine](own.png)\n\n`![as code](x.png)` {{ figure('samples') }}\n## Two\n")
     assert report.faults == ("note.md:7: a picture without figure(): no run stands behind it",)
@@ -237,28 +257,23 @@ def test_a_picture_put_in_by_hand_is_listed(fill):
 # As Markdown for Pandoc
 
 
-def test_captions_may_hold_references_and_values(fill, folder):
+def test_captions_may_hold_references_and_values(fill):
     text = (
         '## One\n{% set words %}As {{ ref("trust") }}, in {{ value("best.epochs") }}{% endset %}\n'
         '{{ figure("samples", caption=words) }}{{ table("trust", caption="See " ~ ref("samples")) }}\n## Two\n'
     )
-    found = markdown(fill(text), folder).replace("\u00a0", " ")
+    found = to_markdown(fill(text)).replace("\u00a0", " ")
     assert "**Figure 1.** As [Table 1](#table-trust), in [12]{.value" in found
     assert ": **Table 1.** See [Figure 1](#figure-samples) {#table-trust}" in found
 
 
-def markdown(report, folder):
-    findings = Findings(folder, BRIEF)
-    return to_markdown(report, folder, findings.used)
-
-
-def test_figures_and_tables_are_numbered_linked_and_described(fill, folder):
+def test_figures_and_tables_are_numbered_linked_and_described(fill):
     text = (
         '## One\nSee {{ ref("trust") }} and {{ ref("model_graph") }}.\n{{ figure("samples") }}'
         '{{ figure("model_graph", width="50%", caption="My *own* words") }}\n## Two\n'
         '{{ table("trust", columns={"method": "Which", "hit": "Hits"}, formats={"hit": "0%"}, sort="hit", rows=2) }}'
     )
-    found = markdown(fill(text), folder).replace("\u00a0", " ")
+    found = to_markdown(fill(text)).replace("\u00a0", " ")
     assert "See [Table 1](#table-trust) and [Figure 2](#figure-model-graph)." in found
     assert r"![**Figure 1.** It \<shows\> samples\.](figures/samples.png){#figure-samples" in found
     assert r'alt="A \"samples\"\." width=32%}' in found
@@ -267,22 +282,20 @@ def test_figures_and_tables_are_numbered_linked_and_described(fill, folder):
     assert "The first 2 of 3 rows. {#table-trust}" in found
 
 
-def test_bound_numbers_say_where_they_come_from_and_words_are_shown_letter_by_letter(fill, folder):
+def test_bound_numbers_say_where_they_come_from_and_words_are_shown_letter_by_letter(fill):
     report = fill(
         '## One\n{{ value("best.epochs") }} of {{ rows("per_class")[0].class_name }}\n\n'
         "`{{ rows('per_class')[0].class_name }}` $x = {{ value('best.epochs') }}$\n## Two\n"
     )
-    found = markdown(report, folder)
+    found = to_markdown(report)
     assert '[12]{.value title="best.epochs, 03_best_model, best-seed0-0123456789"} of \\<b\\>ant\\<\\/b\\>' in found
     assert "`<b>ant</b>`" in found
     assert "$x = 12$" in found
 
 
-def test_the_appendix_names_every_run_and_where_it_is_shown(fill, folder):
+def test_the_appendix_names_every_run_and_where_it_is_shown(fill):
     report = fill('## One\n{{ figure("model_graph") }}{{ table("trust") }}\n{{ experiment("augment").mean }}\n## Two\n')
-    findings = Findings(folder, BRIEF)
-    render(report.source, findings)
-    found = to_markdown(report, folder, findings.used)
+    found = to_markdown(report)
     appendix = found[found.index("## Appendix: runs behind this report") :]
     assert r"| best\-seed0\-0123456789 | best | 0 | 12 | 0123456 | 1 | 1 |" in appendix
     assert r"| augment\-seed1\-0123456789 | augment | 1 | 12 | 0123456 | – | – |" in appendix

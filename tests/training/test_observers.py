@@ -91,10 +91,10 @@ def test_another_observer_is_told_of_everything():
             self.told.append("close")
 
     first, second = Noting(), Noting()
-    with pytest.raises(RuntimeError), observers.Watched([first, observers.Observer(), second]) as watched:
-        watched.start([{}])
-        watched.step(1, 1, 2)
-        watched.epoch([{}, {}])
+    with pytest.raises(RuntimeError), observers.watching([first, observers.Observer(), second]) as tell:
+        tell("start", [{}])
+        tell("step", 1, 1, 2)
+        tell("epoch", [{}, {}])
         raise RuntimeError
     assert first.told == second.told == ["start 1", "epoch 2", "close"]
 

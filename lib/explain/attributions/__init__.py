@@ -1,1 +1,1 @@
-"""Attribution methods, one per file: which pixels of an image speak for a class, as maps of the size of the image."""
+"""The attribution methods, one per file: how much each pixel speaks for a class."""

@@ -1,31 +1,16 @@
 """Grad-CAM++: as Grad-CAM, with weights that count each place where a map fires (Chattopadhay et al. 2018)."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from lib.explain.attributions.grad_cam import weigh_maps
+from lib.explain.attributions.attribution import LAST, Question, attribution
+from lib.explain.attributions.grad_cam import weighted_sum
 
 
-def grad_cam_plus_plus(
-    model: keras.Model, images: np.ndarray, class_index, *, layer: str | None = None, batch_size: int = 64
-) -> np.ndarray:
-    """Sum of a layer's maps, each times a weighted sum of its positive gradients: small and repeated objects count.
-
-    Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
-        images: (N, H, W, C) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
-        layer: name of a layer with rows and columns; None takes the last one that has them.
-        batch_size: images at once; memory grows with it.
-
-    Returns:
-        (N, H, W) float32 in [0, 1].
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
-    """
-    return weigh_maps(model, images, class_index, layer=layer, weigh=positive_gradients, batch_size=batch_size)
+@attribution(at=LAST)
+def grad_cam_plus_plus(question: Question) -> np.ndarray:
+    """Sum of a layer's maps, each times a weighted sum of its positive gradients: small and repeated objects count."""
+    return question.over_gradients(lambda maps, gradients: weighted_sum(maps, positive_gradients(maps, gradients)))
 
 
 def positive_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

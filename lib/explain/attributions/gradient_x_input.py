@@ -1,39 +1,15 @@
 """Gradient times input: what each pixel adds to the logit, were the model linear (Shrikumar et al. 2016)."""
 
-import keras
 import numpy as np
 
-from lib.explain.attributions.maps import positive_sum, to_maps
-from lib.explain.network.inputs import check_question, in_batches
-from lib.explain.network.passes import make_backward
-from lib.explain.network.taps import IMAGE, find_spatial
+from lib.explain.attributions.attribution import Question, attribution, positive_sum
+from lib.explain.network.layers import IMAGE
 
 
-def gradient_x_input(
-    model: keras.Model, images: np.ndarray, class_index, *, layer: str | None = None, batch_size: int = 64
-) -> np.ndarray:
+@attribution(at=IMAGE)
+def gradient_x_input(question: Question) -> np.ndarray:
     """Gradient of the logit times the pixel's value, summed over the channels.
 
     What speaks against the class is cut off. Black pixels are never marked, whatever they mean: their value is 0.
-
-    Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
-        images: (N, H, W, C) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
-        layer: name of a layer with rows and columns, to take gradient and value there instead of at the pixels.
-        batch_size: images at once; memory grows with it.
-
-    Returns:
-        (N, H, W) float32 in [0, 1].
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
     """
-    network, images, classes = check_question(model, images, class_index)
-    at = IMAGE if layer is None else find_spatial(network, layer)
-    backward = make_backward(network, at=at)
-    maps = []
-    for rows in in_batches(len(images), batch_size):
-        values, gradients, _ = backward(images[rows], classes[rows])
-        maps.append(positive_sum(values * gradients))
-    return to_maps(np.concatenate(maps), size=images.shape[1:3])
+    return question.over_gradients(lambda values, gradients: positive_sum(values * gradients))

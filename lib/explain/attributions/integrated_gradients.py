@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.maps import positive_sum, to_maps
-from lib.explain.network.inputs import check_question, in_batches, plain_images
-from lib.explain.network.passes import make_backward, make_forward, sum_over_copies
-from lib.explain.network.taps import IMAGE, Network, find_spatial
+from lib.explain.attributions.attribution import Question, ask, attribution, positive_sum
+from lib.explain.network.inputs import plain_images
+from lib.explain.network.layers import IMAGE
 
 
 @dataclass(frozen=True)
@@ -27,98 +26,51 @@ class IntegratedGradients(Config):
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Completeness:
-    """Whether the attributions add up to what they explain: with enough steps they do."""
-
-    attributed: np.ndarray  # (N,) sum of each image's attributions
-    change: np.ndarray  # (N,) logit of the image minus logit of the baseline
-
-    @property
-    def gap(self) -> np.ndarray:
-        """(N,) difference of the two, as a share of the change (of the largest change where an image has none)."""
-        size = np.abs(self.change)
-        return np.abs(self.attributed - self.change) / np.maximum(size, max(1e-6 * size.max(), 1e-12))
-
-
 DEFAULT = IntegratedGradients()
 
 
-def integrated_gradients(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    layer: str | None = None,
-    settings: IntegratedGradients = DEFAULT,
-    batch_size: int = 64,
-) -> np.ndarray:
+@attribution(at=IMAGE, settings=DEFAULT)
+def integrated_gradients(question: Question, settings: IntegratedGradients) -> np.ndarray:
     """What each pixel adds to the logit on the way from the baseline; what speaks against the class is cut off.
 
-    Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
-        images: (N, H, W, C) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
-        layer: name of a layer with rows and columns that all of the model passes through: the way then leads from its
-            output for the baseline to its output for the image.
-        settings: number of steps and baseline.
-        batch_size: points at once; memory grows with it.
-
-    Returns:
-        (N, H, W) float32 in [0, 1].
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
+    At a layer, which all of the model must pass through, the way leads from its output for the baseline to its output
+    for the image.
     """
-    network, images, classes = check_question(model, images, class_index)
-    start = IMAGE if layer is None else find_spatial(network, layer)
-    attributions = integrate(network, images, classes, start=start, settings=settings, batch_size=batch_size)
-    return to_maps(positive_sum(attributions), size=images.shape[1:3])
+    return positive_sum(integrate(question, settings)).numpy()
 
 
-def completeness(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    settings: IntegratedGradients = DEFAULT,
-    batch_size: int = 64,
-) -> Completeness:
-    """How far integrated gradients are from adding up to the change of the logit: a check on the number of steps.
+def completeness_gap(model: keras.Model, images: np.ndarray, class_index, *, settings=DEFAULT) -> np.ndarray:
+    """How far the attributions are from adding up to the change of the logit, which with enough steps they do.
 
     Args:
         model: as for `integrated_gradients`.
         images: as for `integrated_gradients`.
         class_index: as for `integrated_gradients`.
         settings: number of steps and baseline.
-        batch_size: points at once.
+
+    Returns:
+        (N,) difference between the sum of each image's attributions and the logit of the image minus that of the
+        baseline, as a share of this change (of the largest change where an image has none).
 
     Raises:
         ValueError: if an argument is not as described; the message states the rule.
     """
-    network, images, classes = check_question(model, images, class_index)
-    attributions = integrate(network, images, classes, start=IMAGE, settings=settings, batch_size=batch_size)
-    logits = _forward_all(network, images, batch_size=batch_size)
-    baselines = np.broadcast_to(plain_images(images, settings.baseline), images.shape)
-    change = logits - _forward_all(network, baselines, batch_size=batch_size)
-    change = tf.gather(change, classes, batch_dims=1).numpy()
-    return Completeness(attributions.sum(axis=(1, 2, 3), dtype=np.float64), change)
+    question = ask(model, images, class_index, at=IMAGE, layer=None, batch_size=64)
+    attributed = integrate(question, settings).sum(axis=(1, 2, 3), dtype=np.float64)
+    baselines = np.broadcast_to(plain_images(question.images, settings.baseline), question.images.shape)
+    change = question.outputs(question.images) - question.outputs(baselines)
+    change = tf.gather(change, question.classes, batch_dims=1).numpy()
+    size = np.abs(change)
+    return np.abs(attributed - change) / np.maximum(size, max(1e-6 * size.max(), 1e-12))
 
 
-def integrate(
-    network: Network,
-    images: np.ndarray,
-    classes: np.ndarray,
-    *,
-    start: str,
-    settings: IntegratedGradients,
-    batch_size: int,
-) -> np.ndarray:
-    """(N, h, w, C) float32 signed attributions of the pixels, or of the output of the layer `start`."""
-    values, baselines = tf.cast(images, tf.float32), tf.constant(plain_images(images, settings.baseline))
-    if start != IMAGE:
+def integrate(question: Question, settings: IntegratedGradients) -> np.ndarray:
+    """(N, h, w, C) float32 signed attributions of the pixels, or of the output of the layer to explain."""
+    values = tf.cast(question.images, tf.float32)
+    baselines = tf.constant(plain_images(question.images, settings.baseline))
+    if question.at != IMAGE:
         baselines = tf.broadcast_to(baselines, values.shape)
-        values, baselines = (_forward_all(network, x, end=start, batch_size=batch_size) for x in (values, baselines))
+        values, baselines = (question.outputs(x, end=question.at) for x in (values, baselines))
     shares = tf.linspace(0.0, 1.0, settings.steps)[:, None, None, None]
     weights = np.full(settings.steps, 1 / (settings.steps - 1))
     weights[[0, -1]] /= 2
@@ -127,17 +79,5 @@ def integrate(
         begin = tf.gather(baselines, image)
         return begin + tf.gather(shares, copy) * (rows - begin)
 
-    gradients = sum_over_copies(
-        make_backward(network, start=start, at=start),
-        values,
-        classes,
-        alter=alter,
-        weights=weights,
-        batch_size=batch_size,
-    )
+    gradients = question.sum_over_copies(values, alter=alter, weights=weights, start=question.at)
     return gradients * (values - baselines).numpy()
-
-
-def _forward_all(network: Network, images, *, batch_size: int, end: str | None = None) -> tf.Tensor:
-    forward = make_forward(network, end=end)
-    return tf.concat([forward(images[rows]) for rows in in_batches(len(images), batch_size)], axis=0)

@@ -2,21 +2,20 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.maps import to_maps
-from lib.explain.network.inputs import check_question, in_batches, plain_images, refuse_layer
-from lib.explain.network.passes import make_forward
+from lib.explain.attributions.attribution import FLAT, Question, attribution
+from lib.explain.network.gradients import forward
+from lib.explain.network.inputs import in_batches, plain_images
 
 
 @dataclass(frozen=True)
 class Occlusion(Config):
     """The patches; where their steps do not reach the border, one more patch touches it."""
 
-    size: int | None = None  # pixels a side; None takes an eighth of the shorter side of the images
+    size: int | None = None  # pixels a side; None takes a fifth of the shorter side of the images
     stride: int | None = None  # pixels from patch to patch; None takes half the size
     fill: float | None = None  # grey value in [0, 255] that covers; None takes the mean colour of each image
 
@@ -27,49 +26,24 @@ class Occlusion(Config):
         }
 
 
-DEFAULT = Occlusion()
-
-
-def occlusion(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    layer: str | None = None,
-    settings: Occlusion = DEFAULT,
-    batch_size: int = 64,
-) -> np.ndarray:
-    """The fall of the logit under each patch; a pixel gets the mean over the patches that cover it, a rise counts 0.
-
-    Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
-        images: (N, H, W, C) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
-        layer: must be None: patches cover pixels.
-        settings: size, stride and grey value of the patches.
-        batch_size: covered images at once; memory grows with it.
-
-    Returns:
-        (N, H, W) float32 in [0, 1].
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
-    """
-    refuse_layer("occlusion", layer)
-    network, images, classes = check_question(model, images, class_index)
+@attribution(at=None, settings=Occlusion())
+def occlusion(question: Question, settings: Occlusion) -> np.ndarray:
+    """The fall of the logit under each patch; a pixel gets the mean over the patches that cover it, a rise counts 0."""
+    graph, images, classes = question.graph, question.images, question.classes
     rows, columns = patches(images.shape[1:3], settings)
-    forward = make_forward(network)
     values, fill = tf.cast(images, tf.float32), tf.constant(plain_images(images, settings.fill))
-    whole = [forward(values[part]).numpy() for part in in_batches(len(images), batch_size)]
-    scores = np.concatenate(whole)[np.arange(len(images)), classes]
+    scores = question.outputs(values).numpy()[np.arange(len(images)), classes]
     falls = np.empty((len(images), len(rows), len(columns)), np.float32)
-    for part in in_batches(falls.size, batch_size):
+    for part in in_batches(falls.size, question.batch_size):
         image, row, column = np.unravel_index(np.arange(part.start, part.stop), falls.shape)
         covered = rows[row][:, :, None, None] & columns[column][:, None, :, None]
-        logits = forward(tf.where(covered, tf.gather(fill, image), tf.gather(values, image))).numpy()
+        logits = forward(graph, tf.where(covered, tf.gather(fill, image), tf.gather(values, image))).numpy()
         falls[image, row, column] = scores[image] - logits[np.arange(len(image)), classes[image]]
     maps = np.einsum("nij,ih,jw->nhw", falls, rows, columns) / np.outer(rows.sum(axis=0), columns.sum(axis=0))
-    return to_maps(np.maximum(maps, 0), size=images.shape[1:3], scale=scores)
+    maps = np.maximum(maps, 0).astype(np.float32)
+    # The falls are differences of the scores: below their rounding, a map shows nothing.
+    rounding = FLAT * np.abs(scores)[:, None, None]
+    return np.where(np.ptp(maps, axis=(1, 2), keepdims=True) <= rounding, 0, maps)
 
 
 def patches(sides: tuple[int, int], settings: Occlusion) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +59,7 @@ def patches(sides: tuple[int, int], settings: Occlusion) -> tuple[np.ndarray, np
     Raises:
         ValueError: if a patch is larger than the image, or the stride longer than the patch, which would skip pixels.
     """
-    size = settings.size or max(1, min(sides) // 8)
+    size = settings.size or max(1, min(sides) // 5)
     stride = settings.stride or max(1, size // 2)
     if size > min(sides) or stride > size:
         raise ValueError(

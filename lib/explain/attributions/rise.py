@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.maps import to_maps
-from lib.explain.network.inputs import check_question, in_batches, plain_images, refuse_layer
-from lib.explain.network.passes import make_forward
+from lib.explain.attributions.attribution import Question, attribution
+from lib.explain.network.gradients import forward
+from lib.explain.network.inputs import in_batches, plain_images
 
 
 @dataclass(frozen=True)
@@ -31,51 +30,25 @@ class Rise(Config):
         }
 
 
-DEFAULT = Rise()
-
-
-def rise(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    layer: str | None = None,
-    settings: Rise = DEFAULT,
-    batch_size: int = 64,
-) -> np.ndarray:
+@attribution(at=None, settings=Rise())
+def rise(question: Question, settings: Rise) -> np.ndarray:
     """The mean logit over the masks that show a pixel: where seeing it helps the class.
 
     All images are seen through the same masks, so that a map depends on nothing but its image.
-
-    Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
-        images: (N, H, W, C) uint8 or float in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
-        layer: must be None: masks cover pixels.
-        settings: number, coarseness and seed of the masks, and what they show instead.
-        batch_size: masked images at once; memory grows with it.
-
-    Returns:
-        (N, H, W) float32 in [0, 1].
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
     """
-    refuse_layer("rise", layer)
-    network, images, classes = check_question(model, images, class_index)
-    forward = make_forward(network)
+    graph, images, classes = question.graph, question.images, question.classes
     total, shown = np.zeros((len(images), images[0, ..., 0].size)), np.zeros(images[0, ..., 0].size)
     values, fill = tf.cast(images, tf.float32), tf.constant(plain_images(images, settings.fill))
-    for masks in draw_masks(images.shape[1:3], settings=settings, batch_size=batch_size):
+    for masks in draw_masks(images.shape[1:3], settings=settings, batch_size=question.batch_size):
         open_share = tf.constant(masks[..., None], tf.float32)
         scores = [
-            forward(hidden + open_share * (image - hidden)).numpy()[:, label]
+            forward(graph, hidden + open_share * (image - hidden)).numpy()[:, label]
             for image, hidden, label in zip(values, fill, classes, strict=True)
         ]
         masks = masks.reshape(len(masks), -1)
         total += np.stack(scores).astype(np.float64) @ masks  # in float64: the logits may dwarf their differences
         shown += masks.sum(axis=0)
-    return to_maps((total / shown).reshape(images.shape[:3]), size=images.shape[1:3])
+    return (total / shown).reshape(images.shape[:3])
 
 
 def draw_masks(sides: tuple[int, int], *, settings: Rise, batch_size: int) -> Iterator[np.ndarray]:

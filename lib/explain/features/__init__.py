@@ -1,1 +1,1 @@
-"""What the parts of a network look for: feature maps, filters, and the images that excite a unit most."""
+"""What the channels of a model look for: their maps, filters and favourite images, and images made for them."""

@@ -1,23 +1,30 @@
-"""Deep feature visualisation: images made from noise to excite a channel, one of its units or a class most.
+"""Deep feature visualisation: images made from noise to excite a channel or a class most.
 
 Gradient ascent on the image (Erhan et al. 2009; Simonyan et al. 2014) with the ingredients that make its results
 readable (Olah et al. 2017, "Feature Visualization", Distill). Each ingredient can be left out, to see what it buys.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from lib.explain.features.fourier_image import random_parameters, to_images
-from lib.explain.features.transforms import move_randomly
-from lib.explain.features.units import Unit, make_score
-from lib.explain.network.inputs import read_logits
-from lib.explain.network.receptive_field import known_size
+from lib.explain.features.image_parameters import move_randomly, random_parameters, to_images
+from lib.explain.network.layers import LayerGraph, Step, read_logits
+from lib.explain.network.receptive_field import known_size, map_sizes
 
 TRIALS = 8  # random moves that `Maximised.moved` averages
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What an image is made for: a channel of a layer, by the mean of its map, or a class."""
+
+    layer: str | None  # None for a class, by its logit
+    channel: int  # or the class
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ LADDER = {
 
 @dataclass(frozen=True, eq=False)
 class Maximised:
-    """Images made by `maximise`, one a unit."""
+    """Images made by `maximise`, one per unit."""
 
     images: np.ndarray  # uint8 (N, H, W, 3)
     activations: np.ndarray  # float32 (steps, N), as the optimiser met them: of moved images where the recipe moves
@@ -65,7 +72,7 @@ def maximise(
         model: functional model of images (N, H, W, 3) in [0, 255]; one that ends in softmax is read at its logits.
         units: what to excite; they may lie in different layers.
         recipe: the ingredients, and how long.
-        colours: (3, 3) of `fourier_image.colour_matrix`, which a recipe with colour needs.
+        colours: (3, 3) of `image_parameters.colour_matrix`, which a recipe with colour needs.
         image_size: height and width of the images; None takes the model's own.
         seed: of the first image and the moves; the same seed gives the same bytes on the same machine.
 
@@ -73,17 +80,17 @@ def maximise(
         The images and the activations they reach.
 
     Raises:
-        ValueError: if there are no units or steps, a layer, channel, position or class does not exist, or the colours
+        ValueError: if there are no units or steps, a layer, channel or class does not exist, or the colours
             or the size are missing.
     """
     if not len(units) or recipe.steps < 1:
         raise ValueError(
             f"maximise needs at least one unit and one step. Received: {len(units)} units, {recipe.steps} steps"
         )
-    network = read_logits(model)
-    size = known_size(network, image_size)
+    graph = read_logits(model)
+    size = known_size(graph, image_size)
     colours = _check_colours(recipe, colours)
-    score = make_score(network, units, image_size=size)
+    score = make_score(graph, units, image_size=size)
     look = {"fourier": recipe.fourier, "size": size, "colours": colours}
 
     def climb(parameters, step):
@@ -95,6 +102,78 @@ def maximise(
     images = tf.cast(tf.round(to_images(parameters, **look)), tf.uint8)
     reached, moved = _judge(score, tf.cast(images, tf.float32), seed=seed)
     return Maximised(images.numpy(), activations, reached, moved)
+
+
+def climb_ladder(
+    model: keras.Model, units: Mapping[str, Unit], *, colours: np.ndarray, steps: int = 128, seed: int = 0
+) -> tuple[list[tuple[str, list[np.ndarray], list[float], list[float]]], dict[str, Maximised]]:
+    """The same units by every recipe of `LADDER`, for `figures.maximised_ladder`.
+
+    Args:
+        model: functional model with an image size of its own.
+        units: by name.
+        colours: of `image_parameters.colour_matrix`.
+        steps: of each recipe.
+        seed: of all recipes.
+
+    Returns:
+        Rows (name, images, activations reached, those left after small moves), and what each recipe made, by its name.
+    """
+    made = {
+        name: maximise(model, list(units.values()), recipe=replace(recipe, steps=steps), colours=colours, seed=seed)
+        for name, recipe in LADDER.items()
+    }
+    rows = [
+        (
+            name,
+            [one.images[i] for one in made.values()],
+            [float(one.reached[i]) for one in made.values()],
+            [float(one.moved[i]) for one in made.values()],
+        )
+        for i, name in enumerate(units)
+    ]
+    return rows, made
+
+
+def make_score(graph: LayerGraph, units: Sequence[Unit], *, image_size: tuple[int, int]) -> Callable:
+    """How strongly each image of a batch excites its own unit.
+
+    Args:
+        graph: with logits as its output.
+        units: one per image.
+        image_size: height and width of the images.
+
+    Returns:
+        Function: images (N, H, W, 3) in [0, 255] -> (N,) activations and (N,) aims to climb by. These are the same,
+        but a unit that its ReLU silences aims at what stands in front of the ReLU, which else gives no gradient.
+
+    Raises:
+        ValueError: if a layer, channel or class does not exist.
+    """
+    layers = [graph.output.step if unit.layer is None else graph.find(unit.layer).name for unit in units]
+    sizes = map_sizes(graph, layers, image_size=image_size)
+    channels = [
+        _channel(unit, layer, count=graph.find(layer).shape[-1]) for unit, layer in zip(units, layers, strict=True)
+    ]
+    owners = {layer: [i for i, other in enumerate(layers) if other == layer] for layer in layers}
+    fronts = {layer: _before_relu(graph.find(layer)) for layer in owners}
+
+    def read(maps: tf.Tensor, rows: list[int]) -> tf.Tensor:
+        """The activations of one layer's units, (N,) with zero for units of other layers."""
+        places = math.prod(sizes[layers[rows[0]]] or (1, 1))
+        weights = np.stack([channels[i] for i in rows]), np.full((len(rows), places), 1 / places, np.float32)
+        maps = tf.reshape(tf.cast(tf.gather(maps, rows), tf.float32), (len(rows), places, -1))
+        return tf.scatter_nd([[i] for i in rows], tf.einsum("npc,nc,np->n", maps, *weights), [len(units)])
+
+    names = [*owners, *(source for source, _ in fronts.values())]
+
+    def score(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = graph.read(images, names)
+        activations = tf.add_n([read(outputs[layer], rows) for layer, rows in owners.items()])
+        aims = tf.add_n([read(fronts[layer][1](outputs[fronts[layer][0]]), rows) for layer, rows in owners.items()])
+        return activations, tf.where(activations > 0, activations, aims)
+
+    return score
 
 
 def _ascend(climb: Callable, parameters: tf.Tensor, *, recipe: Recipe) -> tuple[tf.Tensor, np.ndarray]:
@@ -140,3 +219,22 @@ def _check_colours(recipe: Recipe, colours: np.ndarray | None) -> np.ndarray | N
         received = None if colours is None else f"shape {np.shape(colours)}"
         raise ValueError(f"a recipe with colour needs the (3, 3) matrix of colour_matrix. Received: {received}")
     return np.asarray(colours, np.float32)
+
+
+def _before_relu(step: Step) -> tuple[str, Callable]:
+    """What a layer gives before its ReLU: the step to read, and what to do with its output."""
+    layer, kind = step.layer, type(step.layer).__name__
+    rectified = getattr(layer, "activation", None) is keras.activations.relu
+    if kind in ("ReLU", "Relu") or (kind == "Activation" and rectified):
+        return step.inputs[0], lambda maps: maps
+    if kind == "Conv2D" and rectified:
+        bias = layer.bias if layer.use_bias else 0.0
+        return step.inputs[0], lambda maps: layer.convolution_op(maps, layer.kernel) + bias
+    return step.name, lambda maps: maps
+
+
+def _channel(unit: Unit, layer: str, *, count: int) -> np.ndarray:
+    """float32 (C,), one at the unit's channel."""
+    if not 0 <= unit.channel < count:
+        raise ValueError(f"channels of {layer} are numbered from 0 to {count - 1}. Received: {unit}")
+    return np.eye(1, count, unit.channel, dtype=np.float32)[0]

@@ -1,20 +1,34 @@
 """Feature maps: what each channel of a layer answers to an image, and how the maps change with depth."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.explain.network import taps
-from lib.explain.network.batches import batches
-from lib.explain.network.layer_outputs import compile_tap
-from lib.explain.network.receptive_field import ReceptiveFields
-from lib.explain.network.windows import UntraceableError
+from lib.explain.network.inputs import batches, check_size
+from lib.explain.network.layers import read_layers
+from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError
 
 KINDS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Relu"}
+
+
+@dataclass(frozen=True, eq=False)
+class MaxFeature:
+    """The channel of a layer that fires most on an image, and where."""
+
+    layer: str
+    channel: int
+    channels: int  # how many the layer has
+    row: int  # of the position that fires most
+    column: int
+    value: float
+    map: np.ndarray  # float32 (h, w), of that channel
+    patch: Patch  # what the position sees, beside gates
+    gated: bool  # whether gates let it sum up the whole image, see `ReceptiveFields`
 
 
 def block_layers(model: keras.Model) -> dict[str, str]:
@@ -31,7 +45,7 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     Raises:
         ValueError: if no layer of the model has maps.
     """
-    steps = [step for step in taps.read(model).steps.values() if len(step.shape) == 4 and step.shape[1:3] != (1, 1)]
+    steps = [step for step in read_layers(model).steps.values() if len(step.shape) == 4 and step.shape[1:3] != (1, 1)]
     blocks = {step.name.split("__")[0]: step.name for step in steps if "__" in step.name}
     if blocks:
         return blocks
@@ -42,6 +56,38 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     return {step.name: step.name for step in convolutions if step.name in last.values()}
 
 
+def measure_batches(
+    model: keras.Model, images, layers: Sequence[str], *, measure: Callable, batch_size: int = 64
+) -> Iterator[tuple[np.ndarray, np.ndarray | None, dict]]:
+    """Measure the maps of several layers in one compiled pass over many images.
+
+    Args:
+        model: functional model.
+        images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
+        layers: names of layers with maps.
+        measure: (layer name, float32 maps (B, h, w, C)) -> tensor, or tensors, to keep of them.
+        batch_size: images at once, where they come as an array.
+
+    Yields:
+        Images (B, H, W, 3), their labels (B,) or None, and by layer what `measure` gave.
+
+    Raises:
+        ValueError: if a layer is unknown or has no maps, or the images are not as asked.
+    """
+    graph = read_layers(model)
+    if isinstance(layers, str) or not len(layers):
+        raise ValueError(f"layers must be a list with at least one name of a layer. Received: {layers!r}")
+    layers = [graph.find_spatial(name) for name in layers]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *graph.input_shape[1:]))], autograph=False)
+    def run(pixels):
+        return {name: measure(name, maps) for name, maps in graph.read(pixels, layers).items()}
+
+    for pixels, labels in batches(images, batch_size=batch_size):
+        check_size(graph, pixels)
+        yield pixels, labels, run(tf.cast(pixels, tf.float32))
+
+
 def feature_maps(
     model: keras.Model, images: np.ndarray, *, layers: Sequence[str] | None = None, batch_size: int = 64
 ) -> dict[str, np.ndarray]:
@@ -50,7 +96,7 @@ def feature_maps(
     Args:
         model: functional model.
         images: (N, H, W, 3) uint8 or float in [0, 255], or batches of them.
-        layers: names of layers with maps; None takes one a block, see `block_layers`.
+        layers: names of layers with maps; None takes one per block, see `block_layers`.
         batch_size: images at once.
 
     Returns:
@@ -60,63 +106,86 @@ def feature_maps(
         ValueError: if a layer is unknown or has no maps, or the images are not as asked.
     """
     names = list(block_layers(model).values()) if layers is None else layers
-    tap = compile_tap(model, names, measure=lambda name, maps: maps)
-    parts = [tap(pixels) for pixels, _ in batches(images, batch_size=batch_size)]
+    batches_of_maps = measure_batches(model, images, names, measure=lambda name, maps: maps, batch_size=batch_size)
+    parts = [maps for _, _, maps in batches_of_maps]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def most_active(maps: np.ndarray, *, k: int) -> np.ndarray:
-    """The channels that answer most strongly on average.
+def map_rows(model: keras.Model, image: np.ndarray, *, k: int = 8) -> list[tuple[str, np.ndarray, np.ndarray, int]]:
+    """The channels of every block that answer most strongly to one image, for `figures.feature_map_rows`.
 
     Args:
-        maps: (h, w, C) of one image, or (N, h, w, C).
-        k: how many; fewer where there are fewer channels.
+        model: functional model.
+        image: (H, W, 3) uint8 or float in [0, 255].
+        k: channels per block; the lower number comes first among equals.
 
     Returns:
-        (k,) int channel numbers, the highest mean first; the lower number first among equals.
+        Per block its name, the maps (h, w, k), the numbers of their channels, and how many channels it has.
     """
-    maps = np.asarray(maps)
-    if maps.ndim not in (3, 4) or k < 1:
-        raise ValueError(
-            f"maps must have shape (h, w, C) or (N, h, w, C), and k be 1 or more. Received: {maps.shape}, {k}"
+    maps = feature_maps(model, np.asarray(image)[None])
+    rows = []
+    for block, layer in block_layers(model).items():
+        (own,) = maps[layer]
+        channels = np.argsort(-own.mean(axis=(0, 1)), kind="stable")[:k]
+        rows.append((block, own[..., channels], channels, own.shape[2]))
+    return rows
+
+
+def max_features(model: keras.Model, image: np.ndarray) -> list[MaxFeature]:
+    """The channel and position that fire most on an image, block by block.
+
+    Args:
+        model: functional model.
+        image: (H, W, 3) uint8 or float in [0, 255].
+
+    Returns:
+        One per block, see `block_layers`; the first position and the lowest channel among equals.
+
+    Raises:
+        ValueError: if the image is not as asked, or a receptive field cannot be traced.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3:
+        raise ValueError(f"the image must have shape (H, W, 3). Received: {image.shape}")
+    found = []
+    for layer, (maps,) in feature_maps(model, image[None]).items():
+        row, column, channel = (int(i) for i in np.unravel_index(maps.argmax(), maps.shape))
+        fields = ReceptiveFields(model, layer, image_size=image.shape[:2])
+        patch, value = fields.patch(row, column), float(maps.max())
+        found.append(
+            MaxFeature(layer, channel, maps.shape[2], row, column, value, maps[..., channel], patch, fields.gated)
         )
-    means = maps.mean(axis=tuple(range(maps.ndim - 1)))
-    return np.argsort(-means, kind="stable")[:k]
+    return found
 
 
-def summarise_maps(
-    model: keras.Model, images, *, layers: Sequence[str] | None = None, batch_size: int = 64
-) -> pd.DataFrame:
+def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.DataFrame:
     """How the maps change with depth, over all images given, in one pass.
 
     Args:
         model: functional model.
         images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
-        layers: names of layers with maps; None takes one a block, see `block_layers`.
         batch_size: images at once, where they come as an array.
 
     Returns:
-        One row a layer, in the order given: block (or layer), layer, height, width and channels of its maps;
+        One row per block, see `block_layers`: block, layer, height, width and channels of its maps;
         `receptive_field`, the side in pixels of what a position in the middle sees beside gates (NaN where a layer
         on the way is of a kind that cannot be traced); `mean` activation; `silent`, the share of values that are
         zero or below; `dead`, the share of channels that had one and the same value everywhere in all images.
     """
-    blocks = block_layers(model) if layers is None else {}
-    layers = list(blocks.values()) if layers is None else layers
-    tap = compile_tap(model, layers, measure=_measure)
-    names = {layer: block for block, layer in blocks.items()}
+    blocks = block_layers(model)
     totals, count = {}, 0
-    for pixels, _ in batches(images, batch_size=batch_size):
+    layers = list(blocks.values())
+    for pixels, _, measured in measure_batches(model, images, layers, measure=_measure, batch_size=batch_size):
         count, size = count + len(pixels), pixels.shape[1:3]
-        for layer, measured in tap(pixels).items():
-            totals[layer] = _add(totals.get(layer), {key: value.numpy() for key, value in measured.items()})
+        for layer, own in measured.items():
+            totals[layer] = _join(totals.get(layer), {key: value.numpy() for key, value in own.items()})
     rows = []
-    for layer in layers:
+    for block, layer in blocks.items():
         height, width, channels = totals[layer]["shape"]
         values = count * height * width * channels
         rows.append(
             {
-                "block": names.get(layer, layer),
+                "block": block,
                 "layer": layer,
                 "height": int(height),
                 "width": int(width),
@@ -140,7 +209,7 @@ def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def _add(held: dict | None, new: dict) -> dict:
+def _join(held: dict | None, new: dict) -> dict:
     """What two batches measured, together."""
     if held is None:
         return new
@@ -151,7 +220,7 @@ def _add(held: dict | None, new: dict) -> dict:
 def _seen(model: keras.Model, layer: str, image_size: tuple[int, int]) -> float:
     """Longer side of what a position in the middle sees, in pixels; NaN where a layer cannot be traced."""
     try:
-        fields = ReceptiveFields(model, layer, image_size=image_size, ignore_gates=True)
+        fields = ReceptiveFields(model, layer, image_size=image_size)
         return float(max(fields.patch(*(side // 2 for side in fields.map_size))[2:]))
     except UntraceableError:
         return math.nan

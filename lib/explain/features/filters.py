@@ -1,15 +1,13 @@
 """The filters of a convolution beside the maps that they make of an image: cause and effect, number by number."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from lib.explain.features.feature_maps import feature_maps
-from lib.explain.network import taps
-from lib.explain.network.layer_outputs import check_channels
-from lib.explain.network.windows import WINDOWED
+from lib.explain.network.layers import IMAGE, read_layers
+from lib.explain.network.receptive_field import WINDOWED
 
 KINDS = ("Conv2D", "DepthwiseConv2D")
 
@@ -30,7 +28,28 @@ class FilterPairs:
 
 def convolutions(model: keras.Model) -> list[str]:
     """Names of the layers whose filters can be shown, from input to output."""
-    return [name for name, step in taps.read(model).steps.items() if type(step.layer).__name__ in KINDS]
+    return [name for name, step in read_layers(model).steps.items() if type(step.layer).__name__ in KINDS]
+
+
+def spread_convolutions(model: keras.Model, *, k: int = 3) -> list[str]:
+    """Convolutions spread evenly over the depth of a network, the first and the last among them.
+
+    Args:
+        model: functional model.
+        k: how many, at least 2; fewer where there are fewer. Filters of a single pixel, which have nothing to be seen
+            in, are left out.
+
+    Returns:
+        Names of layers for `filters.filter_pairs`, from input to output.
+
+    Raises:
+        ValueError: if k is below 2 or there is no such convolution.
+    """
+    steps = read_layers(model).steps
+    names = [name for name in convolutions(model) if max(steps[name].layer.kernel_size) > 1]
+    if k < 2 or not names:
+        raise ValueError(f"filters are spread over convolutions wider than a pixel. Received: k={k}, {len(names)} such")
+    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, k).round().astype(int))]
 
 
 def filter_pairs(
@@ -38,7 +57,6 @@ def filter_pairs(
     images: np.ndarray,
     layer: str,
     *,
-    channels: Sequence[int] | None = None,
     k: int = 6,
     slices: int = 3,
 ) -> FilterPairs:
@@ -48,8 +66,7 @@ def filter_pairs(
         model: functional model.
         images: (N, H, W, 3) uint8 or float in [0, 255].
         layer: name of a convolution.
-        channels: numbers of the filters; None takes the k whose maps vary most over the positions of the images.
-        k: how many, where no channels are given; fewer where there are fewer.
+        k: how many, those whose maps vary most over the positions of the images; fewer where there are fewer.
         slices: how many input slices of each filter; fewer where there are fewer.
 
     Returns:
@@ -57,25 +74,23 @@ def filter_pairs(
         activation of its own.
 
     Raises:
-        ValueError: if the layer is not a convolution (the message lists those), a number is out of range, or the
-            images are not as asked.
+        ValueError: if the layer is not a convolution (the message lists those), k or slices is below 1, or
+            the images are not as asked.
     """
-    network = taps.read(model)
-    step = network.find(layer)
+    graph = read_layers(model)
+    step = graph.find(layer)
     if type(step.layer).__name__ not in KINDS:
         raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
     if k < 1 or slices < 1:
         raise ValueError(f"k and slices must be at least 1. Received: k={k}, slices={slices}")
     maps = feature_maps(model, images, layers=[layer])[layer]
     total = maps.shape[3]
-    if channels is None:
-        channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
-    channels = check_channels(channels, layer=layer, count=total)
+    channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
     kernels, inputs = _kernels(step.layer, total)
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))
     order = np.argsort(-energy, axis=1, kind="stable")[:, :slices]
-    before = network.needed({taps.IMAGE}, step.inputs)
+    before = graph.needed({IMAGE}, step.inputs)
     reads_pixels = kernels.shape[1] == 3 and not any(type(other.layer).__name__ in WINDOWED for other in before)
     return FilterPairs(
         layer=layer,

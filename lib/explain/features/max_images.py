@@ -7,20 +7,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lib.explain.features.feature_maps import block_layers
-from lib.explain.network import taps
-from lib.explain.network.batches import batches
-from lib.explain.network.layer_outputs import check_channels, check_layers, compile_tap
+from lib.explain.features.activation_maximisation import Unit
+from lib.explain.features.feature_maps import block_layers, measure_batches
 from lib.explain.network.receptive_field import Patch, ReceptiveFields
 
 
 @dataclass(frozen=True, eq=False)
 class TopImages:
-    """The images that excite some channels of a layer most."""
+    """The images that excite the channels of a layer most."""
 
     layer: str
-    channels: np.ndarray  # (C,) int, their numbers in the layer
-    rows: np.ndarray  # (C, k) int, which images, counted in the order they came, the strongest first
+    rows: np.ndarray  # (C, k) int, by channel, which images, counted in the order they came, the strongest first
     values: np.ndarray  # (C, k) float32, the highest activation in each image
     positions: np.ndarray  # (C, k, 2) int, row and column of it in the map
     labels: np.ndarray | None  # (C, k) int, classes of the images, where the batches held them
@@ -28,11 +25,11 @@ class TopImages:
     fields: ReceptiveFields
 
     def patch(self, channel: int, place: int) -> Patch:
-        """What the strongest position of an image sees; channel and place count in `rows`."""
+        """What the strongest position of the image at a place of `rows` sees."""
         return self.fields.patch(*self.positions[channel, place].tolist())
 
     def crops(self, channel: int) -> list[np.ndarray]:
-        """The k image parts that excite a channel most; `channel` counts in `channels`."""
+        """The k image parts that excite a channel most."""
         return [self.patch(channel, i).crop(self.pixels[int(row)]) for i, row in enumerate(self.rows[channel])]
 
     def purity(self) -> np.ndarray:
@@ -46,47 +43,35 @@ class TopImages:
         return np.array([np.bincount(labels).max() / len(labels) for labels in self.labels])
 
 
-def max_images(
-    model: keras.Model,
-    images,
-    *,
-    channels: Mapping[str, Sequence[int] | None] | None = None,
-    k: int = 9,
-    batch_size: int = 64,
-) -> dict[str, TopImages]:
-    """The images that excite each channel most, with the place in them: one pass, all channels at once.
+def max_images(model: keras.Model, images, *, k: int = 9, batch_size: int = 64) -> dict[str, TopImages]:
+    """The images that excite each channel at the end of each block most, with the place in them, in one pass.
 
     Memory does not grow with the number of images: of those seen, only the k best of each channel are kept.
 
     Args:
         model: functional model.
         images: (N, H, W, 3) array in [0, 255] or batches, e.g. of `generators.make_eval_dataset`, see `batches`.
-        channels: layer name -> numbers of its channels, None for all of them; None takes all channels of one layer a
-            block, see `feature_maps.block_layers`.
-        k: how many images a channel; fewer where there are fewer images.
+        k: how many images per channel; fewer where there are fewer images.
         batch_size: images at once, where they come as an array.
 
     Returns:
-        Layer name -> its channels' images, the strongest first, the earlier first among equals.
+        Layer name, see `feature_maps.block_layers` -> its channels' images, the strongest first, the earlier first
+        among equals.
 
     Raises:
-        ValueError: if a layer or channel does not exist, k is below 1, the images are not as asked, or a receptive
-            field cannot be traced.
+        ValueError: if k is below 1, the images are not as asked, or a receptive field cannot be traced.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
-    wanted = _check_channels(model, channels)
-    tap = compile_tap(model, list(wanted), measure=lambda name, maps: _strongest(maps, wanted[name]))
+    layers = list(block_layers(model).values())
     best: dict[str, dict] = {}
     pixels: dict[int, np.ndarray] = {}
     fields: dict[str, ReceptiveFields] = {}
     count = 0
-    for batch, labels in batches(images, batch_size=batch_size):
-        measured = tap(batch)
+    passes = measure_batches(model, images, layers, measure=_strongest, batch_size=batch_size)
+    for batch, labels, measured in passes:
         if not fields:  # at the first batch, so that a layer that cannot be traced is told of at once
-            fields = {
-                layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3], ignore_gates=True) for layer in wanted
-            }
+            fields = {layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3]) for layer in layers}
         rows = np.arange(count, count + len(batch))
         found = {"rows": rows} if labels is None else {"rows": rows, "labels": labels}
         for layer, (values, places) in measured.items():
@@ -98,7 +83,6 @@ def max_images(
     return {
         layer: TopImages(
             layer=layer,
-            channels=wanted[layer],
             rows=kept["rows"],
             values=kept["values"],
             positions=np.stack(np.divmod(kept["places"], fields[layer].map_size[1]), axis=2),
@@ -110,21 +94,60 @@ def max_images(
     }
 
 
-def _check_channels(model: keras.Model, channels) -> dict[str, np.ndarray]:
-    network = taps.read(model)
-    channels = dict.fromkeys(block_layers(model).values()) if channels is None else channels
-    check_layers(network, list(channels))
-    counts = {layer: network.find(layer).shape[3] for layer in channels}
-    return {
-        layer: check_channels(range(counts[layer]) if numbers is None else numbers, layer=layer, count=counts[layer])
-        for layer, numbers in channels.items()
-    }
+def purest_units(top: Mapping[str, TopImages], *, each: int = 2) -> list[Unit]:
+    """The channels of each layer whose most exciting images are most of one class.
+
+    Args:
+        top: of `max_images.max_images`, from batches with labels.
+        each: how many per layer; fewer where it has fewer channels.
+
+    Returns:
+        Units, layer by layer; among equally pure ones the more excited first.
+    """
+    units = []
+    for layer, own in top.items():
+        order = np.lexsort((-own.values.mean(axis=1), -own.purity()))[:each]
+        units += [Unit(layer, int(channel)) for channel in order]
+    return units
 
 
-def _strongest(maps: tf.Tensor, channels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+def image_rows(
+    top: Mapping[str, TopImages], units: Sequence[Unit], *, class_names: Sequence[str] = (), blocks: Mapping[str, str]
+) -> tuple[list[tuple[str, list[np.ndarray], list[str]]], list[str]]:
+    """The most exciting image parts of some channels, for `figures.max_image_rows`.
+
+    Args:
+        top: of `max_images.max_images`.
+        units: channels of its layers.
+        class_names: by class number; where given, and the images have labels, the class stands over each part.
+        blocks: block name -> layer, as `feature_maps.block_layers` gives it; other layers go by their own name.
+
+    Returns:
+        Rows (name, parts, texts), and a note for each: how many pixels a position sees from side to side, and whether
+        that leaves out gates that see the whole image.
+
+    Raises:
+        ValueError: if a unit is not among the channels of `top`.
+    """
+    names = {layer: block for block, layer in blocks.items()}
+    rows, notes = [], []
+    for unit in units:
+        own = top.get(unit.layer)
+        i = unit.channel
+        if own is None or not 0 <= i < len(own.rows):
+            raise ValueError(f"units must be among the channels of the top images. Received: {unit}")
+        texts = [f"{value:.2g}" for value in own.values[i]]
+        if own.labels is not None and len(class_names):
+            texts = [f"{class_names[label]}\n{text}" for label, text in zip(own.labels[i], texts, strict=True)]
+        rows.append((f"{names.get(unit.layer, unit.layer)}\nchannel {i}", own.crops(i), texts))
+        sides = [max(own.patch(i, place)[2:]) for place in range(own.rows.shape[1])]
+        notes.append(f"sees {max(sides)} pixels{own.fields.gated * ' beside gates'}")
+    return rows, notes
+
+
+def _strongest(name: str, maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Highest value of each map and its position, counted row by row: both (N, C)."""
-    count, height, width, _ = tf.unstack(tf.shape(maps))
-    flat = tf.reshape(tf.gather(maps, channels, axis=3), (count, height * width, len(channels)))
+    flat = tf.reshape(maps, (tf.shape(maps)[0], -1, maps.shape[3]))
     return tf.reduce_max(flat, axis=1), tf.argmax(flat, axis=1)
 
 

@@ -1,1 +1,1 @@
-"""Reading a trained network: its layers in order, their outputs and gradients, and which pixels each position sees."""
+"""A model taken apart: its layers one by one, its gradients, what a position of a layer sees; and checked images."""

@@ -11,8 +11,23 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from lib.explain.network import taps
-from lib.explain.network.windows import is_gate, positions_read, sides
+from lib.explain.network.layers import IMAGE, LayerGraph, Output, read_layers
+
+# By the name of the class, because Keras writes `x + y` as an operation of its own beside the layer Add.
+WINDOWED = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"}
+SUMMING = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"}
+POINTWISE = {
+    *("Activation", "ReLU", "LeakyReLU", "ELU", "Relu", "Relu6", "Silu", "Gelu", "Elu", "Selu", "Sigmoid", "Tanh"),
+    *("HardSigmoid", "HardSilu", "Softplus", "Softsign", "Mish", "Identity", "Rescaling", "Normalization"),
+    *("BatchNormalization", "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout"),
+    *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Average", "Negative", "Absolute"),
+    *("Clip", "Power", "Sqrt", "Square", "Exp", "Log", "ActivityRegularization", "Cast", "LayerScale"),
+}
+CHANNEL_AXIS = {"Softmax", "LayerNormalization", "Concatenate", "PReLU", "Dense"}  # pointwise under a condition
+
+
+class UntraceableError(ValueError):
+    """A layer mixes positions in a way that is not known here."""
 
 
 class Patch(NamedTuple):
@@ -28,64 +43,40 @@ class Patch(NamedTuple):
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def receptive_field(
-    model: keras.Model,
-    layer: str,
-    position: tuple[int, int],
-    *,
-    image_size: tuple[int, int] | None = None,
-    ignore_gates: bool = False,
-) -> Patch:
-    """The smallest rectangle of the image that holds every pixel which a position of a layer can see.
+class ReceptiveFields:
+    """What the positions of one layer see: for each the smallest rectangle that holds every pixel it can depend on.
+
+    A gate, as in squeeze-and-excite (Hu et al. 2018), sums up the whole map for every position. It tells a position
+    how strong each channel is, and not where, so what a position sees is traced beside the gates.
 
     Args:
         model: functional model; nested models are looked into.
         layer: name of a layer with a map (B, h, w, C).
-        position: row and column in that map.
         image_size: height and width of the image; None takes the model's own.
-        ignore_gates: leave out gates such as squeeze-and-excite, which see the whole image; see `ReceptiveFields`.
 
-    Returns:
-        The rectangle, cut off at the border of the image.
+    Attributes:
+        map_size: height and width of the layer's map.
+        image_size: height and width of the image.
+        gated: whether there is a gate on the way.
+        patch: function of a row and a column of the map that gives the rectangle, cut off at the border of the image.
 
     Raises:
         ValueError: if the layer or position does not exist, the size is not known, or a layer on the way mixes
             positions in a way that is not known here.
     """
-    return ReceptiveFields(model, layer, image_size=image_size, ignore_gates=ignore_gates).patch(*position)
 
-
-class ReceptiveFields:
-    """The receptive fields of all positions of one layer, with the arguments of `receptive_field`.
-
-    Attributes:
-        map_size: height and width of the layer's map.
-        image_size: height and width of the image.
-        gated: whether a branch on the way sums up the whole map for every position, as the gate of squeeze-and-excite
-            does (Hu et al. 2018). Such a position sees the whole image, though its gate tells it only how strong each
-            channel is, not where; with ignore_gates its patch is the one that the path beside the gates sees.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        layer: str,
-        *,
-        image_size: tuple[int, int] | None = None,
-        ignore_gates: bool = False,
-    ):
-        network = taps.read(model)
-        self.layer = network.find(layer).name
-        self.image_size = known_size(network, image_size)
-        self._steps = network.needed({taps.IMAGE}, [layer])[::-1]
-        self._sizes = map_sizes(network, [layer], image_size=self.image_size)
+    def __init__(self, model: keras.Model, layer: str, *, image_size: tuple[int, int] | None = None):
+        graph = read_layers(model)
+        self.layer = graph.find(layer).name
+        self.image_size = known_size(graph, image_size)
+        self._steps = graph.needed({IMAGE}, [layer])[::-1]
+        self._sizes = map_sizes(graph, [layer], image_size=self.image_size)
         self.map_size = self._sizes[layer]
         if self.map_size is None:
             raise ValueError(f"a receptive field needs a layer with a map (N, H, W, C). Received: layer={layer!r}")
         self.gated = any(
             is_gate(self._sizes[source], out=self._sizes[step.name]) for step in self._steps for source in step.inputs
         )
-        self._ignore_gates = ignore_gates
         self.patch = functools.lru_cache(maxsize=4096)(self._patch)
         self.patch(*(side // 2 for side in self.map_size))  # a layer that cannot be traced is told of at once
 
@@ -101,13 +92,13 @@ class ReceptiveFields:
         for step in self._steps:
             for source in step.inputs if step.name in seen else ():
                 size = self._sizes[source]
-                if self._ignore_gates and is_gate(size, out=self._sizes[step.name]):
+                if is_gate(size, out=self._sizes[step.name]):
                     continue
                 read = positions_read(step.layer, seen[step.name], size=size)
                 if all(mask.any() for mask in read):  # a window that lies in the padding sees nothing in either axis
                     held = seen.get(source)
                     seen[source] = read if held is None else [a | b for a, b in zip(held, read, strict=True)]
-        return _bounds(seen.get(taps.IMAGE))
+        return _bounds(seen.get(IMAGE))
 
 
 def _bounds(masks: list[np.ndarray] | None) -> Patch:
@@ -117,13 +108,13 @@ def _bounds(masks: list[np.ndarray] | None) -> Patch:
     return Patch(top, left, bottom - top + 1, right - left + 1)
 
 
-def known_size(network: taps.Network, image_size: tuple[int, int] | None) -> tuple[int, int]:
+def known_size(graph: LayerGraph, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width of the images: the model's own, or those given where it takes any.
 
     Raises:
         ValueError: if neither says them, or they do not agree.
     """
-    own = network.input_shape[1:3]
+    own = graph.input_shape[1:3]
     size = own if image_size is None else tuple(image_size)
     if None in size or any(mine not in (None, given) for mine, given in zip(own, size, strict=True)):
         raise ValueError(f"image_size must be the height and width that the model takes, {own}. Received: {image_size}")
@@ -131,22 +122,84 @@ def known_size(network: taps.Network, image_size: tuple[int, int] | None) -> tup
 
 
 def map_sizes(
-    network: taps.Network, layers: Sequence[str], *, image_size: tuple[int, int]
+    graph: LayerGraph, layers: Sequence[str], *, image_size: tuple[int, int]
 ) -> dict[str, tuple[int, int] | None]:
     """Height and width of the maps of layers, and of all before them, for images of one size.
 
     Args:
-        network: of `taps.read`.
+        graph: of `layers.read_layers` or `layers.read_logits`.
         layers: names of layers.
         image_size: height and width.
 
     Returns:
-        Layer name -> (height, width), None where there is no map; the image is there as `taps.IMAGE`.
+        Layer name -> (height, width), None where there is no map; the image is there as `IMAGE`.
     """
-    specs = {taps.IMAGE: keras.KerasTensor((1, *image_size, network.input_shape[3]))}
-    for step in network.needed({taps.IMAGE}, layers):
+    specs = {IMAGE: keras.KerasTensor((1, *image_size, graph.input_shape[3]))}
+    for step in graph.needed({IMAGE}, layers):
         args, kwargs = keras.tree.map_structure(
-            lambda item: specs[item.step] if isinstance(item, taps.Output) else item, (step.args, step.kwargs)
+            lambda item: specs[item.step] if isinstance(item, Output) else item, (step.args, step.kwargs)
         )
         specs[step.name] = keras.tree.flatten(step.layer.compute_output_spec(*args, **kwargs))[0]
-    return {name: sides(spec.shape) for name, spec in specs.items()}
+    return {name: tuple(spec.shape[1:3]) if len(spec.shape) == 4 else None for name, spec in specs.items()}
+
+
+def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> bool:
+    """Whether an input is one value per channel that acts on a whole map; both as `map_sizes` gives them."""
+    return out is not None and max(out) > 1 and (size is None or max(size) == 1)
+
+
+def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] | None) -> list[np.ndarray]:
+    """The positions of one input that an operation reads to make some positions of its output.
+
+    Args:
+        operation: Keras layer or operation with channels last.
+        masks: bool (h,) and (w,), the rows and columns of the output; one bool each for an output without a map.
+        size: height and width of the input, None for an input without a map.
+
+    Returns:
+        bool (H,) and (W,), the rows and columns of the input; one bool each for an input without a map.
+
+    Raises:
+        UntraceableError: if the operation is of a kind that is not known here.
+    """
+    name = type(operation).__name__
+    lengths = (1, 1) if size is None else size
+    if name in SUMMING or size is None or (name == "Reshape" and all(len(mask) == 1 for mask in masks)):
+        return [np.ones(length, bool) for length in lengths]
+    found = []
+    for axis, (mask, length) in enumerate(zip(masks, lengths, strict=True)):
+        places = np.flatnonzero(mask)
+        if name in WINDOWED and operation.data_format == "channels_last":
+            places = _windows(operation, places, lengths=(length, len(mask)), axis=axis)
+        elif name == "ZeroPadding2D":
+            places = places - operation.padding[axis][0]
+        elif name == "Cropping2D":
+            places = places + operation.cropping[axis][0]
+        elif name == "UpSampling2D" and operation.interpolation == "nearest":
+            places = places // operation.size[axis]
+        elif not (name in POINTWISE or (name in CHANNEL_AXIS and _keeps_positions(operation))):
+            received = f"{operation.name!r} of type {name}"
+            raise UntraceableError(f"a receptive field can only be traced through known layers. Received: {received}")
+        elif len(mask) != length:  # one position that acts on all of them
+            places = np.arange(length * mask.any())
+        read = np.zeros(length, bool)
+        read[places[(places >= 0) & (places < length)]] = True
+        found.append(read)
+    return found
+
+
+def _windows(operation, places: np.ndarray, *, lengths: tuple[int, int], axis: int) -> np.ndarray:
+    """Rows or columns under sliding windows: kernels and pools, with their stride, dilation and padding."""
+    kernel = (getattr(operation, "kernel_size", None) or operation.pool_size)[axis]
+    dilation = getattr(operation, "dilation_rate", (1, 1))[axis]
+    stride = operation.strides[axis]
+    extent = (kernel - 1) * dilation + 1
+    before, after = lengths
+    # TensorFlow pads as little as it must, and the odd row at the bottom or right.
+    padding = max((after - 1) * stride + extent - before, 0) if operation.padding == "same" else 0
+    return places[:, None] * stride - padding // 2 + np.arange(kernel) * dilation
+
+
+def _keeps_positions(operation) -> bool:
+    """Whether an operation that may mix positions, by its axis, works on the channels alone."""
+    return type(operation).__name__ == "PReLU" or getattr(operation, "axis", -1) in (-1, 3, [-1], [3], (-1,), (3,))

@@ -1,1 +1,1 @@
-"""Can a map be trusted? Scored against object masks, by deleting what it marks, and by shuffling the weights."""
+"""Which attribution methods can be believed: three tests, what they are held against, and the ranking."""

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from lib.explain.methods import BASELINES
+from lib.explain.network.gradients import forward
 from lib.explain.network.inputs import check_question, in_batches
-from lib.explain.network.passes import make_forward
-from lib.explain.scoring.baselines import BLIND, CENTRE, blind_maps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.scoring.baselines import CENTRE, baseline_maps, mean_intervals
 
 TILES = 16  # a side of the image is changed in: single pixels would be noise, which networks answer to by itself
 COLUMNS = ("method", "deletion", "deletion_low", "deletion_high", "insertion", "insertion_low", "insertion_high")
@@ -29,21 +29,18 @@ class Curves:
         """By method or baseline (T,) means over the images, of "deletion" or "insertion"."""
         return {name: curves.mean(axis=0) for name, curves in getattr(self, kind).items()}
 
-    def areas(self, *, seed: int = 0) -> pd.DataFrame:
+    def areas(self) -> pd.DataFrame:
         """Areas under the curves, with 95 % bootstrap intervals over the images.
 
-        Args:
-            seed: of the bootstrap.
-
         Returns:
-            One row a method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
+            One row per method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
             from the centre outwards, image by image), gain_low (lower end of its interval) and images.
         """
         deletion = np.stack([_area(curves, self.fractions) for curves in self.deletion.values()])
         insertion = np.stack([_area(curves, self.fractions) for curves in self.insertion.values()])
         spread = insertion - deletion
         gains = spread - spread[list(self.deletion).index(CENTRE)]
-        out_ends, in_ends, gain_ends = mean_intervals(np.stack([deletion, insertion, gains]), seed=seed)
+        out_ends, in_ends, gain_ends = mean_intervals(np.stack([deletion, insertion, gains]))
         values = (deletion.mean(axis=1), *out_ends.T, insertion.mean(axis=1), *in_ends.T)
         frame = pd.DataFrame(dict(zip(COLUMNS, (list(self.deletion), *values), strict=True)))
         return frame.assign(gain=gains.mean(axis=1), gain_low=gain_ends[:, 0], images=deletion.shape[1])
@@ -61,7 +58,7 @@ def deletion_insertion(
     """Deletion and insertion curves of every method (Petsiuk et al. 2018), beside orders made without the model.
 
     Tiles of the image, ranked by their mean in the map, give way to the image's mean colour (deletion) or take its
-    place (insertion); equal tiles come in random order. The baselines are those of `blind`: from the centre outwards,
+    place (insertion); equal tiles come in random order. The baselines are: from the centre outwards,
     what stands out by its colour first, and at random.
 
     Args:
@@ -76,21 +73,20 @@ def deletion_insertion(
     Raises:
         ValueError: if an argument is not as asked; the message states the rule.
     """
-    network, images, classes = check_question(model, images, class_index)
+    graph, images, classes = check_question(model, images, class_index)
     for name, own in maps.items():
         if np.shape(own) != images.shape[:3]:
             raise ValueError(f"the maps must have shape {images.shape[:3]}. Received: {np.shape(own)} for {name}")
     if steps < 2 or batch_size < 1:
         raise ValueError(f"steps must be at least 2, batch_size 1. Received: steps={steps}, batch_size={batch_size}")
-    ranks = tile_ranks(dict(maps) | blind_maps(images))
-    forward = make_forward(network)
+    ranks = tile_ranks(dict(maps) | baseline_maps(images))
     shown = np.round(np.linspace(0, 1, steps + 1) * (ranks.max() + 1)).astype(int)  # tiles changed at each step
     curves = [
-        _curves_of_image(forward, image, label, ranks=ranks[:, place], shown=shown, batch_size=batch_size)
+        _curves_of_image(graph, image, label, ranks=ranks[:, place], shown=shown, batch_size=batch_size)
         for place, (image, label) in enumerate(zip(images.astype(np.float32), classes, strict=True))
     ]
     both = np.stack(curves, axis=2)  # (2, M, N, T)
-    names = [*maps, *BLIND]
+    names = [*maps, *BASELINES]
     deletion, insertion = (dict(zip(names, kind, strict=True)) for kind in both)
     return Curves(shown / shown[-1], deletion, insertion)
 
@@ -119,10 +115,10 @@ def tile_ranks(maps: Mapping[str, np.ndarray], *, seed: int = 0) -> np.ndarray:
     return np.stack(ranks)
 
 
-def _curves_of_image(forward, image, label, *, ranks: np.ndarray, shown: np.ndarray, batch_size: int) -> np.ndarray:
+def _curves_of_image(graph, image, label, *, ranks: np.ndarray, shown: np.ndarray, batch_size: int) -> np.ndarray:
     """(2, M, T) probabilities of one image: deletion and insertion of every method at every step."""
     fill = image.mean(axis=(0, 1))
-    ends = _probabilities(forward, np.stack([image, np.broadcast_to(fill, image.shape)]), label)
+    ends = _probabilities(graph, np.stack([image, np.broadcast_to(fill, image.shape)]), label)
     methods, inner = len(ranks), shown[1:-1]
     answers = np.empty((2, methods, len(shown)), np.float32)
     answers[0, :, 0], answers[0, :, -1] = ends
@@ -131,13 +127,13 @@ def _curves_of_image(forward, image, label, *, ranks: np.ndarray, shown: np.ndar
         kind, method, step = np.unravel_index(np.arange(part.start, part.stop), (2, methods, len(inner)))
         first = ranks[method] < inner[step][:, None, None]  # the tiles that are gone by then, or there
         there = first == (kind == 1)[:, None, None]
-        answers[kind, method, step + 1] = _probabilities(forward, np.where(there[..., None], image, fill), label)
+        answers[kind, method, step + 1] = _probabilities(graph, np.where(there[..., None], image, fill), label)
     return answers
 
 
-def _probabilities(forward, images: np.ndarray, label: int) -> np.ndarray:
+def _probabilities(graph, images: np.ndarray, label: int) -> np.ndarray:
     """(B,) probability of a class, by softmax of the logits."""
-    return tf.nn.softmax(forward(images)).numpy()[:, label]
+    return tf.nn.softmax(forward(graph, images)).numpy()[:, label]
 
 
 def _area(curves: np.ndarray, fractions: np.ndarray) -> np.ndarray:

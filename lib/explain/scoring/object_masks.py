@@ -1,7 +1,6 @@
 """Where the object lies in an image, from mask files or boxes, at the size and in the shape a network sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -9,36 +8,8 @@ from PIL import Image, UnidentifiedImageError
 from lib.datasets import DataError, Dataset
 from lib.inputs.cache import resize_image
 
-NO_TRUTH = "the data set has neither masks nor boxes"
-NOT_THIS_ONE = "no mask and no box for this image"
-TOO_SMALL = "the object covers no half pixel at this size"
 
-
-@dataclass(frozen=True, eq=False)
-class ObjectMasks:
-    """The objects of some images; `masks[i]` is empty where `known[i]` is False, and `reasons[i]` then says why."""
-
-    rows: np.ndarray  # (N,) index rows
-    masks: np.ndarray  # (N, S, S) bool, True on the object
-    reasons: tuple[str, ...]  # N; "" where the object is known
-
-    @property
-    def known(self) -> np.ndarray:
-        """(N,) bool: whether the object of an image is known."""
-        return np.array([not reason for reason in self.reasons], dtype=bool)
-
-    @property
-    def share(self) -> np.ndarray:
-        """(N,) float64 in [0, 1]: share of the image that the object covers."""
-        return self.masks.mean(axis=(1, 2))
-
-
-def has_masks(dataset: Dataset) -> bool:
-    """Whether the data set can say of any image where its object lies."""
-    return dataset.masks is not None or dataset.boxes is not None
-
-
-def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> ObjectMasks:
+def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> np.ndarray:
     """The objects of some images, resized by the same rule as the images themselves.
 
     A pixel belongs to the object if the object covers at least half of it. Mask files come before boxes; of several
@@ -48,7 +19,10 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
         dataset: the data set.
         rows: (N,) index rows.
         size: side in pixels.
-        resize: stretch, crop or pad, as `image_cache.resize_image` takes it.
+        resize: stretch or crop, as `cache.resize_image` takes it.
+
+    Returns:
+        (N, size, size) bool, True on the object; empty where it is not known, or covers no half pixel at this size.
 
     Raises:
         DataError: if a mask file is damaged or does not fit its image, or a box does not lie in its image.
@@ -56,16 +30,12 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
     """
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel. Received: {size}")
-    rows = np.asarray(rows, dtype=np.int64)
-    masks, reasons = np.zeros((len(rows), size, size), bool), []
-    boxes = _boxes_by_path(dataset)
+    masks, boxes = np.zeros((len(rows), size, size), bool), _boxes_by_path(dataset)
     for place, row in enumerate(rows):
         cover = _cover(dataset, int(row), boxes)
         if cover is not None:
             masks[place] = np.asarray(resize_image(cover, size=size, resize=resize)) >= 128
-        none = NOT_THIS_ONE if has_masks(dataset) else NO_TRUTH
-        reasons.append(none if cover is None else "" if masks[place].any() else TOO_SMALL)
-    return ObjectMasks(rows, masks, tuple(reasons))
+    return masks
 
 
 def _boxes_by_path(dataset: Dataset) -> dict[str, list[tuple[int, int, int, int]]]:

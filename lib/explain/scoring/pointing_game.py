@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 import pandas as pd
 
-from lib.explain.scoring.baselines import CENTRE, CONTRAST, RANDOM, centre_maps, contrast_maps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.attributions.grad_cam import grad_cam
+from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus
+from lib.explain.features.feature_maps import block_layers
+from lib.explain.scoring.baselines import CENTRE, CONTRAST, RANDOM, centre_maps, contrast_maps, mean_intervals
 
 COLUMNS = ("method", "hit", "hit_low", "hit_high", "energy", "energy_low", "energy_high", "gain", "gain_low", "images")
 
@@ -74,7 +77,7 @@ def baseline_scores(masks: np.ndarray, images: np.ndarray | None = None) -> dict
 
 
 def pointing_game(
-    maps: Mapping[str, np.ndarray], masks: np.ndarray, *, images: np.ndarray | None = None, seed: int = 0
+    maps: Mapping[str, np.ndarray], masks: np.ndarray, *, images: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Every method's hits and energy, with 95 % bootstrap intervals over the images.
 
@@ -82,10 +85,9 @@ def pointing_game(
         maps: per method (N, S, S) in [0, 1].
         masks: (N, S, S) bool, True on the object.
         images: (N, S, S, 3) in [0, 255], for the baseline "contrast"; None leaves it out.
-        seed: of the bootstrap.
 
     Returns:
-        One row a method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
+        One row per method in the given order, then the baselines, see `baseline_scores`: `COLUMNS`. hit and energy are
         means over the images in [0, 1]; gain is hit minus that of the centre, image by image, and gain_low the lower
         end of its interval.
 
@@ -98,7 +100,7 @@ def pointing_game(
     scores |= baseline_scores(masks, images)
     hit_values, energy_values = np.stack(list(scores.values()), axis=1)
     gains = hit_values - scores[CENTRE][0]
-    hit_ends, energy_ends, gain_ends = mean_intervals(np.stack([hit_values, energy_values, gains]), seed=seed)
+    hit_ends, energy_ends, gain_ends = mean_intervals(np.stack([hit_values, energy_values, gains]))
     columns = (
         list(scores),
         hit_values.mean(axis=1),
@@ -110,6 +112,30 @@ def pointing_game(
         len(masks),
     )
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
+def compare_layers(model: keras.Model, images: np.ndarray, class_index, *, masks: np.ndarray) -> pd.DataFrame:
+    """Where class activation maps point best: the game for Grad-CAM and Grad-CAM++ read at the end of every block.
+
+    Early maps are fine but know little of classes; late ones know the classes but are coarse.
+
+    Args:
+        model: functional model.
+        images: (N, S, S, 3) uint8 or float in [0, 255].
+        class_index: class to explain, one for all images or (N,) one per image.
+        masks: (N, S, S) bool, True on the object, which no image may lack.
+
+    Returns:
+        One row per block and method: block, layer, side (of its maps, in places), method, hit, energy, both in [0, 1].
+    """
+    methods = {"grad_cam": grad_cam, "grad_cam_plus_plus": grad_cam_plus_plus}
+    rows = []
+    for block, layer in block_layers(model).items():
+        maps = {name: method(model, images, class_index, layer=layer) for name, method in methods.items()}
+        side = model.get_layer(layer).output.shape[1]
+        for score in pointing_game(maps, masks)[: len(maps)].itertuples():
+            rows.append((block, layer, side, score.method, score.hit, score.energy))
+    return pd.DataFrame(rows, columns=["block", "layer", "side", "method", "hit", "energy"])
 
 
 def check_maps(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

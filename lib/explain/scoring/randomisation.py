@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lib.explain.network import taps
-from lib.explain.scoring.intervals import mean_intervals
+from lib.explain.network.layers import read_layers
+from lib.explain.scoring.baselines import mean_intervals
 
 TRAINED = "as trained"
 COLUMNS = ("method", "depth", "shuffled", "similarity", "similarity_low", "similarity_high", "images")
@@ -48,11 +48,11 @@ class Cascade:
         texts = {method: f"{left:.2f}".replace("-", "\u2212") for method, left in self.left.items()}
         return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
 
-    def table(self, *, seed: int = 0) -> pd.DataFrame:
-        """One row a method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
+    def table(self) -> pd.DataFrame:
+        """One row per method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
         rows = []
         for method, values in self.similarity.items():
-            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values, seed=seed), strict=True)):
+            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values), strict=True)):
                 rows.append((method, depth, self.depths[depth], own.mean(), *ends, len(own)))
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -75,10 +75,10 @@ def cascade(
     Args:
         model: functional model of images.
         images: (N, H, W, 3) in [0, 255].
-        class_index: class to explain, one for all images or (N,) one for each.
+        class_index: class to explain, one for all images or (N,) one per image.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
         depths: most depths to shuffle; layers beyond the head are grouped evenly.
-        seeds: one a shuffle; image i meets the shuffle of seed i modulo their number.
+        seeds: one per shuffle; image i meets the shuffle of seed i modulo their number.
 
     Raises:
         ValueError: if there are no methods or seeds, `depths` is below 1 or the model has no weights.
@@ -90,9 +90,11 @@ def cascade(
     groups = weight_groups(model, most=depths)
     trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
     maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    shuffled = keras.models.clone_model(model)  # one for all seeds, so that its passes are traced once
     for number, seed in enumerate(seeds[: len(images)]):
         places = np.arange(number, len(images), len(seeds))
-        shuffled, rng = copy_model(model), np.random.default_rng(seed)
+        shuffled.set_weights(model.get_weights())
+        rng = np.random.default_rng(seed)
         for depth, layers in enumerate(weight_groups(shuffled, most=depths).values(), start=1):
             for layer in layers:
                 shuffle_weights(layer, rng)
@@ -100,13 +102,6 @@ def cascade(
                 maps[name][depth, places] = method(shuffled, images[places], classes[places])
     similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in maps.items()}
     return Cascade((TRAINED, *groups), maps, similarity)
-
-
-def copy_model(model: keras.Model) -> keras.Model:
-    """The same model with weights of its own."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
@@ -127,7 +122,7 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
     """
     blocks: dict[str, list] = {}
     seen = set()
-    for step in reversed(taps.read(model).steps.values()):
+    for step in reversed(read_layers(model).steps.values()):
         if step.layer.weights and id(step.layer) not in seen:
             seen.add(id(step.layer))
             blocks.setdefault(step.name.split("__")[0], []).append(step.layer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.explain.scoring.baselines import BLIND
+from lib.explain.methods import BASELINES
 from lib.explain.scoring.randomisation import Cascade
 
 YES, CARE, NO = "yes", "with care", "no"
@@ -58,13 +58,13 @@ def rank_methods(
         limits: where a score counts as good enough.
 
     Returns:
-        One row a method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy
+        One row per method: `COLUMNS`. trust is "yes", "with care" or "no"; similarity is `Cascade.left`; hit and energy
         are NaN without masks.
 
     Raises:
         ValueError: if the scores are not of the same methods.
     """
-    areas = areas[~areas["method"].isin(BLIND)].set_index("method")
+    areas = areas[~areas["method"].isin(BASELINES)].set_index("method")
     scores = areas.assign(similarity=shuffled.left)
     columns = {"gain": "matters", "gain_low": "matters_low"}
     scores = scores.rename(columns=columns)
@@ -85,7 +85,7 @@ def rank_methods(
 def _check_methods(scores: pd.DataFrame, areas: pd.DataFrame, shuffled: Cascade, pointing: pd.DataFrame | None) -> None:
     named = [set(areas.index), set(shuffled.similarity)]
     if pointing is not None:
-        named.append(set(pointing["method"]) - set(BLIND))
+        named.append(set(pointing["method"]) - set(BASELINES))
     if scores.empty or any(methods != named[0] for methods in named):
         received = "; ".join(", ".join(sorted(methods)) or "none" for methods in named)
         raise ValueError(f"all scores must be of the same methods, at least one. Received: {received}")

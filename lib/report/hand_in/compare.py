@@ -15,8 +15,9 @@ import pandas as pd
 from PIL import Image
 
 from lib.report import results
-from lib.report.results.times import is_time, shows_times
 
+TIME_WORDS = {"seconds", "minutes", "hours"}
+TIMED_FIGURE_WORDS = TIME_WORDS | {"cost", "time", "times", "speed"}
 ENVIRONMENT = "tensorboard"  # results of this name say what a machine could show, not what was found
 SHARE_LIMIT = 0.10  # largest difference of an accuracy or another share between machines
 RELATIVE_LIMIT = 0.30  # of other fractions, such as a loss, relative to the larger one
@@ -46,25 +47,30 @@ def compare_reports(first: Path, second: Path, *, same_machine: bool) -> list[Li
             fractions from runs may differ within limits, and what follows from them (counts, words, figures) may too.
 
     Returns:
-        One line a value, figure or table, by name.
+        One line per value, by name, and then per figure and table.
     """
-    values = compare_values(results.read_values(first), results.read_values(second), same_machine=same_machine)
-    return values + _compare_files(first, second, same_machine=same_machine)
+    return compare_values(_contents(first), _contents(second), same_machine=same_machine)
+
+
+def _contents(folder: Path) -> dict:
+    """All values of a report, and in the same form the fingerprints of its figures and tables."""
+    files = {entry["file"]: entry for entry in results.read_manifest(folder)}
+    files = {file: {"value": fingerprint(folder / file), "runs": entry["runs"]} for file, entry in files.items()}
+    return results.read_values(folder) | files
 
 
 def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Line]:
-    """Compare the entries of two `values.json`; arguments as for `compare_reports`."""
-    lines = []
-    for name in sorted({*first, *second}):
-        texts = [_text(values[name]["value"]) if name in values else MISSING for values in (first, second)]
-        if is_time(name) or name.startswith(f"{ENVIRONMENT}."):
+    """Compare entries like those of two `values.json`; arguments and result as for `compare_reports`."""
+    lines, missing = [], {"value": MISSING}
+    for name in sorted({*first, *second}, key=lambda name: ("/" in name, name)):
+        one, other = first.get(name, missing), second.get(name, missing)
+        if shows_times(name) if "/" in name else is_time(name) or name.startswith(f"{ENVIRONMENT}."):
             verdict = NOT_COMPARED
-        elif MISSING in texts:
+        elif MISSING in (one["value"], other["value"]):
             verdict = DIFFERS
         else:
-            exact = same_machine or not first[name]["runs"]
-            verdict = _verdict(first[name]["value"], second[name]["value"], exact=exact)
-        lines.append(Line(name, *texts, verdict))
+            verdict = _verdict(one["value"], other["value"], exact=same_machine or not one["runs"])
+        lines.append(Line(name, _text(one["value"]), _text(other["value"]), verdict))
     return lines
 
 
@@ -79,24 +85,6 @@ def _verdict(one, other, *, exact: bool) -> str:
     if max(abs(one), abs(other)) <= 1:
         return WITHIN if abs(one - other) <= SHARE_LIMIT else DIFFERS
     return WITHIN if math.isclose(one, other, rel_tol=RELATIVE_LIMIT) else DIFFERS
-
-
-def _compare_files(first: Path, second: Path, *, same_machine: bool) -> list[Line]:
-    """Figures by their pixels, tables by their cells but for columns of times."""
-    lines = []
-    entries = [{entry["file"]: entry for entry in results.read_manifest(folder)} for folder in (first, second)]
-    for file in sorted({*entries[0], *entries[1]}):
-        name = next(of[file]["name"] for of in entries if file in of)
-        texts = [fingerprint(folder / file) for folder in (first, second)]
-        if shows_times(name) or name.startswith(ENVIRONMENT):
-            verdict = NOT_COMPARED
-        elif texts[0] == texts[1]:
-            verdict = SAME
-        else:
-            quoted = entries[0].get(file, {}).get("runs")
-            verdict = MAY_FOLLOW if quoted and not same_machine and MISSING not in texts else DIFFERS
-        lines.append(Line(file, *texts, verdict))
-    return lines
 
 
 def fingerprint(file: Path) -> str:
@@ -127,3 +115,14 @@ def as_text(lines: list[Line]) -> str:
 
 def _text(value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def is_time(name: str) -> bool:
+    """Whether a value is a time, which differs from run to run: its last word is seconds, minutes or hours."""
+    return name.replace(".", "_").split("_")[-1] in TIME_WORDS
+
+
+def shows_times(file: str) -> bool:
+    """Whether a figure or table shows times or what a machine could show, by the words of its file's name."""
+    words = Path(file).stem.split("_")
+    return words[0] == ENVIRONMENT or bool(set(words) & TIMED_FIGURE_WORDS)

@@ -1,24 +1,44 @@
-"""One zip to hand in. The same files give the same bytes."""
+"""One zip to hand in: the code, the notebooks and one brief's report; no image data, no weights, no caches.
+
+The same files give the same bytes.
+"""
 
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
 import unicodedata
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from lib import briefs
 from lib.config import paths
 from lib.config.files import write_bytes
-from lib.report import results, written
-from lib.report.hand_in import contents
+from lib.datasets import splits
+from lib.report import pages, results, written
 from lib.report.notebooks import freshness
 from lib.training import device
+from lib.training.runs import Run
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 LONGEST_NAME = 60  # characters: file systems end at 255 bytes
+# Of the project, whether or not git has them yet; what git ignores never.
+FILES = ("Makefile", "README.md", "LICENSE", "environment.yml", "pyproject.toml", "requirements*.in")
+FILES += ("requirements*.txt", "data/*.md", "data/*.csv", "reports/README.md")
+FOLDERS = ("lib", "notebooks", "reports/templates")
+# Kinds of text. Anything else in those folders, such as images or weights, is left out.
+KINDS = tuple(".py .ipynb .md .jinja .css .js .html .typ .json .csv .toml .yml .lua .xml".split())
+RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
+REPORT_FILES = ("index.html", "values.json", "manifest.json", "written.json")
+PREDICTIONS = "tables/test_predictions.csv"  # a notebook's own, where labels of test are not given
+# What decides whether numbers repeat exactly.
+MACHINE = ("cpu", "cores", "threads", "onednn", "device", "precision", "python", *device.PACKAGES)
 
 
 def write_submission(brief: str, student: str) -> Path:
@@ -35,14 +55,35 @@ def write_submission(brief: str, student: str) -> Path:
         ValueError: if the name cannot be part of a file name, or the report is not finished, or was made with other
             code than there is now.
     """
-    student = file_name_of(student)
-    folder = paths.report(brief)
+    student, folder = file_name_of(student), paths.report(brief)
     if not (folder / "index.html").is_file():
         raise ValueError(f"The report of {brief} is not finished: run `make report BRIEF={brief}` first.")
-    _check_code(brief)
-    files = {**contents.project_files(), **contents.report_files(brief), **contents.made_files(brief, student)}
-    files = {name: file.read_bytes() if isinstance(file, Path) else file for name, file in files.items()}
-    files[MANIFEST] = _manifest(files, brief=brief, student=student)
+    values = results.read_values(folder)
+    records = [freshness.read_record(entry["notebook"], folder) for entry in values.values()]
+    if any(record and record["made_from"].get("the code in lib") != freshness.code() for record in records):
+        raise ValueError(  # it could not be made again from the zip
+            f"The report of {brief} was made with other code than is in lib now: run `make report BRIEF={brief}` "
+            "again, which keeps what still holds."
+        )
+    listed = project_files() | report_files(brief)
+    files = {name: file.read_bytes() for name, file in listed.items()}
+    files["reports/index.html"] = pages.overview([folder / "index.html"]).encode()  # with this report alone
+    predictions = test_predictions(brief)
+    if predictions is not None:
+        files[f"{student}_test_preds.csv"] = predictions
+    manifest = {
+        "format": FORMAT,
+        "student": student,
+        "brief": brief,
+        "profile": next((entry["profile"] for entry in values.values()), None),
+        **device.git_state(),
+        "machine": machine_facts(folder),
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in sorted(files.items())
+        },
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     target = paths.reports() / f"{student}_{brief}.zip"
     write_bytes(target, zip_bytes(files))
     return target
@@ -50,16 +91,15 @@ def write_submission(brief: str, student: str) -> Path:
 
 def doubts(brief: str) -> list[str]:
     """What whoever hands a report in should know first, one sentence each; nothing if all is well."""
-    folder, spec = paths.report(brief), briefs.load(brief)
-    said = []
+    folder, said = paths.report(brief), []
     if any(entry["profile"] == "smoke" for entry in results.read_values(folder).values()):
         said.append(
             f"This is a smoke run, which says nothing about the method: make report BRIEF={brief} PROFILE=quick"
         )
-    faults = written.check_reports(spec)
+    faults = written.check_reports(briefs.load(brief))
     if faults:
         said.append(f"The written reports have {len(faults)} fault(s), the first: {faults[0]}")
-    if contents.test_predictions(brief) is None:
+    if test_predictions(brief) is None:
         said.append("The report holds no predictions on test.")
     return said
 
@@ -84,6 +124,73 @@ def file_name_of(student: str) -> str:
     return name
 
 
+def project_files() -> dict[str, Path]:
+    """The project's own files that are needed to make the report again: name in the zip -> file."""
+    found = [file for pattern in FILES for file in paths.ROOT.glob(pattern)]
+    found += [file for file in _listed() if file.suffix in KINDS]
+    return {file.relative_to(paths.ROOT).as_posix(): file for file in found if file.is_file()}
+
+
+def _listed() -> list[Path]:
+    """Files in `FOLDERS` that git does not ignore; without git, all but hidden ones and caches."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FOLDERS]
+    try:
+        answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, check=True).stdout
+        return [paths.ROOT / os.fsdecode(name) for name in answer.split(b"\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        files = [file.relative_to(paths.ROOT) for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
+        hidden = [file for file in files if any(part[0] == "." or part == "__pycache__" for part in file.parts)]
+        return [paths.ROOT / file for file in files if file not in hidden]
+
+
+def report_files(brief: str) -> dict[str, Path]:
+    """What a brief's report says and shows: name in the zip -> file.
+
+    Of the runs it quotes, their settings and results as text; not their weights.
+    """
+    folder = paths.report(brief)
+    manifest = results.read_manifest(folder)
+    names = [*REPORT_FILES, *(entry["file"] for entry in manifest)]
+    for notebook in briefs.load(brief).notebooks:
+        names += [f"{notebook}.html", f"notebooks/{notebook}.ipynb", f"notebooks/{notebook}.json"]
+        left = freshness.read_record(notebook, folder).get("files", {})  # such as split.csv
+        names += [name for name in left if "/" not in name and name.endswith(".csv")]
+    names += [f"{report}.{suffix}" for report in written.titles(folder) for suffix in written.FORMATS]
+    runs = {run for entry in [*results.read_values(folder).values(), *manifest] for run in entry["runs"]}
+    names += [f"runs/{run}/{name}" for run in sorted(runs) for name in RUN_FILES]
+    return {f"reports/{brief}/{name}": folder / name for name in names if (folder / name).is_file()}
+
+
+def test_predictions(brief: str) -> bytes | None:
+    """The best model's predictions on test as CSV, one row per image; None where the report has none.
+
+    Columns: image (path in the data set), true_class, predicted_class, confidence (highest probability).
+    """
+    folder = paths.report(brief)
+    if (folder / PREDICTIONS).is_file():
+        return (folder / PREDICTIONS).read_bytes()
+    entry = results.read_values(folder).get("best.test_accuracy")
+    if entry is None or not entry["runs"] or not (folder / "split.csv").is_file():
+        return None
+    run = Run(paths.runs(brief) / entry["runs"][0])
+    rows, labels, probabilities = run.predictions("test")
+    classes = np.array(run.config()["classes"], dtype=object)
+    table = {
+        "image": splits.read_split(folder / "split.csv").table["path"].to_numpy()[rows],
+        "true_class": classes[labels],
+        "predicted_class": classes[probabilities.argmax(axis=1)],
+        "confidence": probabilities.max(axis=1).round(6),
+    }
+    return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
+
+
+def machine_facts(report: Path) -> dict:
+    """The machine and the versions behind a report folder: of the run whose test result it states; None if unknown."""
+    runs = results.read_values(report).get("best.test_accuracy", {}).get("runs", [])
+    facts = Run(report / "runs" / runs[0]).environment() if runs else {}
+    return {name: facts.get(name) for name in MACHINE}
+
+
 def zip_bytes(files: dict[str, bytes]) -> bytes:
     """Files as a zip that does not depend on the time, the order or the system it is made on."""
     buffer = io.BytesIO()
@@ -94,32 +201,3 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
             info.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(info, files[name], compresslevel=6)
     return buffer.getvalue()
-
-
-def _check_code(brief: str) -> None:
-    """A hand-in whose code is not that which made the report could not be made again."""
-    folder = paths.report(brief)
-    for entry in results.read_values(folder).values():
-        record = freshness.read_record(entry["notebook"], folder)
-        if record and record["made_from"].get("the code in lib") != freshness.code():
-            raise ValueError(
-                f"The report of {brief} was made with other code than is in lib now: run `make report BRIEF={brief}` "
-                "again, which keeps what still holds."
-            )
-
-
-def _manifest(files: dict[str, bytes], *, brief: str, student: str) -> bytes:
-    values = results.read_values(paths.report(brief))
-    content = {
-        "format": FORMAT,
-        "student": student,
-        "brief": brief,
-        "profile": next((entry["profile"] for entry in values.values()), None),
-        **device.git_state(),
-        "machine": contents.machine_facts(paths.report(brief)),
-        "files": {
-            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in sorted(files.items())
-        },
-    }
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

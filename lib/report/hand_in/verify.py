@@ -4,8 +4,10 @@ First without running anything: are the files those of the manifest, and do its 
 asked, everything is made again from the code and the notebooks in the zip, and compared number by number.
 """
 
-import hashlib
 import math
+import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -13,12 +15,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from lib.config import PROFILES, paths
-from lib.config.files import read_json
+from lib.config.files import checksum, read_json
 from lib.datasets.fetch import archives
 from lib.report.hand_in import compare
-from lib.report.hand_in.contents import machine_facts
-from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
-from lib.report.hand_in.rerun import make_again
+from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts
 from lib.report.results import NAME, read_values
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
@@ -43,7 +43,7 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
         raise ValueError(f"ZIP must be a file. Received: {str(archive)!r}")
     with tempfile.TemporaryDirectory(prefix="hand-in-") as folder:
         folder = Path(folder)
-        root, manifest = open_submission(archive, folder / "opened")
+        root, manifest = _unpack(archive, folder / "opened")
         commit = f"{manifest['commit'] or 'unknown'}{' with uncommitted changes' if manifest['dirty'] else ''}"
         print(f"{archive.name}: {manifest['student']}, brief {manifest['brief']}, profile {manifest['profile']}")
         print(f"made from commit {commit}")
@@ -59,18 +59,10 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
         return _compare_again(root, manifest, folder / "again", data)
 
 
-def open_submission(archive: Path, folder: Path) -> tuple[Path, dict]:
-    """Unpack a hand-in and read its manifest; it may lie one folder down, as after unpacking and packing again.
+def _unpack(archive: Path, folder: Path) -> tuple[Path, dict]:
+    """The folder of the manifest, and the manifest; it may lie one folder down, as after unpacking and packing again.
 
-    Args:
-        archive: the zip; links, devices, paths that lead out of the folder and what grows beyond reason are refused.
-        folder: where to, must not exist.
-
-    Returns:
-        The folder of the manifest, and the manifest.
-
-    Raises:
-        ValueError: if it is no hand-in, is damaged, or is not safe to open.
+    Links, devices, paths that lead out of the folder and what grows beyond reason are refused.
     """
     if not zipfile.is_zipfile(archive):
         raise ValueError(f"{archive} is not a zip")
@@ -107,7 +99,7 @@ def check_files(root: Path, manifest: dict) -> list[str]:
     listed = manifest["files"]
     faults = [f"missing: {name}" for name in sorted(set(listed) - present)]
     for name in sorted(present):
-        if name in listed and _sum(root / name) != listed[name]["sha256"]:
+        if name in listed and checksum(root / name) != listed[name]["sha256"]:
             faults.append(f"changed: {name}")
         elif name not in listed and PurePosixPath(name).name not in SYSTEM_FILES:
             faults.append(f"not listed: {name}")
@@ -139,7 +131,7 @@ def changed_code(root: Path) -> str:
         if file.suffix in (".py", ".ipynb")
     }
     names = {name for name in names if "/." not in name}
-    changed = sorted(name for name in names if _sum(root / name) != _sum(paths.ROOT / name))
+    changed = sorted(name for name in names if checksum(root / name) != checksum(paths.ROOT / name))
     if not changed:
         return "that of this copy"
     more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
@@ -147,7 +139,7 @@ def changed_code(root: Path) -> str:
 
 
 def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
-    made = make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
+    made = _make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
     differing = [
         name
         for name, value in machine_facts(made).items()
@@ -162,5 +154,22 @@ def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
     return not faults
 
 
-def _sum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+def _make_again(root: Path, folder: Path, *, brief: str, profile: str, data: str) -> Path:
+    """The report of an unpacked hand-in, made anew in `folder` by its own code, with this Python and this raw data."""
+    raw = [str(path) for path in paths.raw_folders() if path.is_dir()]
+    settings = os.environ | {
+        "VENV": "none",
+        "PYTHONPATH": str(root),
+        "COURSEWORK_REPORTS": str(folder / "reports"),
+        "COURSEWORK_CACHE": str(folder / "cache"),
+        "COURSEWORK_DATA": os.pathsep.join(raw),
+    }
+    command = [sys.executable, "-m", "lib", "report", "--brief", brief, "--profile", profile]
+    command += ["--data", data] if data else []
+    print(f"== making {brief} again, profile {profile}", flush=True)
+    status = subprocess.call(command, cwd=root, env=settings)
+    made = folder / "reports" / brief
+    # 1: the report is there, but its own check found something, which was printed.
+    if status not in (0, 1) or not (made / "values.json").is_file():
+        raise ValueError(f"The report of {brief} could not be made again: see the lines above. Exit status {status}")
+    return made

@@ -3,21 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.explain.methods import METHODS
 from lib.report import results
 
-# Names of the attribution methods; importing the methods themselves would load TensorFlow.
-POINTERS = (
-    "centre",
-    "gradient",
-    "gradient_x_input",
-    "smooth_gradient",
-    "integrated_gradients",
-    "guided_backprop",
-    "grad_cam",
-    "grad_cam_plus_plus",
-    "occlusion",
-    "rise",
-)
 SCORES = ("test_accuracy", "test_top5_accuracy", "test_cross_entropy", "test_balanced_accuracy")
 BEST = tuple(f"best.{name}" for name in ("experiment", "parameters", *SCORES, "train_minutes"))
 DATA_VALUES = ("dataset.images", "dataset.classes", "dataset.left_out", "split.train", "split.val", "split.test")
@@ -52,7 +40,7 @@ NOTEBOOKS = {
         jobs=("experiments",),
         values=("explain.masks", "explain.best_method"),
         # Where the data set knows where its objects are, each method is asked to point at them.
-        values_if={"explain.masks": tuple(f"explain.pointing_game.{pointer}" for pointer in POINTERS)},
+        values_if={"explain.masks": tuple(f"explain.pointing_game.{pointer}" for pointer in ("centre", *METHODS))},
     ),
     "07_low_level_tensorflow": Notebook(jobs=("by_hand",)),
     "08_regularisation": Notebook(jobs=("experiments", "by_hand"), values=BEST, files=(EXPERIMENTS_TABLE,)),

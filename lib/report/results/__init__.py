@@ -5,21 +5,23 @@ everything it shows goes through them. Opening drops what the same notebook left
 or number outlives the code that made it.
 """
 
+import difflib
 import hashlib
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython import get_ipython
 from matplotlib import pyplot
 
-from lib.config import PROFILES, files, paths
-from lib.report.results import display, store
-from lib.report.results.store import drop, read_manifest, read_values
-
-__all__ = ["DPI", "Results", "drop", "open_results", "read_manifest", "read_values"]
+from lib.config import PROFILES, paths
+from lib.config.files import read_json, write_bytes, write_json
+from lib.report.results import display
+from lib.training.runs import Run
 
 DPI = 150
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,7 +38,7 @@ class Results:
         self.profile = profile
         self._saved_in_cell = {}
 
-    def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> display.Shown:
+    def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> None:
         """Write a figure to `figures/<name>.png`, show it and close it.
 
         Args:
@@ -60,9 +62,9 @@ class Results:
         pyplot.close(figure)
         image = buffer.getvalue()
         file = self._save_file("figure", name, content=image, caption=caption, alt=alt, runs=runs)
-        return display.publish(f"{caption} ({file})", html=display.figure_html(image, caption, alt=alt, width=width))
+        display.publish(f"{caption} ({file})", html=display.figure_html(image, caption, alt=alt, width=width))
 
-    def save_table(self, name: str, frame: pd.DataFrame, *, caption: str, runs: Sequence[str] = ()) -> display.Shown:
+    def save_table(self, name: str, frame: pd.DataFrame, *, caption: str, runs: Sequence[str] = ()) -> None:
         """Write a table to `tables/<name>.csv`, every row in full precision, and show its first rows.
 
         Args:
@@ -80,7 +82,7 @@ class Results:
             frame = frame.reset_index()
         content = frame.to_csv(index=False, lineterminator="\n").encode()
         file = self._save_file("table", name, content=content, caption=caption, runs=runs)
-        return display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
+        display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
     def save_value(self, name: str, value, *, runs: Sequence[str] = ()) -> None:
         """Keep one number or word for the prose, the report and the other notebooks.
@@ -93,10 +95,16 @@ class Results:
         Raises:
             ValueError: if the name is not as asked, or the value is not finite or of another kind.
         """
-        values = read_values(self.folder)
-        self._claim(name, VALUE_NAME, kind="value", owner=values.get(name, {}).get("notebook"))
-        values[name] = {"value": store.plain_value(name, value), **self._origin(runs)}
-        store.write_values(self.folder, values)
+        self.save_values({name: value}, runs=runs)
+
+    def save_values(self, values: Mapping[str, object], *, runs: Sequence[str] = ()) -> None:
+        """Keep several numbers or words that come from the same runs; arguments and errors as for `save_value`."""
+        stored, origin = read_values(self.folder), self._origin(runs)
+        entries = {name: {"value": _plain_value(name, value), **origin} for name, value in values.items()}
+        for name in entries:
+            self._claim(name, VALUE_NAME, kind="value", owner=stored.get(name, {}).get("notebook"))
+        stored |= entries
+        write_json(self.folder / "values.json", stored)
 
     def value(self, name: str):
         """The number or word kept under a name, by this notebook or another one of the brief.
@@ -104,9 +112,9 @@ class Results:
         Raises:
             ValueError: if there is none; the message lists similar names.
         """
-        return store.find_value(name, read_values(self.folder))
+        return find_value(name, read_values(self.folder))
 
-    def say(self, text: str) -> display.Shown:
+    def say(self, text: str) -> None:
         """Show a sentence in Markdown whose numbers come from `values.json`.
 
         Args:
@@ -116,8 +124,8 @@ class Results:
         Raises:
             ValueError: if a name is not known (the message lists similar names) or does not fit its format.
         """
-        filled = display.fill(text, read_values(self.folder))
-        return display.publish(filled, markdown=filled)
+        filled = display.fill(text, lambda name: find_value(name, read_values(self.folder)))
+        display.publish(filled, markdown=filled)
 
     def _save_file(
         self, kind: str, name: str, *, content: bytes, caption: str, alt: str = "", runs: Sequence[str]
@@ -130,8 +138,8 @@ class Results:
         self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
         entry = {"kind": kind, "name": name, "file": file, "caption": caption, "alt": alt, **self._origin(runs)}
         manifest[file] = entry | {"sha256": hashlib.sha256(content).hexdigest()}
-        files.write_bytes(self.folder / file, content)
-        store.write_manifest(self.folder, list(manifest.values()))
+        write_bytes(self.folder / file, content)
+        _write_manifest(self.folder, list(manifest.values()))
         return file
 
     def _origin(self, runs: Sequence[str]) -> dict:
@@ -181,3 +189,113 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
         (folder / "index.html").unlink(missing_ok=True)  # it leads to what is dropped
     drop(folder, lambda entry: entry["notebook"] == notebook or entry["profile"] != profile)
     return Results(folder, notebook=notebook, profile=profile)
+
+
+def read_values(folder: Path) -> dict:
+    """`values.json` of a report folder: name -> value, runs, notebook, profile; empty where there is none.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    return _read(folder / "values.json", {})
+
+
+def read_manifest(folder: Path) -> list:
+    """`manifest.json` of a report folder: one dict per figure and table, in reading order; empty if there is none.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    return _read(folder / "manifest.json", [])
+
+
+def _read(file: Path, empty: dict | list) -> dict | list:
+    try:
+        content = read_json(file) if file.exists() else empty
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise ValueError(f"{file} is damaged ({error}): delete it and run the notebooks again") from error
+    if not isinstance(content, type(empty)):
+        kind = type(content).__name__
+        raise ValueError(f"{file} is damaged: delete it and run the notebooks again. Received: {kind}")
+    return content
+
+
+def _write_manifest(folder: Path, entries: list) -> None:
+    """By notebook, and within each in the order of saving."""
+    write_json(folder / "manifest.json", sorted(entries, key=lambda entry: entry["notebook"]))
+
+
+def drop(folder: Path, condition: Callable[[dict], bool]) -> None:
+    """Forget the results of a report folder that meet a condition, and remove their files.
+
+    Args:
+        folder: report folder of a brief.
+        condition: asked for every entry of `values.json` and `manifest.json`; each has a notebook and a profile.
+    """
+    values, manifest = read_values(folder), read_manifest(folder)
+    kept_values = {name: entry for name, entry in values.items() if not condition(entry)}
+    if len(kept_values) < len(values):
+        write_json(folder / "values.json", kept_values)
+    dropped = [entry for entry in manifest if condition(entry)]
+    if dropped:
+        _write_manifest(folder, [entry for entry in manifest if entry not in dropped])
+    for entry in dropped:
+        (folder / entry["file"]).unlink(missing_ok=True)
+
+
+def find_value(name: str, values: dict):
+    """The value kept under a name.
+
+    Raises:
+        ValueError: if there is none; the message lists similar names.
+    """
+    if name not in values:
+        similar = difflib.get_close_matches(str(name), values, n=5, cutoff=0.4)
+        known = f"Similar: {', '.join(similar)}" if similar else f"Known: {', '.join(values) or 'none yet'}"
+        raise ValueError(f"No notebook has saved the value {name!r}. {known}")
+    return values[name]["value"]
+
+
+def _plain_value(name: str, value) -> bool | int | float | str:
+    if isinstance(value, np.floating):
+        value = float(str(value.item() if isinstance(value, np.float64) else value))  # float32 0.1 stays 0.1
+    elif isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, (bool, int, float, str)):
+        raise ValueError(f"The value {name!r} must be a number, text or truth value. Received: {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"The value {name!r} must be finite. Received: {value}")
+    return value
+
+
+def write_evidence(brief: str) -> Path:
+    """Copy a report's results table to `reports/results/<brief>.csv`, with what the rows rest on.
+
+    Each row of `tables/experiments.csv` gets its profile, commit and processor; the row of the best model also its
+    test results.
+
+    Args:
+        brief: name of a brief whose report is made.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: if the report is not made.
+    """
+    folder = paths.report(brief)
+    table, values = folder / "tables" / "experiments.csv", read_values(folder)
+    if not table.exists() or "best.test_accuracy" not in values:
+        raise ValueError(f"The report of {brief} is not made: run `make report BRIEF={brief}` first")
+    frame = pd.read_csv(table)
+    frame["profile"] = values["best.test_accuracy"]["profile"]
+    environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
+    for name in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
+        frame[name] = [environment[name] for environment in environments]
+    best = frame["run"].isin(values["best.test_accuracy"]["runs"])
+    for name in ("test_accuracy", "test_balanced_accuracy", "test_top5_accuracy", "test_cross_entropy"):
+        frame.loc[best, name] = values[f"best.{name}"]["value"]
+    target = paths.ROOT / "reports" / "results" / f"{brief}.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    frame.round(6).to_csv(target, index=False, lineterminator="\n")
+    return target

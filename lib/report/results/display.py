@@ -1,37 +1,23 @@
-"""How a figure, a table and a sentence appear in a notebook and on its page."""
+"""How numbers, tables, figures and sentences appear in notebooks, on pages and in written reports."""
 
 import base64
 import math
 import numbers
+import re
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import display
 
-from lib.report.results.store import find_value
-
+WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
 ROWS = 30  # shown of a long table; its CSV file has them all
 
 
-class Shown:
-    """What a save or a sentence put into the notebook: there already, so as a cell's last value it stays silent."""
-
-    def __init__(self, text: str, *, html: str, markdown: str):
-        self.text = text
-        self.html = html
-        self.markdown = markdown
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _ipython_display_(self) -> None:
-        """IPython asks this of a cell's last value, instead of showing it a second time."""
-
-
-def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
+def publish(text: str, *, html: str = "", markdown: str = "") -> None:
     """Show something in the running notebook at once, whether or not it is a cell's last value.
 
     Args:
@@ -43,7 +29,6 @@ def publish(text: str, *, html: str = "", markdown: str = "") -> Shown:
     data = {kind: content for kind, content in data.items() if content}
     if data and get_ipython() is not None:
         display(data, raw=True)
-    return Shown(text, html=html, markdown=markdown)
 
 
 def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:
@@ -59,13 +44,17 @@ def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
     """The first rows of a table with its caption; numbers to the right, short."""
     columns = [column_texts(column) for _, column in frame.head(ROWS).items()]
     styles = [_column_style(kind, texts) for kind, texts in zip(frame.dtypes, columns, strict=True)]
-    header = _row_html(map(str, frame.columns), styles, tag="th")
-    body = "".join(_row_html(row, styles, tag="td") for row in zip(*columns, strict=True))
+
+    def row(cells: Iterable[str], tag: str) -> str:
+        pairs = zip(cells, styles, strict=True)
+        return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
+
+    body = "".join(row(cells, "td") for cells in zip(*columns, strict=True))
     left = len(frame) - ROWS
     more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
     return (
         f'<table><caption style="text-align: left">{escape(caption)}{more}</caption>'
-        f"<thead>{header}</thead><tbody>{body}</tbody></table>"
+        f"<thead>{row(map(str, frame.columns), 'th')}</thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -74,11 +63,6 @@ def _column_style(kind, texts: list[str]) -> str:
         return "text-align: right"
     longest = max(map(len, texts), default=0)
     return f"text-align: left; min-width: {min(16, longest // 3)}rem" if longest > 20 else "text-align: left"
-
-
-def _row_html(cells: Iterable[str], styles: list[str], *, tag: str) -> str:
-    pairs = zip(cells, styles, strict=True)
-    return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell, style in pairs) + "</tr>"
 
 
 def column_texts(column: pd.Series) -> list[str]:
@@ -105,23 +89,69 @@ def short(cell) -> str:
     return f"{cell:.4g}"
 
 
-def fill(text: str, values: dict) -> str:
-    """A text whose fields, `{name:format}`, are filled from the entries of `values.json`.
+def write_number(number: float, form: str = "") -> str:
+    """A number as text.
+
+    Args:
+        number: finite.
+        form: "%" 93.8 % of 0.938 ("0%" none after the point), "points" 7.1 points of 0.071, "pts" the same without the
+            word ("+points" and "+pts" with a sign), "time" minutes as 43 s, 55 min or 2.3 h, "word" three, or a format
+            of Python; "" has thousands apart or four significant digits.
 
     Raises:
-        ValueError: if a name is not known or does not fit its format.
+        ValueError: if it is not one of these.
     """
-    return _ValueFields(values).vformat(text, (), {})
+    number = float(number)
+    whole = number.is_integer()
+    if form == "":
+        text = short(number)
+    elif re.fullmatch(r"\d?%", form):
+        text = f"{_hundredfold(number):.{form[:-1] or 1}f}{SPACE}%"
+    elif form.lstrip("+") in ("points", "pts"):
+        unit = f"{SPACE}points" if form.endswith("points") else ""
+        text = f"{_hundredfold(number):{'+' if form[0] == '+' else ''}.1f}{unit}"
+    elif form == "time":
+        text = _duration(number)
+    elif form == "word":
+        text = WORDS[int(number)] if whole and 0 <= number < len(WORDS) else f"{number:,.4g}"
+    else:
+        try:
+            text = format(int(number) if whole and form[-1] in "d," else number, form)
+        except ValueError as error:
+            raise ValueError(f"A number must have a known format. Received: {form!r}") from error
+    if text[0] in "+-" and not re.search("[1-9]", text):  # a difference that rounds to nothing has no sign
+        return text[1:]
+    return text.replace("-", MINUS, 1) if text[0] == "-" else text
 
 
-class _ValueFields(string.Formatter):
+def _hundredfold(share: float) -> float:
+    """A share as per cent, without the dust of binary fractions: 0.93749999999 is 93.75."""
+    return round(100 * share, 9)
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return f"{60 * minutes:.{0 if minutes >= 1 / 6 else 1}f}{SPACE}s"
+    return f"{minutes:.{0 if minutes >= 10 else 1}f}{SPACE}min" if minutes < 90 else f"{minutes / 60:.1f}{SPACE}h"
+
+
+def fill(text: str, find_value: Callable[[str], object]) -> str:
+    """A text whose fields, `{name:format}`, are filled with values; `find_value` gives the one of a name.
+
+    Raises:
+        ValueError: if a name is not known or a value does not fit its format.
+    """
+    return _Fields(find_value).format(text)
+
+
+class _Fields(string.Formatter):
     """Python's own formatting, with dotted names of values as fields."""
 
-    def __init__(self, values: dict):
-        self.values = values
+    def __init__(self, find_value: Callable[[str], object]):
+        self.find_value = find_value
 
     def get_field(self, field_name, args, kwargs):
-        return find_value(field_name, self.values), field_name
+        return self.find_value(field_name), field_name
 
     def format_field(self, value, format_spec):
         try:

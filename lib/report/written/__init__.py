@@ -1,40 +1,31 @@
 """Written reports: a template and the results of a brief, made into HTML, PDF and DOCX, and checked.
 
-No number is typed: what a report says is read from values, figures and tables, and each of them from runs.
+No number is typed: what a report says is read from values, figures and tables, and each of them from runs. The way of
+a typed number to its refusal: `template.render` finds it with `numbers.typed_numbers`, `check.faults` lists it, and
+`write_reports` gives it to `make report`, which fails.
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from lib.config import Brief, paths
-from lib.config.files import read_json, write_json
-from lib.report.written import about, check, export, markdown, source
-from lib.report.written.findings import Findings
-from lib.report.written.prose import count_words
-from lib.report.written.render import Report, prose_of, render
-from lib.report.written.source import TemplateError
+from lib.config.files import checksum, read_json, write_json
+from lib.report.written import check, documents
+from lib.report.written.calls import Calls
+from lib.report.written.documents import FORMATS
+from lib.report.written.numbers import count_words
+from lib.report.written.template import Report, TemplateError, prose_of, render, short_path
 
-__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "words", "write_reports"]
+__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
 
-FORMATS = export.FORMATS
 RECORD = "written.json"
 
 
 class CheckFailed(ValueError):
-    """Faults of written reports, one a line, each with its file and line."""
+    """Faults of written reports, one per line, each with its file and line."""
 
     def __init__(self, faults: list[str]):
         super().__init__("\n".join(faults))
-
-
-@dataclass(frozen=True)
-class _Filled:
-    """One report, filled: with its Markdown and what it rests on."""
-
-    report: Report
-    findings: Findings
-    text: str
 
 
 def write_reports(brief: Brief) -> list[str]:
@@ -50,10 +41,10 @@ def write_reports(brief: Brief) -> list[str]:
     drop_reports(folder)
     for name in brief.reports:
         try:
-            filled = _fill(name, brief)
-            record[name] = _write(name, filled, brief)
-            faults += _faults(filled)
-        except (TemplateError, export.ExportError) as error:
+            report = render(name, Calls(brief, folder))
+            record[name] = _write(report, folder / name)
+            faults += check.faults(report)
+        except (TemplateError, documents.ExportError) as error:
             faults.append(str(error))
     if record:
         write_json(folder / RECORD, record)
@@ -72,11 +63,11 @@ def check_reports(brief: Brief) -> list[str]:
     folder, faults = paths.report(brief.name), []
     record = _read_record(folder)
     if brief.reports and not (folder / "values.json").exists():
-        return [f"{source.shown(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
+        return [f"{short_path(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
     for name in brief.reports:
         try:
-            filled = _fill(name, brief)
-            faults += [*_faults(filled), *_stale(name, filled, record.get(name), folder)]
+            report = render(name, Calls(brief, folder))
+            faults += [*check.faults(report), *_stale(report, folder / name, record.get(name))]
         except TemplateError as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
@@ -95,50 +86,27 @@ def titles(folder: Path) -> dict[str, str]:
     return {name: entry["title"] for name, entry in _read_record(folder).items()}
 
 
-def words(brief: Brief) -> dict[str, int]:
-    """Name -> number of words of each report of a brief, as the check counts them."""
-    return {name: count_words(prose_of(_fill(name, brief).report.text)) for name in brief.reports}
-
-
-def _fill(name: str, brief: Brief) -> _Filled:
-    folder = paths.report(brief.name)
-    findings = Findings(folder, brief)
-    report = render(source.load(name, brief.name), findings)
-    return _Filled(report, findings, markdown.to_markdown(report, folder, findings.used))
-
-
-def _faults(filled: _Filled) -> list[str]:
-    return [*check.faults_of_text(filled.report), *check.faults_of_results(filled.findings)]
-
-
-def _write(name: str, filled: _Filled, brief: Brief) -> dict:
-    folder = paths.report(brief.name)
-    runs = dict.fromkeys(run for entry in filled.findings.used.values() for run in entry["runs"])
-    block = about.about(
-        filled.report.source.title,
-        brief,
-        profile=filled.findings.profile,
-        runs=[folder / "runs" / run for run in runs],
-    )
-    files = export.export(filled.text, folder / name, folder=folder, about=block)
+def _write(report: Report, target: Path) -> dict:
+    text = documents.to_markdown(report)
+    files = documents.export(text, target, folder=target.parent, about=documents.about(report))
     return {
-        "title": filled.report.source.title,
-        "words": count_words(prose_of(filled.report.text)),
-        "text": _checksum(filled.text.encode()),
-        "files": {file.name: _checksum(file.read_bytes()) for file in files.values()},
+        "title": report.title,
+        "words": count_words(prose_of(report.text)),
+        "text": _digest(text),
+        "files": {file.name: checksum(file) for file in files.values()},
     }
 
 
-def _stale(name: str, filled: _Filled, entry: dict | None, folder: Path) -> list[str]:
+def _stale(report: Report, target: Path, entry: dict | None) -> list[str]:
     """Files that are missing, edited, or older than the template and the results."""
     if entry is None:
-        return [f"{source.shown(folder / name)}.html: not written yet: run `make report`"]
-    if entry["text"] != _checksum(filled.text.encode()):
-        return [f"{source.shown(folder / name)}.html: older than its template or its results: run `make report`"]
+        return [f"{short_path(target)}.html: not written yet: run `make report`"]
+    if entry["text"] != _digest(documents.to_markdown(report)):
+        return [f"{short_path(target)}.html: older than its template or its results: run `make report`"]
     return [
-        f"{source.shown(folder / file)}: missing or edited since it was written: run `make report`"
-        for file, checksum in entry["files"].items()
-        if not (folder / file).exists() or _checksum((folder / file).read_bytes()) != checksum
+        f"{short_path(target.parent / file)}: missing or edited since it was written: run `make report`"
+        for file, expected in entry["files"].items()
+        if checksum(target.parent / file) != expected
     ]
 
 
@@ -147,5 +115,5 @@ def _read_record(folder: Path) -> dict:
     return read_json(file) if file.exists() else {}
 
 
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,21 +1,57 @@
-"""Numbers and words that know where they come from, and how a report writes them.
+"""Numbers and words that know where they come from; and how to find those that somebody typed.
 
-Text of a report carries them between marks until the page is written: what stands outside of marks was typed.
+Text of a report carries bound numbers between marks until the page is written: what stands outside of marks was typed.
 """
 
 import math
 import re
 from dataclasses import dataclass
 
+from lib.report.results.display import write_number
+
 # Characters of Unicode's private area: they stand for nothing, so no honest text holds them.
 START, NAMED, END = "\ue000", "\ue001", "\ue002"
-BLOCK, REFERENCE, CLOSE = "\ue003", "\ue004", "\ue005"
-PRIVATE = re.compile("[\ue000-\ue005]")
-MARKED = re.compile(f"{START}(\\d+){NAMED}([^{END}]*){END}")
-PLACED = re.compile(f"([{BLOCK}{REFERENCE}])(\\d+){CLOSE}")
+PRIVATE = re.compile(f"[{START}{NAMED}{END}]")
+VALUE, BLOCK, REFERENCE = "vbr"
+MARK = re.compile(f"{START}([vbr])(\\d+){NAMED}([^{END}]*){END}")
 
-WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
+# What may be typed. Each is blanked out before digits are looked for.
+FENCE = r"^(?P<mark>```+|~~~+)[^\n]*\n.*?^(?P=mark)[ \t]*$"
+CODE = r"(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`)"
+MATH = r"(?<!\\)\$\$.+?(?<!\\)\$\$|(?<!\\)\$(?![\s$])(?:(?!\n\s*\n)[^$])*?(?<![\s\\])\$(?!\d)"
+VERBATIM = re.compile(f"(?P<fence>{FENCE})|(?P<code>{CODE})|(?P<math>{MATH})", re.MULTILINE | re.DOTALL)
+ALLOWED = [
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^[ \t]*\d+[.)][ \t]",  # a numbered list
+        r"^#+[ \t]+[\d.]+[ \t]",  # the number of a heading
+        r"\]\([^)\s]*\)|<https?://[^>]*>|https?://\S+|\{#[^}]*\}",  # addresses and labels
+        r"\b\d{4}-\d\d-\d\d\b",  # a date
+        r"\b\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December) \d{4}\b",
+        r"\((?:[^()\d]*[A-Z][^()\d]*, (?:19|20)\d\d[a-z]?;?)+\)",  # (He et al., 2016)
+        r"\b[A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)? \((?:19|20)\d\d[a-z]?\)",  # Kingma and Ba (2015)
+        r"\bSections? \d+(?:\.\d+)*(?:(?:,| and| to) \d+(?:\.\d+)*)*",
+        r"\b[23]D\b|\btop-[15]\b",
+        r"\b[A-Z][A-Za-z]*-?\d+(?:[-.]\d+)*\b(?!\s*%)",  # Caltech-101, L2, F1
+    )
+]
+DIGITS = re.compile(r"[-+\u2212]?[\d½⅓⅔¼¾²³¹][\d.,:½⅓⅔¼¾²³¹]*(?:\s?%)?")
+COUNTS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million dozen"
+).replace(" ", "|")
+COUNTED = (
+    "accuracies batches blocks channels classes convolutions days epochs experiments filters folds folders hits hours "
+    "images layers methods minutes misses mistakes networks objects parameters percent pixels points runs seconds "
+    "seeds steps times units weights"
+).replace(" ", "|")
+COUNT = re.compile(
+    rf"\b(?:{COUNTS})(?:[ -](?:{COUNTS}))*(?:\s+[a-z-]+)?\s+(?:{COUNTED}|per cent)\b"
+    r"|\b(?:half|thirds?|quarters?) of\b|\b(?:half|twice|double|triple) (?:as|the)\b",
+    re.IGNORECASE,
+)
+WORD = re.compile(r"[^\W_]+(?:[-'’.,_/\u00a0][^\W_]+)*")
+BARE_NUMBER = re.compile(r"(?<![\w^{])(?:\d+\.\d+|\d{2,}|[3-9])(?![\w}])")
 
 
 @dataclass(frozen=True)
@@ -61,46 +97,20 @@ def bind(value, origin: Origin):
     return None if math.isnan(value) else Number(value, origin)
 
 
-def write_number(number: float, form: str = "") -> str:
-    """A number as text.
+def mark(kind: str, number: int, text: str = "") -> str:
+    """A place in the text of a report until the page is written.
 
     Args:
-        number: finite.
-        form: "%" 93.8 % of 0.938 ("0%" none after the point), "points" 7.1 points of 0.071, "pts" the same without the
-            word ("+points" and "+pts" with a sign), "time" minutes as 43 s, 55 min or 2.3 h, "word" three, or a format
-            of Python; "" has thousands apart or four significant digits.
-
-    Raises:
-        ValueError: if it is not one of these.
+        kind: VALUE, BLOCK (a figure or table) or REFERENCE (to one of them).
+        number: finds its origin, block or reference again.
+        text: of a value.
     """
-    number = float(number)
-    whole = number.is_integer()
-    if form == "":
-        text = f"{number:,.0f}" if whole or abs(number) >= 1000 else f"{number:.4g}"
-    elif re.fullmatch(r"\d?%", form):
-        text = f"{_hundredfold(number):.{form[:-1] or 1}f}{SPACE}%"
-    elif form.lstrip("+") in ("points", "pts"):
-        unit = f"{SPACE}points" if form.endswith("points") else ""
-        text = f"{_hundredfold(number):{'+' if form[0] == '+' else ''}.1f}{unit}"
-    elif form == "time":
-        text = _duration(number)
-    elif form == "word":
-        text = WORDS[int(number)] if whole and 0 <= number < len(WORDS) else f"{number:,.4g}"
-    else:
-        try:
-            text = format(int(number) if whole and form[-1] in "d," else number, form)
-        except ValueError as error:
-            raise ValueError(f"A number must have a known format. Received: {form!r}") from error
-    if text[0] in "+-" and not re.search("[1-9]", text):  # a difference that rounds to nothing has no sign
-        return text[1:]
-    return text.replace("-", MINUS, 1) if text[0] == "-" else text
+    return f"{START}{kind}{number}{NAMED}{PRIVATE.sub('', text)}{END}"
 
 
-def mark(value: Number | Text, number: int, form: str = "") -> str:
-    """A bound value as it stands in the text until the page is written; `number` finds its origin again."""
-    text = write_number(value, form) if isinstance(value, Number) else PRIVATE.sub("", " ".join(value.split()))
-    marked = f"{START}{number}{NAMED}{text}{END}"
-    return f"`{marked}`" if getattr(value, "code", False) and "`" not in text else marked
+def capital(text: str) -> str:
+    """The text with a capital letter at its beginning, also where that is a bound one."""
+    return re.sub(rf"^((?:{START}{VALUE}\d+{NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text)
 
 
 def escape(text: str) -> str:
@@ -108,12 +118,45 @@ def escape(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", PRIVATE.sub("", text))
 
 
-def _hundredfold(share: float) -> float:
-    """A share as per cent, without the dust of binary fractions: 0.93749999999 is 93.75."""
-    return round(100 * share, 9)
+def typed_numbers(text: str) -> list[tuple[int, str]]:
+    """Numbers that were typed: where each begins, and how it reads.
+
+    Digits count, and number words right before a thing that is counted ("three seeds"), as both can be wrong.
+
+    Args:
+        text: Markdown; what stands between marks comes from a run, everything else was typed.
+
+    Returns:
+        Offset in the text and the number, in order.
+    """
+    text = MARK.sub(blank, text)
+    found = [(start, number) for part in VERBATIM.finditer(text) for start, number in _in_verbatim(part)]
+    text = VERBATIM.sub(blank, text)
+    for pattern in ALLOWED:
+        text = pattern.sub(blank, text)
+    found += [(match.start(), match[0].rstrip(".,:")) for match in DIGITS.finditer(text)]
+    found += [(match.start(), " ".join(match[0].split())) for match in COUNT.finditer(text)]
+    return sorted(found)
 
 
-def _duration(minutes: float) -> str:
-    if minutes < 1:
-        return f"{60 * minutes:.{0 if minutes >= 1 / 6 else 1}f}{SPACE}s"
-    return f"{minutes:.{0 if minutes >= 10 else 1}f}{SPACE}min" if minutes < 90 else f"{minutes / 60:.1f}{SPACE}h"
+def _in_verbatim(part: re.Match) -> list[tuple[int, str]]:
+    """Typed numbers in code, if it is no name, and in a formula, beside 0, 1, 2, indices and exponents."""
+    if part["fence"]:
+        return []
+    if part["code"]:
+        is_number = re.search(r"\d", part[0]) and not re.search("[A-Za-z]", part[0])
+        return [(part.start(), part[0])] if is_number else []
+    formula = re.sub(r"[_^](?:\{[^{}]*\}|\w)", blank, part[0])
+    return [(part.start() + match.start(), match[0]) for match in BARE_NUMBER.finditer(formula)]
+
+
+def blank(match: re.Match) -> str:
+    """Spaces in place of a match, so that lines and offsets stay."""
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def count_words(text: str) -> int:
+    """Words of prose; a formula, a name in typewriter letters and a number with its unit are one each."""
+    text = MARK.sub(lambda found: {BLOCK: " ", REFERENCE: "Figure"}.get(found[1], found[3]), text)
+    text = VERBATIM.sub(lambda part: "" if part["fence"] else " word ", text)
+    return len(WORD.findall(re.sub(r"^#+ .*$|\]\([^)]*\)|\{#[^}]*\}", " ", text, flags=re.MULTILINE)))

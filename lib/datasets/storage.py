@@ -1,0 +1,139 @@
+"""What this room writes: tables that notice a change, folders that appear whole; and its error, one clear sentence."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from lib.config.files import replacing
+
+DAY = 24 * 3600  # seconds
+SPARE = 50 * 10**6  # bytes left free for everything else on the disk
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message says which, why, and what to do about it."""
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to start what the disk has no room for.
+
+    Args:
+        folder: an existing folder on the disk in question.
+        needed: bytes about to be written.
+
+    Raises:
+        DataError: if fewer bytes are free than needed, with some to spare.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE:
+        raise DataError(
+            f"No disk space: {(needed + SPARE) / 1e6:,.1f} MB are needed in {folder}, {free / 1e6:,.1f} MB are free. "
+            "Make room, or point COURSEWORK_CACHE at a larger disk: it holds what is extracted."
+        )
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder and write to it in the block; a write that fails becomes a sentence.
+
+    Raises:
+        DataError: if the disk is full, the folder cannot be written to, or the system has another reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sentence = f"No disk space left while writing to {folder}. Make room and run it again."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            sentence = f"{folder} cannot be written to. COURSEWORK_CACHE moves the cache to a folder of your own."
+        else:
+            sentence = f"Writing to {folder} failed: {error.strerror or error}"
+        raise DataError(sentence) from error
+
+
+@contextlib.contextmanager
+def whole_folder(destination: Path) -> Iterator[Path]:
+    """A new folder to fill, which gets its name when the block ends; a block that fails or is killed leaves none.
+
+    Args:
+        destination: the folder to make. Where another process has made it meanwhile, that one stays.
+
+    Raises:
+        DataError: if it cannot be written.
+    """
+    with writing(destination.parent):
+        _remove_leftovers(destination.parent)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=destination.parent))
+        try:
+            yield partial
+            partial.chmod(0o755)  # mkdtemp makes it for its owner alone
+            try:
+                partial.rename(destination)
+            except OSError:
+                if not destination.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed left behind; younger ones may still be at work."""
+    for leftover in folder.glob(".partial-*"):
+        with contextlib.suppress(FileNotFoundError):  # another process may be tidying up as well
+            if time.time() - leftover.stat().st_mtime > DAY:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_table(path: Path, table: pd.DataFrame, **facts: str) -> None:
+    """Write a CSV whose first line holds facts and the checksum of everything below it, all or nothing.
+
+    Args:
+        path: the file to write.
+        table: the rows; its index is not written.
+        facts: words without spaces, written as `name=value`.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
+    stream = io.BytesIO()  # as text it would take four bytes per letter
+    table.to_csv(stream, index=False, lineterminator="\n", mode="wb")
+    body = stream.getbuffer()
+    head = " ".join(f"{name}={value}" for name, value in {**facts, "sha256": _checksum(facts, body)}.items())
+    with writing(path.parent), replacing(path) as partial, partial.open("wb") as out:
+        out.write(f"# {head}\n".encode())
+        out.write(body)
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Read what `write_table` wrote; text columns stay text, whatever they look like.
+
+    Returns:
+        The rows, all as text, and the facts of the first line.
+
+    Raises:
+        DataError: if the file is missing, or was changed after it was written.
+    """
+    try:
+        with path.open("rb") as stream:
+            head, body = stream.readline().decode("utf-8"), stream.read().replace(b"\r\n", b"\n")  # git on Windows
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    facts = dict(word.split("=", 1) for word in head.removeprefix("# ").split() if "=" in word)
+    if facts.pop("sha256", None) != _checksum(facts, body):
+        raise DataError(f"{path} was changed after it was written: its checksum does not match. Make it again.")
+    return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False), facts
+
+
+def _checksum(facts: Mapping[str, str], body: bytes | memoryview) -> str:
+    digest = hashlib.sha256(repr(sorted(facts.items())).encode())
+    digest.update(body)
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""Passes through a model: forwards to a layer, and backwards from the logit of a class.
+
+Each pass is traced once per model and kept with the model's graph, so that a second call costs no tracing. It reads the
+model's variables when it is called: weights that were changed since are seen.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lib.explain.network.layers import IMAGE, LayerGraph, Step
+
+RELUS = ("relu", "relu6")
+
+
+def forward(graph: LayerGraph, images, *, end: str | None = None) -> tf.Tensor:
+    """The output of a layer.
+
+    Args:
+        graph: of `layers.read_logits`.
+        images: (B, H, W, C) in [0, 255].
+        end: name of a step; None takes the logits.
+
+    Returns:
+        float32, the step's output.
+    """
+    end = end or graph.output.step
+    if end not in graph.compiled:
+        signature = [tf.TensorSpec((None, *graph.input_shape[1:]))]
+        run = tf.function(lambda x: graph.run({IMAGE: x}, [end])[end], input_signature=signature, autograph=False)
+        graph.compiled[end] = run
+    return tf.cast(graph.compiled[end](_floats(images)), tf.float32)
+
+
+def backward(
+    graph: LayerGraph, values, classes, *, start: str = IMAGE, at: str = IMAGE, guided: bool = False
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The gradients of the classes' logits with respect to a layer or the image.
+
+    Args:
+        graph: of `layers.read_logits`.
+        values: (B, ...) output of the step `start`.
+        classes: (B,) int.
+        start: name of the step whose output is given; `IMAGE` for the images.
+        at: name of the step to which the gradients lead; not before `start`.
+        guided: let no negative gradient through a ReLU (Springenberg et al. 2014).
+
+    Returns:
+        float32 tensors: the output (B, ...) of `at`, the gradients (B, ...) with respect to it, and the logits (B,).
+
+    Raises:
+        ValueError: if the logits depend on more than what `start` gives.
+    """
+    key = (start, at, guided)
+    if key not in graph.compiled:
+        graph.compiled[key] = _trace_backward(graph, *key)
+    return graph.compiled[key](_floats(values), tf.cast(classes, tf.int32))
+
+
+def is_relu(step: Step) -> bool:
+    """Whether a layer is, or ends in, a ReLU."""
+    ending = getattr(step.layer, "activation", None) or step.layer
+    kind = getattr(ending, "__name__", type(ending).__name__.lower())
+    return kind in RELUS and not getattr(ending, "negative_slope", 0)
+
+
+def _trace_backward(graph: LayerGraph, start: str, at: str, guided: bool) -> Callable:
+    end = graph.output.step
+    graph.needed([start], [end])
+    after = (lambda step, output: _clip_gradient(output) if is_relu(step) else output) if guided else None
+    signature = [tf.TensorSpec((None, *graph.shape(start)[1:])), tf.TensorSpec((None,), tf.int32)]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def run(values, classes):
+        known = {start: values}
+        known |= graph.run(known, [at])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(known[at])
+            logits = graph.run(known, [end], after=after)[end]
+            scores = tf.reduce_sum(logits * tf.one_hot(classes, tf.shape(logits)[-1], dtype=logits.dtype), axis=-1)
+        gradients = tape.gradient(scores, known[at], unconnected_gradients="zero")
+        return tuple(tf.cast(tensor, tf.float32) for tensor in (known[at], gradients, scores))
+
+    return run
+
+
+@tf.custom_gradient
+def _clip_gradient(x):
+    return x, tf.nn.relu
+
+
+def _floats(x) -> tf.Tensor:
+    return tf.cast(tf.convert_to_tensor(x), tf.float32)

@@ -1,0 +1,248 @@
+"""A model as a flat list of calls of layers, so that any output can be read, nested models included.
+
+Keras builds a model out of models, but a tensor inside an inner model is not connected to the outer one's input. Here
+the layers are called one by one instead, in float32: the weights are the model's own, and nothing is added to it.
+"""
+
+import contextlib
+import inspect
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import keras
+
+IMAGE = "image"  # the key of the model's input among the outputs of steps
+# Both flatten where the model is sure, and a softmax also moves with the other classes: neither asks "why this class?".
+SQUASHED = (keras.activations.softmax, keras.activations.sigmoid)
+# Model -> its output tensor, its graph, and its graph at the logits; an entry lives as long as its model.
+_READ = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Output:
+    """Stands in the arguments of a step for what an earlier step gave."""
+
+    step: str
+    index: int = 0  # which of its outputs; nearly all layers have one
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of one layer."""
+
+    name: str  # as the layer is called, behind the names of the models around it: "backbone/conv_1"
+    layer: keras.Operation
+    args: tuple  # of the call, with an `Output` where a tensor goes
+    kwargs: dict
+    shape: tuple[int | None, ...]  # of its (first) output, as its model was built: (None, H, W, C) for a convolution
+    changes: dict  # attributes of the layer that differ while this step is computed
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the steps that feed it; `IMAGE` for the model's input."""
+        return tuple(output.step for output in _outputs_in((self.args, self.kwargs)))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGraph:
+    """A model, read step by step."""
+
+    steps: dict[str, Step]  # by name, in an order in which each can be computed after those before it
+    output: Output  # what the model gives: logits, where `read_logits` made the graph
+    input_shape: tuple[int | None, ...]  # (None, H, W, C)
+    input_dtype: str
+    compiled: dict = field(default_factory=dict)  # the passes that `gradients` has traced
+
+    def run(self, known: dict, wanted: Iterable[str], *, after: Callable | None = None) -> dict:
+        """Compute the outputs of steps.
+
+        Args:
+            known: outputs that need no computing, by name, e.g. `{IMAGE: images}` or those of a layer in the middle.
+            wanted: names of steps.
+            after: function of a step and its output that gives what shall stand for the output.
+
+        Returns:
+            The (first) output of each by its name, with what `known` held for those named there.
+        """
+        wanted = list(wanted)
+        values = {name: (value,) for name, value in known.items()}
+        for step in self.needed(known, wanted):
+            args, kwargs = keras.tree.map_structure(
+                lambda item: values[item.step][item.index] if isinstance(item, Output) else item,
+                (step.args, step.kwargs),
+            )
+            with _changed(step.layer, step.changes):
+                outputs = keras.tree.flatten(step.layer(*args, **kwargs))
+            values[step.name] = tuple(outputs) if after is None else (after(step, outputs[0]), *outputs[1:])
+        return {name: values[name][0] for name in wanted}
+
+    def read(self, images, names: Iterable[str]) -> dict:
+        """The outputs of layers, name -> float32 tensor, for images (N, H, W, C) in [0, 255]."""
+        outputs = self.run({IMAGE: keras.ops.cast(images, self.input_dtype)}, dict.fromkeys(names))
+        return {name: keras.ops.cast(output, "float32") for name, output in outputs.items()}
+
+    def needed(self, known: Iterable[str], wanted: Iterable[str]) -> list[Step]:
+        """The steps to compute, in order, for some outputs when others are known already."""
+        known, found = set(known), set()
+        open_names = [name for name in wanted if name not in known]
+        while open_names:
+            name = open_names.pop()
+            if name == IMAGE:
+                raise ValueError(f"not all that follows comes through {', '.join(known)}: it has a shortcut around it")
+            if name not in found:
+                found.add(name)
+                open_names += [source for source in self.steps[name].inputs if source not in known]
+        return [step for name, step in self.steps.items() if name in found]
+
+    def shape(self, name: str) -> tuple[int | None, ...]:
+        """Shape of the output of a step or of the `IMAGE`, as the model was built."""
+        return self.input_shape if name == IMAGE else self.steps[name].shape
+
+    def find(self, name: str) -> Step:
+        """The step of that name.
+
+        Raises:
+            ValueError: if there is none; the message lists those there are.
+        """
+        if name not in self.steps:
+            raise ValueError(f"Unknown layer {name!r}. Layers: {', '.join(self.steps)}")
+        return self.steps[name]
+
+    def find_spatial(self, name: str | None = None) -> str:
+        """Name of a layer whose output has rows and columns.
+
+        Args:
+            name: of the layer; None takes the last one with more than one pixel, where class activation maps are read.
+
+        Raises:
+            ValueError: if the layer does not exist or has none; the message lists the layers that have.
+        """
+        spatial = [step.name for step in self.steps.values() if len(step.shape) == 4]
+        if name is not None and self.find(name).name not in spatial:
+            raise ValueError(f"layer {name!r} has no rows and columns. Layers that have: {', '.join(spatial)}")
+        larger = [step for step in spatial if self.steps[step].shape[1:3] != (1, 1)]  # pooled features are one pixel
+        if name is None and not larger:
+            raise ValueError("no layer of the model has an output with rows and columns")
+        return name or larger[-1]
+
+
+def read_layers(model: keras.Model) -> LayerGraph:
+    """Read a functional or sequential model step by step, with inner models opened.
+
+    Args:
+        model: one input (N, H, W, C), one output.
+
+    Returns:
+        Its graph. A layer that is called several times has a step for each; later ones are named "conv:2".
+
+    Raises:
+        ValueError: if the model was written as a class of its own, or has several inputs or outputs.
+    """
+    return _read(model)[1]
+
+
+def read_logits(model: keras.Model) -> LayerGraph:
+    """As `read_layers`, but `output` names the logits: a softmax or sigmoid at the model's end is left out."""
+    return _read(model)[2]
+
+
+def explained_at(model: keras.Model) -> str:
+    """Which output of a model is explained, as a sentence for the reader."""
+    last = list(read_layers(model).steps.values())[-1]
+    if _only_squashes(last) or getattr(last.layer, "activation", None) in SQUASHED:
+        return f"The model ends in probabilities ({last.name}); it is explained at the logits before them."
+    return f"The model gives logits ({last.name}); these are explained."
+
+
+def _read(model: keras.Model) -> tuple:
+    if not isinstance(model, keras.Model) or not _can_be_opened(model):
+        kind = type(model).__name__
+        raise ValueError(f"the model must be a functional or sequential Keras model that was built. Received: {kind}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        raise ValueError(f"the model must have one input and one output. Received: {counts}")
+    made = model.outputs[0]
+    if model not in _READ or _READ[model][0] is not made:  # another one where layers were added to a sequential model
+        steps: dict[str, Step] = {}
+        (output,) = _add_model(model, [Output(IMAGE)], "", steps)
+        graph = LayerGraph(steps, output, tuple(model.inputs[0].shape), model.inputs[0].dtype)
+        _READ[model] = made, graph, _at_logits(graph)
+    return _READ[model]
+
+
+def _at_logits(graph: LayerGraph) -> LayerGraph:
+    last = graph.steps[graph.output.step]
+    steps, output = dict(graph.steps), graph.output
+    if _only_squashes(last):
+        del steps[last.name]
+        output = Output(last.inputs[0])
+    elif getattr(last.layer, "activation", None) in SQUASHED:
+        steps[last.name] = replace(last, changes=last.changes | {"activation": keras.activations.linear})
+    return replace(graph, steps=steps, output=output, compiled={})
+
+
+@contextlib.contextmanager
+def _changed(layer, changes: dict) -> Iterator[None]:
+    before = {name: getattr(layer, name) for name in changes}
+    try:
+        for name, value in changes.items():
+            setattr(layer, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(layer, name, value)
+
+
+def _only_squashes(step: Step) -> bool:
+    if isinstance(step.layer, keras.layers.Softmax):
+        return True
+    return isinstance(step.layer, keras.layers.Activation) and step.layer.activation in SQUASHED
+
+
+def _can_be_opened(operation) -> bool:
+    """Whether calling a model means calling its layers, and nothing else: not so where a class has its own `call`."""
+    if isinstance(operation, keras.Sequential):
+        return type(operation).call is keras.Sequential.call and operation.built
+    functional = next((kind for kind in type(operation).__mro__ if kind.__name__ == "Functional"), None)
+    return functional is not None and type(operation).call is functional.call
+
+
+def _add_model(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str, Step]) -> list[Output]:
+    """Add the steps of a model that is fed by `feeds`; returns what it gives."""
+    if isinstance(model, keras.Sequential):
+        for layer in model.layers:
+            shapes = [tensor.shape for tensor in keras.tree.flatten(layer.output)]
+            feeds = _add_layer(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
+        return feeds
+    values = dict(zip(map(id, model.inputs), feeds, strict=True))
+    # Keras has no public way to its graph but get_config, which writes every layer out.
+    depths = sorted(model._nodes_by_depth, reverse=True)  # in an order in which the calls can be computed
+    for node in (node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input):
+        args, kwargs = keras.tree.map_structure(
+            lambda item: values[id(item)] if isinstance(item, keras.KerasTensor) else item,
+            (node.arguments.args, node.arguments.kwargs),
+        )
+        shapes = [tensor.shape for tensor in node.outputs]
+        outputs = _add_layer(node.operation, args, kwargs, shapes=shapes, prefix=prefix, steps=steps)
+        values.update(zip(map(id, node.outputs), outputs, strict=True))
+    return [values[id(tensor)] for tensor in model.outputs]
+
+
+def _add_layer(layer, args: tuple, kwargs: dict, *, shapes: list, prefix: str, steps: dict[str, Step]) -> list[Output]:
+    if _can_be_opened(layer):
+        return _add_model(layer, list(_outputs_in((args, kwargs))), f"{prefix}{layer.name}/", steps)
+    if "training" in inspect.signature(layer.call).parameters:
+        kwargs = kwargs | {"training": False}  # else layers that augment would change the images
+    name, number = prefix + layer.name, 1
+    while name in steps or name == IMAGE:
+        number += 1
+        name = f"{prefix}{layer.name}:{number}"
+    half = getattr(layer, "compute_dtype", None) in ("float16", "bfloat16")  # too coarse for gradients of pixels
+    changes = {"dtype_policy": keras.dtype_policies.DTypePolicy("float32")} if half else {}
+    steps[name] = Step(name, layer, args, kwargs, tuple(shapes[0]), changes)
+    return [Output(name, index) for index in range(len(shapes))]
+
+
+def _outputs_in(structure) -> Iterator[Output]:
+    return (item for item in keras.tree.flatten(structure) if isinstance(item, Output))

@@ -1,0 +1,384 @@
+"""What a template can call. Each call gives text that knows where it comes from, or a place for a figure or table."""
+
+import dataclasses
+import difflib
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lib import evaluation
+from lib.config import Brief
+from lib.report import results
+from lib.report.results.display import SPACE, column_texts, write_number
+from lib.report.written.numbers import BLOCK, REFERENCE, VALUE, Number, Origin, Text, bind, capital, mark, typed_numbers
+
+CALLS = (
+    "value show count join difference share quote cited figure table ref has rows experiment experiments compare"
+).split()
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "no difference within noise": "level",
+    "one seed, no claim": "unclear",
+}
+REACHED = ("name", "n", "mean", "spread", "train", "gap", "minutes", "parameters", "epochs")
+REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A figure or table in its place, numbered in reading order."""
+
+    kind: str  # figure or table
+    name: str
+    number: int
+    entry: dict  # of the manifest
+    caption: str = ""  # of the author's; "" takes the notebook's
+    width: str = ""  # of a figure, e.g. "80%"
+    header: tuple[str, ...] = ()
+    numeric: tuple[bool, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    left_out: int = 0  # rows of a long table that are not shown
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind.capitalize()}{SPACE}{self.number}"
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.kind}-{self.name.replace('_', '-')}"
+
+
+class Row(dict):
+    """Named bound values, in templates as `row.recall`; an unknown name is refused with the ones there are."""
+
+    def __init__(self, cells: dict, owner: str):
+        super().__init__(cells)
+        self._owner = owner
+
+    def __missing__(self, column: str):
+        raise ValueError(f"The {self._owner} has no column {column!r}. Columns: {', '.join(self)}")
+
+
+class Calls:
+    """The calls of one report while its template is filled, and what they leave behind.
+
+    Attributes:
+        used: (kind, name) -> entry of values.json or manifest.json, for all that was asked for.
+        origins, blocks: what marks in the text stand for, by number.
+        references: (name, kind, place) of each ref(), by number.
+        cited_sources: (source, place) of each cited().
+        typed: (place, number) for each number that an expression printed and no result holds.
+    """
+
+    def __init__(self, brief: Brief, folder: Path):
+        self.brief, self.folder = brief, folder
+        self.values = results.read_values(folder)
+        self.manifest = {(entry["kind"], entry["name"]): entry for entry in results.read_manifest(folder)}
+        entries = [*self.values.values(), *self.manifest.values()]
+        self.profile = entries[0]["profile"] if entries else ""
+        self.used, self._frames = {}, {}
+        self.origins, self.blocks, self.references, self.cited_sources, self.typed = [], [], [], [], []
+
+    def names(self) -> dict[str, object]:
+        """Name -> what a template finds under it."""
+        facts = {field.name: getattr(self.brief, field.name) for field in dataclasses.fields(self.brief)}
+        facts = {name: fact for name, fact in facts.items() if fact is None or isinstance(fact, (str, int, float))}
+        return {
+            **{name: getattr(self, name) for name in CALLS},
+            "capital": capital,
+            "brief": {name: bind(fact, Origin(f"brief, {name}")) for name, fact in facts.items()},
+        }
+
+    def marked(self, value: Number | Text, form: str = "") -> str:
+        """A bound value as text between marks."""
+        self.origins.append(value.origin)
+        text = write_number(value, form) if isinstance(value, Number) else " ".join(value.split())
+        marked = mark(VALUE, len(self.origins) - 1, text)
+        return f"`{marked}`" if getattr(value, "code", False) and "`" not in text else marked
+
+    def check_typed(self, text: str) -> None:
+        """Note the numbers in what an expression printed."""
+        self.typed += [(calling_place(), number) for _, number in typed_numbers(REFERENCES.sub("", text))]
+
+    # Results
+
+    def has(self, name: str) -> bool:
+        """Whether there is a value, figure or table of that name."""
+        return name in self.values or ("figure", name) in self.manifest or ("table", name) in self.manifest
+
+    def value(self, name: str, form: str = "") -> Number | Text | bool | str:
+        """A value, which can be compared and printed; with a format its text.
+
+        Raises:
+            ValueError: if no notebook has saved it (the message lists similar names), or the format does not fit.
+        """
+        value = results.find_value(name, self.values)
+        entry = self.used["value", name] = self.values[name]
+        value = bind(value, Origin(name, entry["notebook"], tuple(entry["runs"])))
+        return self.show(value, form) if form else value
+
+    def entry(self, kind: str, name: str) -> dict:
+        """What the manifest says of a figure or table.
+
+        Raises:
+            ValueError: if no notebook has saved it (the message lists similar names), or its file is gone.
+        """
+        if (kind, name) not in self.manifest:
+            known = [other for other_kind, other in self.manifest if other_kind == kind]
+            near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known
+            raise ValueError(f"No notebook has saved the {kind} {name!r}. Saved: {', '.join(near) or 'none yet'}")
+        entry = self.used[kind, name] = self.manifest[kind, name]
+        if not (self.folder / entry["file"]).exists():
+            raise ValueError(f"{entry['file']} is missing: make the report again")
+        return entry
+
+    def frame(self, name: str, columns: Sequence[str] = (), sort: str = "") -> pd.DataFrame:
+        """One table, as it was saved, sorted where asked; empty cells of text columns are "".
+
+        Args:
+            name: of a saved table.
+            columns: those that it must have.
+            sort: a column, with a minus the largest first; "" keeps the order.
+
+        Raises:
+            ValueError: if there is none, its file is gone, or it lacks a column (the message lists those it has).
+        """
+        entry = self.entry("table", name)
+        if name not in self._frames:
+            frame = pd.read_csv(self.folder / entry["file"], keep_default_na=False, na_values=[""])
+            texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
+            self._frames[name] = frame.fillna(dict.fromkeys(texts, ""))
+        frame, column = self._frames[name], sort.removeprefix("-")
+        unknown = [column for column in (*columns, *filter(None, [column])) if column not in frame]
+        if unknown:
+            raise ValueError(f"The table {name!r} has no column {', '.join(unknown)}. Columns: {', '.join(frame)}")
+        return frame.sort_values(column, ascending=column == sort, kind="stable") if sort else frame
+
+    def rows(self, name: str, *, sort: str = "") -> list[Row]:
+        """The rows of a table as bound cells, sorted as by `frame`; empty cells come last."""
+        frame, entry = self.frame(name, sort=sort), self.entry("table", name)
+        origin = Origin(f"table {name}", entry["notebook"], tuple(entry["runs"]))
+        return [
+            Row({column: bind(cell, origin) for column, cell in row.items()}, f"table {name!r}")
+            for row in frame.to_dict("records")
+        ]
+
+    # Experiments
+
+    def experiment(self, name: str) -> Row:
+        """What an experiment reached on average over the seeds that have finished: the fields of `REACHED`.
+
+        `mean`, `spread` (sample standard deviation, 0 with one seed), `train` and `gap` (train minus val) are
+        accuracies in [0, 1] or their differences, `mean` on val; `n` is the number of seeds.
+        """
+        runs = self._runs_of(name)
+        mean = {column: runs[column].mean() for column in ("val_accuracy", "train_accuracy", "minutes", "epochs")}
+        reached = {
+            "n": len(runs),
+            "mean": mean["val_accuracy"],
+            "spread": runs["val_accuracy"].std(ddof=1) if len(runs) > 1 else 0.0,
+            "train": mean["train_accuracy"],
+            "gap": mean["train_accuracy"] - mean["val_accuracy"],
+            "minutes": mean["minutes"],
+            "parameters": runs["parameters"].max(),
+            "epochs": mean["epochs"],
+        }
+        origin = Origin(f"experiment {name}", self.entry("table", "experiments")["notebook"], tuple(runs["run"]))
+        bound = {field: Number(number, origin) for field, number in reached.items()}
+        return Row({"name": Text(name, origin, code=True), **bound}, f"experiment {name!r}")
+
+    def compare(self, name: str | Row, other: str | Row = "") -> Row:
+        """How an experiment compares with another one (the baseline where none is named) on val.
+
+        `verdict` is better, worse, level (no difference within the noise between seeds) or unclear (one seed);
+        `low` and `high` bound the 95 % interval of `difference`, None with one seed; `size`, `least` and `most` are the
+        same without their sign: what a better one gains, and a worse one costs.
+        """
+        name, other = (one["name"] if isinstance(one, Row) else one for one in (name, other or self.brief.baseline))
+        both = [self._runs_of(one) for one in (name, other)]
+        found = evaluation.compare_seeds(*(runs["val_accuracy"].to_numpy() for runs in both))
+        numbers = {"difference": found.difference, "low": found.low, "high": found.high, "size": abs(found.difference)}
+        numbers |= {"least": found.low, "most": found.high}
+        if found.difference < 0 and found.low is not None:
+            numbers |= {"least": -found.high, "most": -found.low}
+        notebook = self.entry("table", "experiments")["notebook"]
+        origin = Origin(f"{name} against {other}", notebook, tuple(run for runs in both for run in runs["run"]))
+        bound = {field: None if number is None else Number(number, origin) for field, number in numbers.items()}
+        return Row({"verdict": VERDICTS[found.verdict], **bound}, f"comparison of {name!r} and {other!r}")
+
+    def experiments(self, verdict: str = "", *, sort: str = "") -> list[Row]:
+        """What the ladder's experiments reached, without the baseline and the best model.
+
+        Args:
+            verdict: "" takes all, else only those that are better, worse, level or unclear against the baseline.
+            sort: a field of `REACHED`, with a minus the largest first; "" keeps the order of the table.
+
+        Raises:
+            ValueError: if the verdict or the field is unknown.
+        """
+        field = sort.removeprefix("-")
+        if verdict not in ("", *VERDICTS.values()) or field not in ("", *REACHED):
+            raise ValueError(
+                f"experiments() takes a verdict ({', '.join(VERDICTS.values())}) and sort= a field "
+                f"({', '.join(REACHED)}). Received: {verdict!r}, sort={sort!r}"
+            )
+        done = self.frame("experiments").dropna(subset="val_accuracy")["experiment"].unique()
+        ladder = [name for name in done if name not in (self.brief.baseline, self.brief.best)]
+        found = [self.experiment(name) for name in ladder if verdict in ("", self.compare(name)["verdict"])]
+        return sorted(found, key=lambda one: one[field], reverse=sort.startswith("-")) if field else found
+
+    def _runs_of(self, name: str) -> pd.DataFrame:
+        frame = self.frame("experiments")
+        runs = frame[(frame["experiment"] == name) & frame["val_accuracy"].notna()]
+        if runs.empty:
+            known = ", ".join(frame["experiment"].unique())
+            raise ValueError(f"The experiment {name!r} has no finished run. Experiments: {known}")
+        return runs
+
+    # Words
+
+    def show(self, value, form: str = "") -> str:
+        """A bound number or word in a format, see `display.write_number`.
+
+        Raises:
+            ValueError: if it is not bound, or the format does not fit.
+        """
+        if not isinstance(value, (Number, Text)):
+            raise ValueError(f"show() takes what value(), rows(), experiment() or compare() gave. Received: {value!r}")
+        if form and isinstance(value, Text):
+            raise ValueError(f"Words take no format. Received: {form!r} for {value!r}")
+        return self.marked(value, form)
+
+    def count(self, number, one: str, many: str = "") -> str:
+        """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length.
+
+        Args:
+            number: name of a value, a bound number or a list.
+            one: the thing in the singular.
+            many: in the plural, where that is not the singular with an s.
+
+        Raises:
+            ValueError: if it is none of these.
+        """
+        if isinstance(number, list) and all(isinstance(item, (Number, Row, Text)) for item in number):
+            number = Number(len(number), Origin("counted in the results"))
+        number = self.value(number) if isinstance(number, str) else number
+        if not isinstance(number, Number):
+            raise ValueError(
+                f"count() takes the name of a value, a bound number or a list of what runs gave. Received: {number!r}"
+            )
+        things = one if number == 1 else many or f"{one}s"
+        return f"no {things}" if number == 0 else f"{self.marked(number, 'word')} {things}"
+
+    def join(self, items: Sequence, last: str = "and") -> str:
+        """a, b and c."""
+        items = [item["name"] if isinstance(item, Row) else item for item in items]
+        texts = [self.marked(item) if isinstance(item, (Number, Text)) else str(item) for item in items]
+        return f" {last} ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+    def difference(self, name: str, other: str, form: str = "") -> str:
+        """One value minus another; both must be numbers."""
+        first, second, origin = self._two(name, other)
+        return self.marked(Number(float(first) - float(second), origin), form)
+
+    def share(self, name: str, other: str, form: str = "%") -> str:
+        """One value divided by another; both must be numbers, and the second not 0."""
+        first, second, origin = self._two(name, other)
+        if not second:
+            raise ValueError(f"A share needs a whole that is not 0. Received: {other} = {second}")
+        return self.marked(Number(float(first) / float(second), origin), form)
+
+    def _two(self, name: str, other: str) -> tuple[Number, Number, Origin]:
+        both = [self.value(one) for one in (name, other)]
+        if not all(isinstance(one, Number) for one in both):
+            raise ValueError(f"Both values must be numbers. Received: {both[0]!r} and {both[1]!r}")
+        runs = dict.fromkeys(run for one in both for run in one.origin.runs)
+        return *both, Origin(f"{name} and {other}", both[0].origin.notebook, tuple(runs))
+
+    def quote(self, text: str) -> str:
+        """Words of the brief, in quotation marks."""
+        return self.marked(Text(f"“{text}”", Origin("quoted from the brief")))
+
+    def cited(self, text: str, by: str) -> str:
+        """A number from the literature; `by` stands in the section References."""
+        self.cited_sources.append((by, calling_place()))
+        return self.marked(Text(str(text), Origin(by)))
+
+    # Figures and tables
+
+    def figure(self, name: str, caption: str = "", width: str = "") -> str:
+        """A figure in its place.
+
+        Args:
+            name: of a saved figure.
+            caption: Markdown; "" takes the notebook's.
+            width: share of the text's width, e.g. "80%"; "" takes the figure's own size, as far as it fits.
+
+        Raises:
+            ValueError: if there is none, it is shown already, or the width is not a share.
+        """
+        if width and not re.fullmatch(r"[1-9]\d?%|100%", width):
+            raise ValueError(f"A width must be a share of the text's, like 80%. Received: {width!r}")
+        return self._place("figure", name, caption=caption, width=width)
+
+    def table(self, name: str, columns=None, *, formats=None, sort: str = "", rows: int = 0, caption: str = "") -> str:
+        """A table, or a part of it, in its place.
+
+        Args:
+            name: of a saved table.
+            columns: names, or names and headings, of those to show; None shows all.
+            formats: column -> format, see `display.write_number`.
+            sort: a column, with a minus the largest first.
+            rows: most to show; 0 shows all.
+            caption: Markdown; "" takes the notebook's.
+
+        Raises:
+            ValueError: if there is no such table or column, or it is shown already.
+        """
+        formats = formats or {}
+        frame = self.frame(name, [*(columns or ()), *formats], sort)
+        titles = {key: capital(re.sub("[_.]", " ", key)) for key in columns or frame}
+        titles = columns if isinstance(columns, Mapping) else titles
+        shown = frame.head(rows or len(frame))
+        return self._place(
+            "table",
+            name,
+            caption=caption,
+            header=tuple(titles.values()),
+            numeric=tuple(frame[key].dtype.kind in "iuf" for key in titles),
+            rows=tuple(zip(*(_cells(shown[key], formats.get(key, "")) for key in titles), strict=True)),
+            left_out=len(frame) - len(shown),
+        )
+
+    def ref(self, name: str, kind: str = "") -> str:
+        """The number of a figure or table that stands somewhere in the report."""
+        self.references.append((name, kind, calling_place()))
+        return mark(REFERENCE, len(self.references) - 1)
+
+    def _place(self, kind: str, name: str, *, caption: str, **content) -> str:
+        if any((block.kind, block.name) == (kind, name) for block in self.blocks):
+            raise ValueError(f"The {kind} {name!r} is shown twice: name it with ref() the second time")
+        self.check_typed(caption)
+        number = 1 + sum(block.kind == kind for block in self.blocks)
+        self.blocks.append(Block(kind, name, number, self.entry(kind, name), caption=caption, **content))
+        return f"\n\n{mark(BLOCK, len(self.blocks) - 1)}\n\n"
+
+
+def calling_place() -> tuple[str, int]:
+    """File and line of the template that is being filled right now."""
+    frame = sys._getframe(1)
+    while "__jinja_template__" not in frame.f_globals:
+        frame = frame.f_back
+    template = frame.f_globals["__jinja_template__"]
+    return template.filename, template.get_corresponding_lineno(frame.f_lineno)
+
+
+def _cells(column: pd.Series, form: str) -> list[str]:
+    if not form:
+        return column_texts(column)
+    return ["–" if cell != cell else write_number(cell, form) for cell in column]

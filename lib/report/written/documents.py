@@ -1,0 +1,304 @@
+"""A filled report as Pandoc's Markdown, and from there as HTML, PDF and DOCX.
+
+Pandoc and Typst come as Python wheels: there is nothing to install on the system.
+"""
+
+import datetime
+import html
+import io
+import json
+import os
+import re
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pypandoc
+import typst
+from PIL import Image
+
+from lib.config import paths
+from lib.report.results import DPI
+from lib.report.results.display import SPACE, WORDS
+from lib.report.written.calls import Block
+from lib.report.written.numbers import BLOCK, MARK, VALUE, VERBATIM, escape
+from lib.report.written.template import Report
+from lib.training import device
+from lib.training.runs import Run
+
+FORMATS = ("html", "pdf", "docx")
+PAGES = Path(__file__).parent / "pages"
+NOT_GIVEN = "Name and student number not given"
+SMOKE = "A smoke run: its numbers show that every step works, and nothing about the method."
+TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
+# Pandoc's Markdown, but what looks like HTML, LaTeX or a citation is text.
+READER = "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
+OTHER_SCRIPTS = re.compile("[\u0590-\u1dff\u2e80-\udfff\uf900-\ufdff\U00010000-\U0010ffff]")
+
+# The look of Word documents (A4, a serif face, page numbers, ruled tables), as changes of Pandoc's reference document.
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+FOOTER = (
+    f'<w:ftr xmlns:w="{WORD}"><w:p><w:pPr><w:jc w:val="center"/></w:pPr><w:fldSimple w:instr="PAGE"><w:r><w:t>1</w:t>'
+    "</w:r></w:fldSimple></w:p></w:ftr>"
+)
+PAGE = (  # margins of 2.5 cm; all in twentieths of a point
+    f'<w:sectPr><w:footerReference xmlns:r="{RELATIONS}" w:type="default" r:id="rIdFooter"/>'
+    '<w:footnotePr><w:numRestart w:val="eachSect"/></w:footnotePr><w:pgSz w:w="11906" w:h="16838"/>'
+    '<w:pgMar w:top="1418" w:right="1418" w:bottom="1418" w:left="1418" w:header="709" w:footer="709" w:gutter="0"/>'
+    "</w:sectPr>"
+)
+RULES = '<w:tblBorders><w:top w:val="single" w:sz="8"/><w:bottom w:val="single" w:sz="8"/></w:tblBorders>'
+RELATION = f'<Relationship Id="rIdFooter" Type="{RELATIONS}/footer" Target="footer1.xml"/>'
+KIND = (
+    '<Override PartName="/word/footer1.xml" '
+    'ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.footer+xml"/>'
+)
+SIZES = {24: 22, 28: 24, 32: 24, 40: 28, 56: 36}  # half points: text, subtitle, headings, title
+CHANGES = [  # part, pattern, what takes its place
+    ("word/theme/theme1.xml", '(<a:latin typeface=")Aptos[^"]*', r"\1Cambria"),
+    ("word/styles.xml", '<w:color w:val="(?!4F81BD)[^>]*>', ""),  # headings in black; links keep their colour
+    *(("word/styles.xml", f'(<w:sz(?:Cs)? w:val=")({old})"', rf'\g<1>{new}"') for old, new in SIZES.items()),
+    ("word/styles.xml", 'w:val="en-US"', 'w:val="en-GB"'),
+    ("word/styles.xml", "<w:tblCellMar>", f"{RULES}<w:tblCellMar>"),
+    ("word/document.xml", "(?s)<w:sectPr>.*?</w:sectPr>", PAGE),
+    ("word/_rels/document.xml.rels", "</Relationships>", f"{RELATION}</Relationships>"),
+    ("[Content_Types].xml", "</Types>", f"{KIND}</Types>"),
+]
+
+
+class ExportError(ValueError):
+    """A report that could not be turned into one of its formats."""
+
+
+def about(report: Report) -> dict[str, str]:
+    """The title block of a report: who wrote it, what about, and which state of the code and the runs it shows.
+
+    The date is that of the commit (or of `SOURCE_DATE_EPOCH`, or without git of the newest run): the same code and
+    runs give the same pages, whenever they are made.
+
+    Returns:
+        title, brief, question, student (of the environment variables STUDENT and STUDENT_ID), made (date and commit),
+        note ("" if there is none) and timestamp (seconds since 1970).
+    """
+    calls, state = report.calls, device.git_state()
+    timestamp = _timestamp([calls.folder / "runs" / run for entry in calls.used.values() for run in entry["runs"]])
+    day = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    commit = f"commit {state['commit'][:10]}" if state["commit"] else "no commit known"
+    changed = " with uncommitted changes" if state["dirty"] else ""
+    size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
+    name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
+    return {
+        "title": report.title,
+        "brief": calls.brief.title,
+        "question": calls.brief.question,
+        "student": f"{name} ({number})" if name and number else name or number or NOT_GIVEN,
+        "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
+        "note": SMOKE if calls.profile == "smoke" else "",
+        "timestamp": str(timestamp),
+    }
+
+
+def _timestamp(runs: list[Path]) -> int:
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if given.isdecimal():
+        return int(given)
+    command = ["git", "log", "-1", "--format=%ct"]
+    try:
+        return int(subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        files = [run / "metrics.json" for run in runs if (run / "metrics.json").exists()]
+        return int(max((file.stat().st_mtime for file in files), default=0))
+
+
+# As Markdown
+
+
+def to_markdown(report: Report) -> str:
+    """The report as Markdown for Pandoc, figures relative to its folder, with an appendix that names the runs."""
+
+    def show(match: re.Match) -> str:
+        kind, number, text = match[1], int(match[2]), match[3]
+        if kind == BLOCK:  # its caption may hold references and values of its own
+            return filled(block_markdown(calls.blocks[number], calls.folder))
+        if kind != VALUE:
+            return f"[{report.links[number].label}](#{report.links[number].anchor})"
+        if not re.search(r"\d", text) and text not in WORDS:
+            return escape(text)
+        title = re.sub(r'["\\]', "", str(calls.origins[number]))
+        return f'[{escape(text)}]{{.value title="{title}"}}'
+
+    def filled(text: str) -> str:
+        # In code and formulas a value is only its text.
+        plain = VERBATIM.sub(lambda part: re.sub(MARK, lambda m: m[3] if m[1] == VALUE else m[0], part[0]), text)
+        return MARK.sub(show, plain)
+
+    calls = report.calls
+    return f"{filled(report.text).strip()}\n\n{_appendix(report)}"
+
+
+def block_markdown(block: Block, folder: Path) -> str:
+    """A figure or table with its number, caption and label."""
+    # Of a notebook's caption, names in backticks stay; everything else is shown letter by letter.
+    parts = re.split(r"(`[^`]+`)", block.entry["caption"])
+    notebooks = "".join(part if number % 2 else escape(part) for number, part in enumerate(parts))
+    caption = f"**{block.label}.** {' '.join((block.caption or notebooks).split())}"
+    if block.kind == "figure":
+        width = block.width or f"{_width(folder / block.entry['file'])}%"
+        alt = escape(" ".join(block.entry["alt"].split()))
+        return f'![{caption}]({block.entry["file"]}){{#{block.anchor} alt="{alt}" width={width}}}'
+    if block.left_out:
+        caption += f" The first {len(block.rows)} of {len(block.rows) + block.left_out} rows."
+    return _table([block.header, *block.rows], block.numeric, f"{caption} {{#{block.anchor}}}")
+
+
+def _width(file: Path) -> int:
+    """Share of the text's width, in per cent: the figure's own size where that fits."""
+    with Image.open(file) as image:
+        width, height = image.width / DPI, image.height / DPI
+    return max(20, min(100, round(100 * width * min(1, MOST_HEIGHT / height) / TEXT_WIDTH)))
+
+
+def _table(rows: list[tuple[str, ...]], numeric: tuple[bool, ...], caption: str) -> str:
+    cells = [[escape(" ".join(str(cell).split())) for cell in row] for row in rows]
+    cells.insert(1, ["---:" if number else ":---" for number in numeric])
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in cells), "", f": {caption}"])
+
+
+def _appendix(report: Report) -> str:
+    """Every run that a value, figure or table of the report rests on, and where it is shown."""
+    blocks, used = report.calls.blocks, report.calls.used
+    header = ("Run", "Experiment", "Seed", "Epochs", "Commit", "Figures", "Tables")
+    rows = []
+    for name in sorted({run for entry in used.values() for run in entry["runs"]}):
+        on_it = [block for block in blocks if name in used[block.kind, block.name]["runs"]]
+        places = [[str(block.number) for block in on_it if block.kind == kind] for kind in ("figure", "table")]
+        facts = _run_facts(Run(report.calls.folder / "runs" / name))
+        rows.append((name, *facts, *(", ".join(numbers) or "–" for numbers in places)))
+    if not rows:
+        return ""
+    number = 1 + sum(block.kind == "table" for block in blocks)
+    caption = f"**Table{SPACE}{number}.** The trained networks that numbers, figures and tables come from."
+    numeric = tuple(name in ("Seed", "Epochs") for name in header)
+    table = _table([header, *rows], numeric, f"{caption} {{#table-runs}}")
+    return f"## Appendix: runs behind this report\n\n{table}\n"
+
+
+def _run_facts(run: Run) -> tuple[str, ...]:
+    """Experiment, seed, epochs and commit; of a run that is gone nothing, and the check says so."""
+    if not all((run.folder / f"{name}.json").exists() for name in ("metrics", "config", "environment")):
+        return ("–",) * 4
+    config, commit = run.config(), run.environment().get("commit") or "–"
+    return config.get("experiment", "–"), config.get("seed", "–"), run.metrics().get("epochs", "–"), commit[:7]
+
+
+# As HTML, PDF and DOCX
+
+
+def export(markdown: str, target: Path, *, folder: Path, about: dict[str, str]) -> dict[str, Path]:
+    """Write a report in every format.
+
+    Args:
+        markdown: the report, figures relative to `folder`.
+        target: file without suffix.
+        folder: report folder.
+        about: title block.
+
+    Returns:
+        Format -> file; equal input gives equal bytes.
+
+    Raises:
+        ExportError: if Pandoc or Typst refuses; the message says what it says.
+    """
+    files = {name: target.with_suffix(f".{name}") for name in FORMATS}
+    for file, write in zip(files.values(), (_html, _pdf, _docx), strict=True):
+        file.write_bytes(write(markdown, folder, about))
+    return files
+
+
+def _html(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+    style = (PAGES / "report.css").read_text(encoding="utf-8")
+    options = ["--standalone", "--embed-resources", "--mathml", f"--template={PAGES / 'report.html'}"]
+    options += [f"--metadata=pagetitle={about['title']}", f"--variable=style={style}", "--shift-heading-level-by=0"]
+    options += [f"--variable={name}={html.escape(value)}" for name, value in about.items() if value]
+    page = _pandoc(markdown, folder, "html5", *options).decode()
+    # Wide tables scroll by themselves, with the keyboard too.
+    scroll = r'<div class="scroll" tabindex="0" role="region" aria-label="Table">\g<0>'
+    return re.sub("</table>", r"\g<0></div>", re.sub("<table", scroll, page)).encode()
+
+
+def _pdf(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+    body = _below_title(_with_alt_texts(_pandoc(markdown, folder, "typst").decode(), markdown))
+    page = (PAGES / "report.typ").read_text(encoding="utf-8")
+    texts = json.dumps(about, ensure_ascii=False)
+    try:
+        return typst.compile(
+            f"{page}\n{body}".encode(),
+            root=str(folder),
+            # The fonts that come with Typst give the same pages on every machine; the system's only help out with
+            # scripts that those lack.
+            ignore_system_fonts=not OTHER_SCRIPTS.search(body + texts),
+            sys_inputs={"about": texts},
+            timestamp=int(about["timestamp"]),
+            format="pdf",
+        )
+    except typst.TypstError as error:
+        raise ExportError(f"Typst could not set {about['title']!r}: {error.diagnostic or error}") from error
+
+
+def _with_alt_texts(body: str, markdown: str) -> str:
+    """Pandoc leaves the alt texts out of Typst."""
+    found = re.findall(r'^!\[.*\]\(([^)]+)\)\{#\S+ alt="((?:[^"\\]|\\.)*)" width', markdown, re.MULTILINE)
+    texts = {file: json.dumps(re.sub(r"\\(.)", r"\1", text), ensure_ascii=False) for file, text in found}
+
+    def image(match: re.Match) -> str:
+        return f'image("/{match[1]}"' + (f", alt: {texts[match[1]]}" if match[1] in texts else "")
+
+    return re.sub(r'image\("([^"]+)"', image, body)
+
+
+def _below_title(body: str) -> str:
+    """Figures of the first section go to the foot of a page, and not above the title."""
+    first, heading, rest = body.partition("\n= ") if body.startswith("= ") else ("", "", body)
+    return first.replace("#figure(image(", "#figure(placement: bottom, image(") + heading + rest
+
+
+def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+    facts = {
+        "title": about["title"],
+        "subtitle": f"{about['brief']}: {about['question']}",
+        "author": about["student"],
+        "date": f"{about['made']}. {about['note']}" if about["note"] else about["made"],
+        "lang": "en-GB",
+    }
+    options = [f"--metadata={name}={value}" for name, value in facts.items()]
+    with tempfile.TemporaryDirectory() as home:
+        look, result = Path(home) / "reference.docx", Path(home) / "report.docx"
+        look.write_bytes(_word_look(_pandoc("", folder, "docx", "--print-default-data-file=reference.docx")))
+        options += [f"--reference-doc={look}", f"--output={result}"]
+        _pandoc(markdown, folder, "docx", *options, timestamp=about["timestamp"])
+        return result.read_bytes()
+
+
+def _word_look(default: bytes) -> bytes:
+    """Pandoc's reference document with `CHANGES`."""
+    with zipfile.ZipFile(io.BytesIO(default)) as source:
+        parts = {name: source.read(name).decode() for name in source.namelist()}
+    for part, pattern, new in CHANGES:
+        parts[part] = re.sub(pattern, new, parts[part])
+    result = io.BytesIO()
+    with zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in (parts | {"word/footer1.xml": FOOTER}).items():
+            target.writestr(zipfile.ZipInfo(name), content)  # of 1980: no time of making
+    return result.getvalue()
+
+
+def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
+    command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
+    command += ["--columns=10000", "--fail-if-warnings", *options]  # so wide, tables keep the widths their cells need
+    environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
+    done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
+    if done.returncode:
+        raise ExportError(f"Pandoc could not write {to}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
