@@ -15,10 +15,17 @@ from lib.evaluation.metrics import (
     summary,
     top_k_accuracy,
 )
-from lib.evaluation.mistakes import confused_pairs, confusion_matrix, most_confident, one_class_in_turn, per_class
+from lib.evaluation.mistakes import (
+    confused_pairs,
+    confusion_matrix,
+    most_confident,
+    one_class_in_turn,
+    per_class,
+    turns,
+)
 from lib.evaluation.uncertainty import bootstrap_interval, compare_seeds
 
 __all__ = ["accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error", "cheap_features"]
 __all__ += ["check_predictions", "compare_seeds", "confused_examples", "confused_pairs", "confusion_matrix"]
 __all__ += ["cross_entropy", "easy_and_hard_classes", "macro_f1", "most_confident", "one_class_in_turn", "per_class"]
-__all__ += ["reliability_bins", "summary", "top_k_accuracy"]
+__all__ += ["reliability_bins", "summary", "top_k_accuracy", "turns"]

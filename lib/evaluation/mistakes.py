@@ -96,8 +96,12 @@ def one_class_in_turn(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     shuffled = np.asarray(labels)[order]
-    turns = pd.Series(shuffled).groupby(shuffled).cumcount()  # how many of the same class come before
-    return order[np.lexsort((shuffled, turns))]
+    return order[np.lexsort((shuffled, turns(shuffled)))]
+
+
+def turns(labels: np.ndarray) -> np.ndarray:
+    """How many of the labels (N,) before each one are the same: sorted by it, every class comes before any twice."""
+    return pd.Series(labels).groupby(labels).cumcount().to_numpy()
 
 
 def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:
