@@ -199,7 +199,7 @@ def test_errors_name_file_and_line(fill):
         ('{{ rows("trust")[9] }}', "list object has no element 9"),
         ('{{ experiment("augmnt").mean }}', "The experiment 'augmnt' has no finished run. Experiments: softmax"),
         ('{{ experiments("good") }}', r"takes a verdict \(better, worse, level, unclear\)"),
-        ('{{ experiments(sort="size") }}', r"sort= a field \(name, n, mean"),
+        ('{{ experiments(sort="size") }}', "experiment '[a-z]+' has no column 'size'. Columns: name, n, mean"),
         ("{{ show(0.5) }}", r"show\(\) takes what value\(\), rows\(\), experiment\(\) or compare\(\) gave"),
         ("{{ count(3, 'seed') }}", "takes the name of a value, a bound number or a list of what.* Received: 3"),
         ("{{ count([1, 2], 'seed') }}", r"takes the name of .* Received: \[1, 2\]"),

@@ -24,15 +24,9 @@ RECORD = "written.json"
 class CheckFailed(ValueError):
     """Faults of written reports, one per line, each with its file and line."""
 
-    def __init__(self, faults: list[str]):
-        super().__init__("\n".join(faults))
-
 
 def write_reports(brief: Brief) -> list[str]:
-    """Write every report of a brief in every format, and check it.
-
-    Args:
-        brief: its `reports` names the templates.
+    """Write every report that a brief names in every format, and check it.
 
     Returns:
         Faults, each a sentence with file and line; a report whose template cannot be filled is not written.
@@ -52,22 +46,18 @@ def write_reports(brief: Brief) -> list[str]:
 
 
 def check_reports(brief: Brief) -> list[str]:
-    """Check every report of a brief as it stands in the report folder.
-
-    Args:
-        brief: its `reports` names the templates.
+    """Check every report that a brief names as it stands in the report folder.
 
     Returns:
         Faults, each a sentence with file and line; none if every number, figure and table holds.
     """
     folder, faults = paths.report(brief.name), []
-    record = _read_record(folder)
     if brief.reports and not (folder / "values.json").exists():
         return [f"{short_path(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            faults += [*check.faults(report), *_stale(report, folder / name, record.get(name))]
+            faults += [*check.faults(report), *_stale(report, folder / name)]
         except TemplateError as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
@@ -88,17 +78,18 @@ def titles(folder: Path) -> dict[str, str]:
 
 def _write(report: Report, target: Path) -> dict:
     text = documents.to_markdown(report)
-    files = documents.export(text, target, folder=target.parent, about=documents.about(report))
+    files = documents.export(text, target, about=documents.about(report))
     return {
         "title": report.title,
         "words": count_words(prose_of(report.text)),
         "text": _digest(text),
-        "files": {file.name: checksum(file) for file in files.values()},
+        "files": {file.name: checksum(file) for file in files},
     }
 
 
-def _stale(report: Report, target: Path, entry: dict | None) -> list[str]:
+def _stale(report: Report, target: Path) -> list[str]:
     """Files that are missing, edited, or older than the template and the results."""
+    entry = _read_record(target.parent).get(target.name)
     if entry is None:
         return [f"{short_path(target)}.html: not written yet: run `make report`"]
     if entry["text"] != _digest(documents.to_markdown(report)):

@@ -1,4 +1,8 @@
-"""The check of a written report: every fault is a sentence that begins with a file and, where it has one, a line."""
+"""The check of a written report: every fault is a sentence that begins with a file and, where it has one, a line.
+
+What is typed or badly built, the template has; what was edited, the records of the notebooks tell; and what was edited
+together with its record, the run folders do not bear out when it is computed again.
+"""
 
 import math
 import re
@@ -19,19 +23,17 @@ TOLERANCE = 1e-6  # relative: the same numbers, through text and back
 
 
 def faults(report: Report) -> list[str]:
-    """What is wrong with a filled report and with the results it shows; nothing if every number holds.
-
-    Typed numbers, sources that are not listed, missing sections, and a wrong number of words; values, figures and
-    tables that no run stands behind, that were edited, or whose runs have changed since; and numbers that the run
-    folders do not bear out when they are computed again.
-    """
+    """What is wrong with a filled report and with the results it shows; nothing if every number holds."""
     calls, found = report.calls, [*report.faults, *_structure(report)]
-    owners = (*calls.brief.notebooks, SHOTS)
-    records = {name: freshness.read_record(name, calls.folder) for name in owners}
+    records = {name: freshness.read_record(name, calls.folder) for name in (*calls.brief.notebooks, SHOTS)}
     for (kind, name), entry in calls.used.items():
         where = _entry_place(calls.folder, kind, name)
         found += [f"{where}: {fault}" for fault in _tampering(kind, name, entry, records=records, calls=calls)]
-    return [*found, *_runs(calls, records), *_differing(calls)]
+    found += _runs(calls, records)
+    try:
+        return [*found, *_differing_values(calls), *_differing_cells(calls)]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # runs that are gone are reported above
+        return [*found, f"{short_path(calls.folder)}: a run cannot be read: {error}"]
 
 
 def _structure(report: Report) -> list[str]:
@@ -87,14 +89,6 @@ def _runs(calls: Calls, records: dict) -> list[str]:
     return [f"{short_path(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
 
 
-def _differing(calls: Calls) -> list[str]:
-    """Numbers that the run folders do not bear out; runs that are gone are reported elsewhere."""
-    try:
-        return [*_differing_values(calls), *_differing_cells(calls)]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # RunError too
-        return [f"{short_path(calls.folder)}: a run cannot be read: {error}"]
-
-
 def _differing_values(calls: Calls) -> list[str]:
     """Values of the best model, computed again from the run that `best.test_accuracy` names."""
     values = {name: entry for (kind, name), entry in calls.used.items() if kind == "value"}
@@ -129,8 +123,7 @@ def _differing_cells(calls: Calls) -> list[str]:
 
 def _same(said: object, found: object) -> bool:
     """Whether two values agree, numbers to within rounding."""
-    numbers = (int, float)
-    if isinstance(said, numbers) and isinstance(found, numbers):
+    if isinstance(said, (int, float)) and isinstance(found, (int, float)):
         return math.isclose(said, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (said != said and found != found)
     return said == found
 

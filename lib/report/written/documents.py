@@ -76,11 +76,7 @@ def about(report: Report) -> dict[str, str]:
     """The title block of a report: who wrote it, what about, and which state of the code and the runs it shows.
 
     The date is that of the commit (or of `SOURCE_DATE_EPOCH`, or without git of the newest run): the same code and
-    runs give the same pages, whenever they are made.
-
-    Returns:
-        title, brief, question, student (of the environment variables STUDENT and STUDENT_ID), made (date and commit),
-        note ("" if there is none) and timestamp (seconds since 1970).
+    runs give the same pages, whenever they are made. `timestamp` is in seconds since 1970.
     """
     calls, state = report.calls, device.git_state()
     timestamp = _timestamp([calls.folder / "runs" / run for entry in calls.used.values() for run in entry["runs"]])
@@ -196,24 +192,14 @@ def _run_facts(run: Run) -> tuple[str, ...]:
 # As HTML, PDF and DOCX
 
 
-def export(markdown: str, target: Path, *, folder: Path, about: dict[str, str]) -> dict[str, Path]:
-    """Write a report in every format.
+def export(markdown: str, target: Path, *, about: dict[str, str]) -> list[Path]:
+    """Write a report in every format, to `target` with its suffix; figures lie relative to the folder of `target`.
 
-    Args:
-        markdown: the report, figures relative to `folder`.
-        target: file without suffix.
-        folder: report folder.
-        about: title block.
-
-    Returns:
-        Format -> file; equal input gives equal bytes.
-
-    Raises:
-        ExportError: if Pandoc or Typst refuses; the message says what it says.
+    Equal input gives equal bytes. An ExportError says what Pandoc or Typst says.
     """
-    files = {name: target.with_suffix(f".{name}") for name in FORMATS}
-    for file, write in zip(files.values(), (_html, _pdf, _docx), strict=True):
-        file.write_bytes(write(markdown, folder, about))
+    files = [target.with_suffix(f".{name}") for name in FORMATS]
+    for file, write in zip(files, (_html, _pdf, _docx), strict=True):
+        file.write_bytes(write(markdown, target.parent, about))
     return files
 
 
