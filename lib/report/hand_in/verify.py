@@ -25,19 +25,13 @@ SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking an
 
 
 def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> bool:
-    """Check a zip made by `write_submission`, and print what was found.
+    """Check a zip made by `write_submission`, print what was found, and return whether everything holds.
 
     Args:
-        archive: the zip.
+        archive: the zip; one of another kind, or one that is not safe to open, is refused with a ValueError.
         rerun: whether to make the report again with the code in the zip, and to compare. That runs the code of whoever
             handed it in, as this user and on this machine.
         data: folder of images, for the brief `folder`.
-
-    Returns:
-        Whether everything holds.
-
-    Raises:
-        ValueError: if it is no such zip, or not a safe one to open.
     """
     if not archive.is_file():
         raise ValueError(f"ZIP must be a file. Received: {str(archive)!r}")
@@ -62,26 +56,16 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
 def _unpack(archive: Path, folder: Path) -> tuple[Path, dict]:
     """The folder of the manifest, and the manifest; it may lie one folder down, as after unpacking and packing again.
 
-    Links, devices, paths that lead out of the folder and what grows beyond reason are refused.
+    `extract` refuses links, devices, names twice, paths that lead out of the folder and what grows beyond reason.
     """
     if not zipfile.is_zipfile(archive):
         raise ValueError(f"{archive} is not a zip")
-    with zipfile.ZipFile(archive) as packed:
-        names = packed.namelist()
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise ValueError(f"{archive} holds two files of one name: {twice[0]!r}. It was not opened.")
     archives.extract(archive, folder)
-    found = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
-    found = [file for file in found if file.is_file()]
+    found = [file for file in (folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")) if file.is_file()]
     if not found:
         raise ValueError(f"{archive} holds no {MANIFEST}: it was not made by `make submission`")
-    return found[0].parent, _read_manifest(found[0])
-
-
-def _read_manifest(file: Path) -> dict:
     try:
-        manifest = read_json(file)
+        manifest = read_json(found[0])
         complete = {"student", "brief", "profile", "commit", "dirty", "machine", "files"} <= set(manifest)
         complete &= bool(NAME.fullmatch(manifest["brief"])) and manifest["profile"] in PROFILES
         complete &= file_name_of(manifest["student"]) == manifest["student"] and manifest["format"] == FORMAT
@@ -90,11 +74,11 @@ def _read_manifest(file: Path) -> dict:
         complete = False
     if not complete:
         raise ValueError(f"{MANIFEST} is damaged, or of another version of this project")
-    return manifest
+    return found[0].parent, manifest
 
 
 def check_files(root: Path, manifest: dict) -> list[str]:
-    """What is changed, missing or not listed, one sentence a file."""
+    """What is changed, missing or not listed, one sentence per file."""
     present = {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()} - {MANIFEST}
     listed = manifest["files"]
     faults = [f"missing: {name}" for name in sorted(set(listed) - present)]
@@ -114,7 +98,7 @@ def check_claims(root: Path, manifest: dict) -> list[str]:
         return []
     table = pd.read_csv(predictions, dtype=str, keep_default_na=False)
     if not {"true_class", "predicted_class"} <= set(table.columns):
-        return []
+        return [f"{predictions.name} lacks the column true_class or predicted_class"]
     found = float((table["true_class"] == table["predicted_class"]).mean())
     if math.isclose(found, stated, abs_tol=1e-9):
         return []

@@ -28,7 +28,6 @@ VERDICTS = {
     "no difference within noise": "level",
     "one seed, no claim": "unclear",
 }
-REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Calls:
 
     def check_typed(self, text: str) -> None:
         """Note the numbers in what an expression printed."""
-        self.typed += [(calling_place(), number) for _, number in typed_numbers(REFERENCES.sub("", text))]
+        self.typed += [(calling_place(), number) for _, number in typed_numbers(text)]
 
     # Results
 

@@ -49,6 +49,7 @@ COUNT = re.compile(
     re.IGNORECASE,
 )
 WORD = re.compile(r"[^\W_]+(?:[-'’.,_/\u00a0][^\W_]+)*")
+REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)  # the last section, to the end
 BARE_NUMBER = re.compile(r"(?<![\w^{])(?:\d+\.\d+|\d{2,}|[3-9])(?![\w}])")
 
 
@@ -139,7 +140,8 @@ def blank(match: re.Match) -> str:
 
 
 def count_words(text: str) -> int:
-    """Words of prose; a formula, a name in typewriter letters and a number with its unit are one each."""
+    """Words of prose above the references; a formula, a name in typewriter letters, a number with its unit are one."""
+    text = REFERENCES.sub("", text)
     text = MARK.sub(lambda found: {BLOCK: " ", REFERENCE: "Figure"}.get(found[1], found[3]), text)
     text = VERBATIM.sub(lambda part: "" if part["fence"] else " word ", text)
     return len(WORD.findall(re.sub(r"^#+ .*$|\]\([^)]*\)|\{#[^}]*\}", " ", text, flags=re.MULTILINE)))

@@ -15,8 +15,8 @@ from jinja2 import nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from lib.config import paths
-from lib.report.written.calls import REFERENCES, Block, Calls
-from lib.report.written.numbers import PRIVATE, VERBATIM, Number, Text, blank, typed_numbers
+from lib.report.written.calls import Block, Calls
+from lib.report.written.numbers import PRIVATE, REFERENCES, VERBATIM, Number, Text, blank, typed_numbers
 
 TEMPLATES = paths.ROOT / "reports" / "templates"
 TYPED = "typed number {!r}: take it from the runs with value(), or name its origin"
@@ -92,11 +92,6 @@ def render(name: str, calls: Calls) -> Report:
     return Report(title, sources[0], words, sections, text, calls, links, tuple(faults))
 
 
-def prose_of(text: str) -> str:
-    """A filled report down to its references: what counts as words."""
-    return REFERENCES.sub("", text)
-
-
 def short_path(file: Path | str) -> str:
     """A path as messages show it: from the project's folder, where it lies in it."""
     file = Path(file)
@@ -147,7 +142,7 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
             return calls.marked(value)
         if value is None:
             raise ValueError("There is nothing to print here: ask with {% if %} first. Received: none")
-        calls.check_typed(str(value))
+        calls.check_typed(REFERENCES.sub("", str(value)))  # super() may bring the whole section
         return str(value)
 
     loader = jinja2.FunctionLoader(load)
