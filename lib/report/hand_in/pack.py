@@ -34,7 +34,6 @@ FILES += ("requirements*.txt", "data/*.md", "data/*.csv", "reports/README.md")
 FOLDERS = ("lib", "notebooks", "reports/templates")
 # Kinds of text. Anything else in those folders, such as images or weights, is left out.
 KINDS = tuple(".py .ipynb .md .jinja .css .js .html .typ .json .csv .toml .yml .lua .xml".split())
-RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
 REPORT_FILES = ("index.html", "values.json", "manifest.json", "written.json")
 # What decides whether numbers repeat exactly.
 MACHINE = ("cpu", "cores", "threads", "onednn", "device", "precision", "python", *device.PACKAGES)
@@ -141,7 +140,7 @@ def report_files(brief: str) -> dict[str, Path]:
         names += [name for name in left if "/" not in name and name.endswith(".csv")]
     names += [f"{report}.{suffix}" for report in written.titles(folder) for suffix in written.FORMATS]
     runs = {run for entry in [*results.read_values(folder).values(), *manifest] for run in entry["runs"]}
-    names += [f"runs/{run}/{name}" for run in sorted(runs) for name in RUN_FILES]
+    names += [f"runs/{run}/{name}" for run in sorted(runs) for name in pages.RUN_FILES]
     return {f"reports/{brief}/{name}": folder / name for name in names if (folder / name).is_file()}
 
 

@@ -6,6 +6,7 @@ asked, everything is made again from the code and the notebooks in the zip, and 
 
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from lib.config import PROFILES, paths
 from lib.config.files import checksum, read_json
 from lib.datasets.fetch import archives
 from lib.report.hand_in import compare
-from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts
+from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts, project_files
 from lib.report.results import NAME, read_values
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
@@ -107,14 +108,8 @@ def check_claims(root: Path, manifest: dict) -> list[str]:
 
 def changed_code(root: Path) -> str:
     """Which files of `lib` and `notebooks` differ from this copy of the project, in one line."""
-    names = {
-        file.relative_to(base).as_posix()
-        for base in (root, paths.ROOT)
-        for room in ("lib", "notebooks")
-        for file in (base / room).rglob("*")
-        if file.suffix in (".py", ".ipynb")
-    }
-    names = {name for name in names if "/." not in name}
+    names = {file.relative_to(root).as_posix() for file in root.rglob("*")} | set(project_files())
+    names = {name for name in names if re.fullmatch(r"(lib|notebooks)/.*\.(py|ipynb)", name)}
     changed = sorted(name for name in names if checksum(root / name) != checksum(paths.ROOT / name))
     if not changed:
         return "that of this copy"
@@ -124,15 +119,11 @@ def changed_code(root: Path) -> str:
 
 def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
     made = _make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
-    differing = [
-        name
-        for name, value in machine_facts(made).items()
-        if value is not None and manifest["machine"].get(name) != value
-    ]
+    facts = {name: fact for name, fact in machine_facts(made).items() if fact is not None}
+    differing = [name for name, fact in facts.items() if manifest["machine"].get(name) != fact]
     where = f"another machine: {', '.join(differing)} differ" if differing else "the same machine and versions"
     lines = compare.compare_reports(root / "reports" / manifest["brief"], made, same_machine=not differing)
-    print(f"== made again on {where}")
-    print(compare.as_text(lines))
+    print(f"== made again on {where}\n{compare.as_text(lines)}")
     faults = sum(line.verdict == compare.DIFFERS for line in lines)
     print(f"== {'nothing differs that must not' if not faults else f'{faults} differ that must not'}")
     return not faults

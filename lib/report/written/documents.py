@@ -29,8 +29,6 @@ from lib.training.runs import Run
 
 FORMATS = ("html", "pdf", "docx")
 PAGES = Path(__file__).parent / "pages"
-NOT_GIVEN = "Name and student number not given"
-SMOKE = "A smoke run: its numbers show that every step works, and nothing about the method."
 TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
 # Pandoc's Markdown, but what looks like HTML, LaTeX or a citation is text.
 READER = "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
@@ -85,13 +83,14 @@ def about(report: Report) -> dict[str, str]:
     changed = " with uncommitted changes" if state["dirty"] else ""
     size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
     name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
+    smoke = "A smoke run: its numbers show that every step works, and nothing about the method."
     return {
         "title": report.title,
         "brief": calls.brief.title,
         "question": calls.brief.question,
-        "student": f"{name} ({number})" if name and number else name or number or NOT_GIVEN,
+        "student": f"{name} ({number})" if name and number else name or number or "Name and student number not given",
         "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
-        "note": SMOKE if calls.profile == "smoke" else "",
+        "note": smoke if calls.profile == "smoke" else "",
         "timestamp": str(timestamp),
     }
 
