@@ -94,7 +94,7 @@ class Results:
 
     def value(self, name: str):
         """The number or word kept under a name, by this notebook or another one of the brief."""
-        return find_value(name, read_values(self.folder))
+        return find("value", name, read_values(self.folder))["value"]
 
     def say(self, text: str) -> None:
         """Show a sentence in Markdown whose numbers come from `values.json`.
@@ -107,7 +107,7 @@ class Results:
         for literal, name, form, _ in string.Formatter().parse(text):
             filled += literal
             if name is not None:
-                value = find_value(name, values)
+                value = find("value", name, values)["value"]
                 try:
                     filled += format(value, form or (".4g" if isinstance(value, float) else ""))
                 except ValueError as error:
@@ -214,13 +214,13 @@ def drop(folder: Path, condition: Callable[[dict], bool]) -> None:
         (folder / entry["file"]).unlink(missing_ok=True)
 
 
-def find_value(name: str, values: dict):
-    """The value kept under a name; a ValueError lists similar names if there is none."""
-    if name not in values:
-        similar = difflib.get_close_matches(str(name), values, n=5, cutoff=0.4)
-        known = f"Similar: {', '.join(similar)}" if similar else f"Known: {', '.join(values) or 'none yet'}"
-        raise ValueError(f"No notebook has saved the value {name!r}. {known}")
-    return values[name]["value"]
+def find(kind: str, name: str, saved: dict[str, dict]) -> dict:
+    """The entry of a value, figure or table among the saved ones; a ValueError lists similar names if there is none."""
+    if name not in saved:
+        similar = difflib.get_close_matches(str(name), saved, n=5, cutoff=0.4)
+        known = f"Similar: {', '.join(similar)}" if similar else f"Known: {', '.join(saved) or 'none yet'}"
+        raise ValueError(f"No notebook has saved the {kind} {name!r}. {known}")
+    return saved[name]
 
 
 def _plain_value(name: str, value) -> bool | int | float | str:

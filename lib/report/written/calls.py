@@ -4,7 +4,6 @@ Each call gives text that knows where it comes from, or a place for a figure or 
 does not exist is refused with a ValueError that names similar ones.
 """
 
-import difflib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -78,10 +77,10 @@ class Calls:
 
     def __init__(self, brief: Brief, folder: Path):
         self.brief, self.folder = brief, folder
-        self.values = results.read_values(folder)
-        self.manifest = {(entry["kind"], entry["name"]): entry for entry in results.read_manifest(folder)}
-        entries = [*self.values.values(), *self.manifest.values()]
-        self.profile = entries[0]["profile"] if entries else ""
+        self.saved = {"value": results.read_values(folder), "figure": {}, "table": {}}  # kind -> name -> entry
+        for entry in results.read_manifest(folder):
+            self.saved[entry["kind"]][entry["name"]] = entry
+        self.profile = next((entry["profile"] for saved in self.saved.values() for entry in saved.values()), "")
         self.used = {}
         self.origins, self.blocks, self.references, self.cited_sources, self.typed = [], [], [], [], []
 
@@ -110,23 +109,18 @@ class Calls:
 
     def has(self, name: str) -> bool:
         """Whether there is a value, figure or table of that name."""
-        return name in self.values or ("figure", name) in self.manifest or ("table", name) in self.manifest
+        return any(name in saved for saved in self.saved.values())
 
     def value(self, name: str, form: str = "") -> Number | Text | bool | str:
         """A value, which can be compared and printed; with a format its text."""
-        value = results.find_value(name, self.values)
-        entry = self.used["value", name] = self.values[name]
-        value = bind(value, Origin(name, entry["notebook"], tuple(entry["runs"])))
+        entry = self.entry("value", name)
+        value = bind(entry["value"], Origin(name, entry["notebook"], tuple(entry["runs"])))
         return self.show(value, form) if form else value
 
     def entry(self, kind: str, name: str) -> dict:
-        """What the manifest says of a figure or table whose file is there."""
-        if (kind, name) not in self.manifest:
-            known = [other for other_kind, other in self.manifest if other_kind == kind]
-            near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known
-            raise ValueError(f"No notebook has saved the {kind} {name!r}. Saved: {', '.join(near) or 'none yet'}")
-        entry = self.used[kind, name] = self.manifest[kind, name]
-        if not (self.folder / entry["file"]).exists():
+        """What was saved of a value, or of a figure or table whose file is there."""
+        entry = self.used[kind, name] = results.find(kind, name, self.saved[kind])
+        if kind != "value" and not (self.folder / entry["file"]).exists():
             raise ValueError(f"{entry['file']} is missing: make the report again")
         return entry
 
