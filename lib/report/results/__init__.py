@@ -85,7 +85,7 @@ class Results:
 
         Args:
             name: dotted snake_case, e.g. `dataset.images`, used once in a brief.
-            value: number, text or truth value (NumPy scalars too), kept in full precision.
+            value: finite number, text or truth value (NumPy scalars too), kept in full precision.
             runs: ids of the runs it was computed from.
         """
         stored, entry = read_values(self.folder), {"value": _plain_value(name, value), **self._origin(runs)}

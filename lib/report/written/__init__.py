@@ -20,7 +20,7 @@ from lib.report.written import documents
 from lib.report.written.calls import Calls
 from lib.report.written.documents import FORMATS
 from lib.report.written.numbers import count_words
-from lib.report.written.template import Report, TemplateError, place, render, short_path
+from lib.report.written.template import Report, TemplateError, place, render
 from lib.training.runs import Run
 
 __all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
@@ -70,7 +70,7 @@ def check_reports(brief: Brief) -> list[str]:
     """
     folder, faults = paths.report(brief.name), []
     if brief.reports and not (folder / "values.json").exists():
-        return [f"{short_path(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
+        return [f"{place(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
@@ -97,11 +97,11 @@ def _stale(report: Report, target: Path) -> list[str]:
     """Files that are missing, edited, or older than the template and the results."""
     entry = _read_record(target.parent).get(target.name)
     if entry is None:
-        return [f"{short_path(target)}.html: not written yet: run `make report`"]
+        return [f"{place(target)}.html: not written yet: run `make report`"]
     if entry["text"] != _digest(documents.to_markdown(report)):
-        return [f"{short_path(target)}.html: older than its template or its results: run `make report`"]
+        return [f"{place(target)}.html: older than its template or its results: run `make report`"]
     return [
-        f"{short_path(target.parent / file)}: missing or edited since it was written: run `make report`"
+        f"{place(target.parent / file)}: missing or edited since it was written: run `make report`"
         for file, expected in entry["files"].items()
         if checksum(target.parent / file) != expected
     ]
@@ -126,7 +126,7 @@ def _faults(report: Report) -> list[str]:
     try:
         return [*found, *_differing_values(calls), *_differing_cells(calls)]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # runs that are gone are reported above
-        return [*found, f"{short_path(calls.folder)}: a run cannot be read: {error}"]
+        return [*found, f"{place(calls.folder)}: a run cannot be read: {error}"]
 
 
 def _structure(report: Report) -> list[str]:
@@ -179,7 +179,7 @@ def _runs(calls: Calls) -> list[str]:
             elif run in kept and kept[run] != freshness.evidence(folder):
                 shower = entry["notebook"]
                 found.setdefault(run, f"the run has changed since {shower} showed it; {kind} {name!r} is older")
-    return [f"{short_path(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
+    return [f"{place(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
 
 
 def _differing_values(calls: Calls) -> list[str]:
@@ -204,7 +204,7 @@ def _differing_cells(calls: Calls) -> list[str]:
     """Cells of the results table, read again from each row's run."""
     if ("table", "experiments") not in calls.used:
         return []
-    file = short_path(calls.folder / calls.entry("table", "experiments")["file"])
+    file = place(calls.folder / calls.entry("table", "experiments")["file"])
     return [
         f"{file}:{line}: {column} is {row[column]!r}, but its run gives {value!r}"
         for line, row in enumerate(calls.frame("experiments").to_dict("records"), start=2)
@@ -227,4 +227,4 @@ def _entry_place(folder: Path, kind: str, name: str) -> str:
     text = file.read_text(encoding="utf-8")
     pattern = rf'^\s*"{re.escape(name)}": .*?"value":' if kind == "value" else rf'"file": "{kind}s/{re.escape(name)}\.'
     found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-    return place(file, text.count("\n", 0, found.end()) + 1) if found else short_path(file)
+    return place(file, text.count("\n", 0, found.end()) + 1) if found else place(file)

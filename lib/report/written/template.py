@@ -64,9 +64,7 @@ def render(name: str, calls: Calls) -> Report:
     """
     known = sorted(file.stem for file in TEMPLATES.glob("*.md"))
     if name not in known:
-        raise TemplateError(
-            f"Unknown report {name!r}. Templates in {short_path(TEMPLATES)}: {', '.join(known) or 'none'}"
-        )
+        raise TemplateError(f"Unknown report {name!r}. Templates in {place(TEMPLATES)}: {', '.join(known) or 'none'}")
     own = TEMPLATES / calls.brief.name / f"{name}.md"
     sources = [_read(file) for file in (TEMPLATES / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
@@ -82,7 +80,7 @@ def render(name: str, calls: Calls) -> Report:
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         files = [str(source.file) for source in sources]
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-        where = place(frames[-1].filename, frames[-1].lineno) if frames else short_path(files[-1])
+        where = place(frames[-1].filename, frames[-1].lineno) if frames else place(files[-1])
         raise TemplateError(f"{where}: {error}") from error
     typed = {fault for source in sources for fault in _typed(source)}
     typed |= {(*where, TYPED.format(number)) for where, number in calls.typed}
@@ -92,22 +90,18 @@ def render(name: str, calls: Calls) -> Report:
     return Report(title, sources[0], words, sections, text, calls, links, tuple(faults))
 
 
-def short_path(file: Path | str) -> str:
-    """A path as messages show it: from the project's folder, where it lies in it."""
+def place(file: Path | str, line: int = 0) -> str:
+    """File and line, as messages show them; files of the project are named from its folder."""
     file = Path(file)
-    return file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
-
-
-def place(file: Path | str, line: int) -> str:
-    """File and line, as messages show them."""
-    return f"{short_path(file)}:{line}"
+    name = file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
+    return f"{name}:{line}" if line else name
 
 
 def _read(file: Path) -> Source:
     try:
         text = PRIVATE.sub("", file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise TemplateError(f"{short_path(file)}: a template must be UTF-8 text ({error})") from error
+        raise TemplateError(f"{place(file)}: a template must be UTF-8 text ({error})") from error
     found = HEAD.match(text)
     if not found:
         return Source(file, {}, text)
