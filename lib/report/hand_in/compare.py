@@ -1,8 +1,8 @@
 """Two reports of the same brief, number by number: what must repeat, what may differ, and by how much.
 
-On one machine everything repeats but times. Another number of threads or another processor changes the last digits of
-sums, and training amplifies them: there, what comes from a run may differ within the limits below, which the README
-explains.
+Everything but times repeats on one machine. Another number of threads or another processor changes the last digits of
+sums, and training amplifies them: what comes from a run may then differ within the limits below, which the README of
+the reports explains.
 """
 
 import hashlib

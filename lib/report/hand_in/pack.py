@@ -28,7 +28,7 @@ from lib.training.runs import Run
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 LONGEST_NAME = 60  # characters: file systems end at 255 bytes
-# Of the project, whether or not git has them yet; what git ignores never.
+# Files of the project, also those that git does not have yet, but none that it ignores.
 FILES = ("Makefile", "README.md", "LICENSE", "environment.yml", "pyproject.toml", "requirements*.in")
 FILES += ("requirements*.txt", "data/*.md", "data/*.csv", "reports/README.md")
 FOLDERS = ("lib", "notebooks", "reports/templates")
@@ -81,7 +81,7 @@ def write_submission(brief: str, student: str) -> Path:
 
 
 def doubts(brief: str) -> list[str]:
-    """What whoever hands a report in should know first, one sentence each; nothing if all is well."""
+    """What a student should know before handing a report in, one sentence each; empty if all is well."""
     folder, said = paths.report(brief), []
     if any(entry["profile"] == "smoke" for entry in results.read_values(folder).values()):
         said.append(
@@ -114,7 +114,7 @@ def file_name_of(student: str) -> str:
 def project_files() -> dict[str, Path]:
     """The project's own files that are needed to make the report again: name in the zip -> file.
 
-    Of `FOLDERS` those that git does not ignore; without git, all but hidden ones and caches.
+    Files in `FOLDERS` go in unless git ignores them; without git, all but hidden files and caches.
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FOLDERS]
     try:

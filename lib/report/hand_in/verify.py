@@ -1,7 +1,7 @@
 """Checking a zip that was handed in: the marker's tool.
 
-First without running anything: are the files those of the manifest, and do its predictions give its accuracy? Then, if
-asked, everything is made again from the code and the notebooks in the zip, and compared number by number.
+Nothing is run at first: the files must be those of the manifest, and the predictions must give the accuracy. If asked,
+everything is then made again from the code and the notebooks in the zip, and compared number by number.
 """
 
 import math

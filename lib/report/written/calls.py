@@ -37,7 +37,7 @@ class Block:
     name: str
     number: int
     entry: dict  # of the manifest
-    caption: str = ""  # of the author's; "" takes the notebook's
+    caption: str = ""  # the author's; "" takes the notebook's
     width: str = ""  # of a figure, e.g. "80%"
     header: tuple[str, ...] = ()
     numeric: tuple[bool, ...] = ()

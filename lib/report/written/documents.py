@@ -125,7 +125,7 @@ def to_markdown(report: Report) -> str:
         return f'[{escape(text)}]{{.value title="{title}"}}'
 
     def filled(text: str) -> str:
-        # In code and formulas a value is only its text.
+        # A value in code or in a formula is only its text.
         plain = VERBATIM.sub(lambda part: re.sub(MARK, lambda m: m[3] if m[1] == VALUE else m[0], part[0]), text)
         return MARK.sub(show, plain)
 
@@ -135,7 +135,7 @@ def to_markdown(report: Report) -> str:
 
 def block_markdown(block: Block, folder: Path) -> str:
     """A figure or table with its number, caption and label."""
-    # Of a notebook's caption, names in backticks stay; everything else is shown letter by letter.
+    # Names in backticks stay in a notebook's caption; everything else is shown letter by letter.
     parts = re.split(r"(`[^`]+`)", block.entry["caption"])
     notebooks = "".join(part if number % 2 else escape(part) for number, part in enumerate(parts))
     caption = f"**{block.label}.** {' '.join((block.caption or notebooks).split())}"
@@ -181,7 +181,7 @@ def _appendix(report: Report) -> str:
 
 
 def _run_facts(run: Run) -> tuple[str, ...]:
-    """Experiment, seed, epochs and commit; of a run that is gone nothing, and the check says so."""
+    """Experiment, seed, epochs and commit; dashes for a run that is gone, which the check reports."""
     if not all((run.folder / f"{name}.json").exists() for name in ("metrics", "config", "environment")):
         return ("–",) * 4
     config, commit = run.config(), run.environment().get("commit") or "–"
@@ -281,7 +281,7 @@ def _word_look(default: bytes) -> bytes:
 
 def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
     command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
-    command += ["--columns=10000", "--fail-if-warnings", *options]  # so wide, tables keep the widths their cells need
+    command += ["--columns=10000", "--fail-if-warnings", *options]  # tables keep the widths that their cells need
     environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
     done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
     if done.returncode:

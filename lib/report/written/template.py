@@ -23,7 +23,7 @@ TYPED = "typed number {!r}: take it from the runs with value(), or name its orig
 PICTURE = "a picture without figure(): no run stands behind it"
 HEAD = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*\n", re.MULTILINE | re.DOTALL)
 TAG_LINE = re.compile(r"^[ \t]*((?:\{%(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\})+)[ \t]*\n", re.MULTILINE | re.DOTALL)
-# As they are written: the block of that name, or from their heading to the end.
+# The references of a template: the block of that name, or everything from their heading to the end.
 OWN_REFERENCES = re.compile(
     r"(\{%-? *block references\b|^##+ +References\b).*?(?=\{%-? *endblock|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -144,10 +144,10 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
 
 
 def _without_tag_lines(text: str) -> str:
-    """The template so that lines that hold only tags leave nothing behind, not even a line's end.
+    """The template, changed so that lines that hold only tags leave nothing behind, not even a line's end.
 
-    Jinja's own `trim_blocks` would also join a sentence that closes with a tag to the paragraph below it.
-    Here the end of the line moves into the tag, so that all lines keep their numbers.
+    The end of such a line moves into the tag, so that all lines keep their numbers. Jinja's own `trim_blocks` would join
+    a sentence that closes with a tag to the paragraph below it.
     """
 
     def move(match: re.Match) -> str:
