@@ -146,8 +146,8 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
 def _without_tag_lines(text: str) -> str:
     """The template, changed so that lines that hold only tags leave nothing behind, not even a line's end.
 
-    The end of such a line moves into the tag, so that all lines keep their numbers. Jinja's own `trim_blocks` would join
-    a sentence that closes with a tag to the paragraph below it.
+    The end of such a line moves into the tag, so that all lines keep their numbers. Jinja's own `trim_blocks` would
+    join a sentence that closes with a tag to the paragraph below it.
     """
 
     def move(match: re.Match) -> str:
