@@ -63,7 +63,7 @@ def make_report(
     faults = written.write_reports(opened.brief)
     page = pages.write_pages(opened, *further)
     if faults:
-        raise written.CheckFailed(faults)
+        raise written.CheckFailed("\n".join(faults))
     return page
 
 
