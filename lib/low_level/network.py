@@ -1,6 +1,6 @@
 """A fully connected network from variables and products: `tf.Variable` and `tf.Module`, nothing of Keras.
 
-Each layer works inside a name scope of its own, so that the traced graph has one box a layer.
+Each layer works inside a name scope of its own, so that the traced graph has one box per layer.
 """
 
 import numpy as np
