@@ -26,6 +26,7 @@ SOURCES = {
     "drawn": "drawn by this project, the same on every machine",
     "your folder": "your own folder, taken as it is",
 }
+RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")  # shown, and handed in
 LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a phone shall show first
 LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 
@@ -159,8 +160,7 @@ def _runs(folder: Path, entries: list[dict]) -> dict:
     """Runs that results quote, each with its files, and how many other run folders there are."""
     existing = {run.name for run in (folder / "runs").glob("*/")}
     quoted = sorted({run for entry in entries for run in entry["runs"]})
-    names = ("config.json", "metrics.json", "history.csv", "environment.json")
-    files = {run: [name for name in names if (folder / "runs" / run / name).exists()] for run in quoted}
+    files = {run: [name for name in RUN_FILES if (folder / "runs" / run / name).exists()] for run in quoted}
     return {"quoted": files, "others": len(existing.difference(quoted))}
 
 
