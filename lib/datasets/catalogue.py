@@ -9,7 +9,7 @@ import pandas as pd
 from lib.config import paths
 from lib.datasets.drawn import letters
 from lib.datasets.readers.arrays import Arrays
-from lib.datasets.readers.cifar import list_cifar10, list_cifar100
+from lib.datasets.readers.cifar import list_cifar
 from lib.datasets.readers.folders import Listing, list_class_folders
 from lib.datasets.readers.idx import list_idx
 from lib.datasets.readers.imagenet import list_imagenet10, list_tiny_imagenet
@@ -48,12 +48,6 @@ class Entry:
     clutter: tuple[str, ...] = ()  # folders that show no one object
     stray: dict[str, str] = field(default_factory=dict)  # files and folders to leave out -> the reason
     reader: Callable[..., Listing | Arrays] = list_class_folders  # of the root folder
-    chooses: bool = False  # whether the reader takes the names of the classes to read, as a second argument
-
-    @property
-    def checksums(self) -> tuple[str, ...]:
-        """md5 of each official file."""
-        return tuple(value for value in (*(file.md5 for file in self.downloads), self.inner_md5) if value)
 
 
 FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
@@ -173,7 +167,6 @@ IMAGENET10 = Entry(
     names=("imagenet10", "imagenet", "ILSVRC2012", "CLS-LOC", *TINY_IMAGENET.names),
     marks=("train_set", "wnids.txt", "train/n[0-9]*"),
     reader=list_imagenet10,
-    chooses=True,
 )
 
 CIFAR_LICENCE = "none stated; to be cited"
@@ -197,7 +190,14 @@ CIFAR10 = Entry(
     names=("cifar-10-python", "cifar-10-batches-py", "cifar10", "cifar10-images"),
     marks=("data_batch_[1-5]", "batches.meta", "train"),
     images=60_000,
-    reader=list_cifar10,
+    reader=partial(
+        list_cifar,
+        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+        test=("test_batch",),
+        names="batches.meta",
+        prefix="",
+        count=10,
+    ),
 )
 
 CIFAR100 = Entry(
@@ -215,7 +215,7 @@ CIFAR100 = Entry(
     names=("cifar-100-python", "cifar100"),
     marks=("train", "meta"),
     images=60_000,
-    reader=list_cifar100,
+    reader=partial(list_cifar, train=("train",), test=("test",), names="meta", prefix="fine_", count=100),
 )
 
 DEMO = Entry(

@@ -100,14 +100,10 @@ def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
 
 
 def _file(dataset: Dataset, name: str) -> Path:
-    return paths.cache() / "audit" / f"{dataset.name}-{_fingerprint(dataset)}-{name}.csv"
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """Changes with the images, their labels, the code of this package and the libraries that it looks with."""
+    """Its name changes with the images, their labels, the code of this package and the libraries that it looks with."""
     digest = hashlib.sha256(dataset.checksum.encode())
     for file in sorted((paths.LIB / "datasets" / "audit").glob("*.py")):
         digest.update(file.read_bytes())
     versions = [cv2.__version__, *(importlib.metadata.version(name) for name in LIBRARIES)]
     digest.update(repr(versions).encode())
-    return digest.hexdigest()[:16]
+    return paths.cache() / "audit" / f"{dataset.name}-{digest.hexdigest()[:16]}-{name}.csv"

@@ -37,19 +37,7 @@ class Notes:
 
 
 def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Notes:
-    """Open every image once and note what the audit needs.
-
-    Args:
-        dataset: the images.
-        properties: whether to note properties too.
-        progress: whether to show a progress bar.
-
-    Returns:
-        The notes: 4 kB per image, and little more while they are made.
-
-    Raises:
-        DataError: if an image has gone or was damaged since it was indexed.
-    """
+    """Open every image once and note what the audit needs: 4 kB per image, and little more while it is made."""
     import imagehash  # here, as it takes half a second to import and most runs find the result stored
 
     checks, count = _cleanvision(), len(dataset.index)
@@ -70,15 +58,7 @@ def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = Tr
 
 
 def flagged(properties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Which images cleanvision's checks flag, with its scores.
-
-    Args:
-        properties: as `Notes` has them.
-
-    Returns:
-        Two tables with one column per check and one row per image: whether it is flagged, and its score in [0, 1], low
-        where it is flagged.
-    """
+    """Which images cleanvision flags, and its scores in [0, 1], low where it does: one column per check."""
     checks = _cleanvision()
     checks.issues = pd.DataFrame(index=properties.index)
     checks.update_issues(properties, list(CHECKS))

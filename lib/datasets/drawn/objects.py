@@ -23,11 +23,6 @@ CATEGORIES: tuple[str, ...] = (*OBJECTS, "clutter")
 GREY_SHARE = 0.05
 
 
-def folder_name(category: str) -> str:
-    """Folder of a category, e.g. `001.anchor`."""
-    return f"{CATEGORIES.index(category) + 1:03d}.{category}"
-
-
 def draw_image(category: str, number: int, *, seed: int = 0) -> tuple[Image.Image, Image.Image | None]:
     """Draw one image; it depends on nothing but the three arguments.
 
@@ -54,7 +49,7 @@ def draw_image(category: str, number: int, *, seed: int = 0) -> tuple[Image.Imag
 
 def draw_category(category: str, *, root: Path, count: int, seed: int) -> None:
     """Draw and write the first `count` images of a category into root/images, and their masks into root/masks."""
-    name, images, masks = folder_name(category), root / "images", root / "masks"
+    name, images, masks = f"{CATEGORIES.index(category) + 1:03d}.{category}", root / "images", root / "masks"
     (images / name).mkdir(parents=True)
     if category in OBJECTS:
         (masks / name).mkdir(parents=True)
@@ -67,17 +62,9 @@ def draw_category(category: str, *, root: Path, count: int, seed: int) -> None:
 
 
 def draw(folder: Path, *, images_per_class: int = 100, seed: int = 0, progress: bool = True) -> None:
-    """Draw the demo set with one Python process per core; of fewer images per class, the first ones are drawn.
+    """Draw the demo set into an empty folder with one Python process per core, `images_per_class` from 1 to 9999.
 
-    Args:
-        folder: an empty folder; gets the folders `images` and `masks`.
-        images_per_class: images of each category, from 1 to 9999.
-        seed: the same seed draws the same bytes.
-        progress: whether to show a progress bar.
-
-    Raises:
-        ValueError: if a number is out of range.
-        DataError: if a drawing process fails, e.g. because the disk is full.
+    The same seed draws the same bytes; of fewer images per class, the first ones are drawn.
     """
     if not 1 <= images_per_class <= 9999 or seed < 0:
         raise ValueError(
@@ -85,22 +72,15 @@ def draw(folder: Path, *, images_per_class: int = 100, seed: int = 0, progress: 
             f"Received: images_per_class={images_per_class}, seed={seed}"
         )
     cores = min(os.cpu_count() or 1, len(CATEGORIES))
-    command = [
-        sys.executable,
-        "-m",
-        "lib.datasets.drawn",
-        str(Path(folder).resolve()),
-        str(images_per_class),
-        str(seed),
-    ]
+    settings = [str(Path(folder).resolve()), str(images_per_class), str(seed)]
+    command = [sys.executable, "-m", "lib.datasets.drawn", *settings]
     # Plain processes, not `multiprocessing`: that would run the caller's own script again in each of them.
     workers = [
         subprocess.Popen([*command, *CATEGORIES[core::cores]], cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
         for core in range(cores)
     ]
-    bar = tqdm(
-        total=images_per_class * len(CATEGORIES), desc="Drawing the demo set", unit=" images", disable=not progress
-    )
+    total = images_per_class * len(CATEGORIES)
+    bar = tqdm(total=total, desc="Drawing the demo set", unit=" images", disable=not progress)
     try:
         running = True
         while running:
