@@ -782,11 +782,6 @@ def test_an_odd_input_is_kept_or_listed(dataset, tmp_path):
                 assert unaccounted(raw / "photos", data) == [], name
 
 
-def test_the_table_is_long_enough():
-    assert len(CASES) >= 130
-    assert len(WRONG) + len(ODD) == len(CASES)
-
-
 def test_a_file_that_vanishes_would_be_noticed(own_folders):
     data = load("folder", path=photos(own_folders), progress=False)
     assert unaccounted(own_folders / "photos", data) == []

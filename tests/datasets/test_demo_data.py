@@ -45,13 +45,12 @@ def test_categories_are_sorted_objects_and_clutter_last():
     drawn = objects.CATEGORIES[:-1]
     assert len(drawn) == 12 and list(drawn) == sorted(drawn) == list(shapes.OBJECTS)
     assert objects.CATEGORIES[-1] == "clutter"
-    assert objects.folder_name("anchor") == "001.anchor" and objects.folder_name("clutter") == "013.clutter"
 
 
 def test_layout_and_counts(drawn):
     images, masks = digests(drawn / "images"), digests(drawn / "masks")
     expected = [
-        f"{objects.folder_name(category)}/{i:03d}_{number:04d}"
+        f"{i:03d}.{category}/{i:03d}_{number:04d}"
         for i, category in enumerate(objects.CATEGORIES, start=1)
         for number in range(1, PER_CLASS + 1)
     ]

@@ -7,7 +7,6 @@ Python's documentation describes it; the few names that arrays of bytes need are
 import io
 import pickle
 import pickletools
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +36,15 @@ def list_cifar(
     missing = [name for name in (*train, *test) if not (root / name).is_file()]
     if missing:
         raise DataError(f"{', '.join(missing)} of the official archive {'are' if missing[1:] else 'is'} not in {root}.")
-    files = {"train": [root / name for name in train], "test": [root / name for name in test]}
-    read = partial(_read_parts, files, f"{prefix}labels")
-    return Arrays(files=(*files["train"], *files["test"]), classes=tuple(classes), read=read)
+
+    def read() -> list[Part]:
+        parts = []
+        for part, files in {"train": train, "test": test}.items():
+            batches = [_read_batch(root / name, f"{prefix}labels") for name in files]
+            parts.append(Part(part, *(np.concatenate(arrays) for arrays in zip(*batches, strict=True))))
+        return parts
+
+    return Arrays(files=tuple(root / name for name in (*train, *test)), classes=tuple(classes), read=read)
 
 
 def read_pickle(path: Path) -> dict[str, object]:
@@ -83,14 +88,6 @@ def _text(value: object) -> object:
     if isinstance(value, list):
         return [_text(element) for element in value]
     return value.decode("utf-8") if isinstance(value, bytes) else value
-
-
-def _read_parts(files: dict[str, list[Path]], labels: str) -> list[Part]:
-    parts = []
-    for part, of_part in files.items():
-        batches = [_read_batch(path, labels) for path in of_part]
-        parts.append(Part(part, *(np.concatenate(arrays) for arrays in zip(*batches, strict=True))))
-    return parts
 
 
 def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:

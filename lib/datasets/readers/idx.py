@@ -5,7 +5,6 @@ A header of big-endian 32-bit numbers (magic with the number of dimensions, then
 
 import gzip
 import zlib
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -21,8 +20,14 @@ UNSIGNED_BYTE = 8  # the type that the magic number names
 def list_idx(root: Path, *, classes: tuple[str, ...]) -> Arrays:
     """Four files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same with `t10k`, plain or `.gz`."""
     files = {part: (_find(root, f"{stem}-images", 3), _find(root, f"{stem}-labels", 1)) for part, stem in STEMS.items()}
-    everything = tuple(file for pair in files.values() for file in pair)
-    return Arrays(files=everything, classes=classes, read=partial(_read_parts, files))
+
+    def read() -> list[Part]:
+        return [
+            Part(part, read_idx(images, dimensions=3), read_idx(labels, dimensions=1).astype(np.int64))
+            for part, (images, labels) in files.items()
+        ]
+
+    return Arrays(files=tuple(file for pair in files.values() for file in pair), classes=classes, read=read)
 
 
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
@@ -59,11 +64,3 @@ def _find(root: Path, stem: str, dimensions: int) -> Path:
     if not found:
         raise DataError(f"{names[0]} is missing in {root}. data/README.md says where to get it.")
     return found[0]
-
-
-def _read_parts(files: dict[str, tuple[Path, Path]]) -> list[Part]:
-    parts = []
-    for name, (images, labels) in files.items():
-        pixels = read_idx(images, dimensions=3)
-        parts.append(Part(name, pixels, read_idx(labels, dimensions=1).astype(np.int64)))
-    return parts

@@ -3,7 +3,6 @@
 import contextlib
 import string
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -35,7 +34,12 @@ def list_notmnist(root: Path) -> Listing | Arrays:
             elif width != PIXELS + 1:
                 expected = f"{PIXELS + 1} columns, {SIDE} x {SIDE} pixels and the label"
                 raise DataError(f"{path}: {KEYS[part]} must have {expected}. Received: {width}")
-    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path), left_out=left_out)
+
+    def read() -> list[Part]:
+        with _opened(path) as file:
+            return [_read_part(path, source, part=part) for part, source in _tables(path, file).items()]
+
+    return Arrays(files=(path,), classes=CLASSES, read=read, left_out=left_out)
 
 
 @contextlib.contextmanager
@@ -68,11 +72,6 @@ def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
         raise DataError(f"{path}: {key} takes its values from other files. They were not opened.")
     require_size(f"{path}: {key}", path, shape=found.shape, itemsize=found.dtype.itemsize)
     return found
-
-
-def _read_parts(path: Path) -> list[Part]:
-    with _opened(path) as file:
-        return [_read_part(path, source, part=part) for part, source in _tables(path, file).items()]
 
 
 def _read_part(path: Path, source: h5py.Dataset, *, part: str) -> Part:
