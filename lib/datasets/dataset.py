@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib.datasets.images import read_rgb
+from lib.datasets.images import read_pixels
 from lib.datasets.storage import DataError
 
 COLUMNS = ["path", "label", "class_name", "width", "height", "channels", "bytes", "sha256", "role"]
@@ -51,9 +51,8 @@ class Dataset:
             DataError: if the file has gone or was damaged since it was indexed.
         """
         path = self._path(row)
-        if self.arrays is None:
-            return read_rgb(self.root / path)
-        return Image.fromarray(self._pixels(path)).convert("RGB")
+        pixels = read_pixels(self.root / path) if self.arrays is None else self._pixels(path)
+        return Image.fromarray(pixels).convert("RGB")
 
     def read_pixels(self, rows: np.ndarray) -> np.ndarray:
         """Copy the pixels of some rows of a data set that lies in arrays.

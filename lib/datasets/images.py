@@ -18,20 +18,11 @@ MAX_BYTES = 256_000_000
 JPEG_CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
 
 
-def read_rgb(path: Path) -> Image.Image:
-    """Read an image file as a decoded Pillow image of mode RGB, whatever its suffix says; an error names the file.
+def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
+    """Read an image file as an RGB array, whatever its suffix says.
 
     The first frame is taken, EXIF orientation is left alone, transparent parts lie over black, 16-bit grey keeps its
     upper 8 bits, CMYK is converted.
-    """
-    try:
-        return to_rgb(decode(read_bytes(path)))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
-    """Read an image file as an RGB array: as `read_rgb`, but faster where it is a JPEG that need not be whole.
 
     Args:
         path: the file.

@@ -168,13 +168,6 @@ def test_equal_pixels_have_equal_sums(raw):
     assert sums.nunique() == 59
 
 
-def test_no_space_for_the_arrays(raw, monkeypatch):
-    small.fashion_mnist(raw)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 0}))
-    with pytest.raises(DataError, match="No disk space: .* are needed in .*arrays"):
-        get("fashion_mnist")
-
-
 # IDX
 
 
@@ -396,15 +389,6 @@ def test_the_planted_pickle_would_run_elsewhere(tmp_path):
     mark = tmp_path / "it_ran"
     pickle.loads(pickle.dumps(Planted(os.system, f"touch {mark}"), 2))
     assert mark.exists()
-
-
-def test_malicious_file_in_the_archive_of_cifar(raw):
-    folder = small.cifar10(raw)
-    mark = raw.parent / "it_ran"
-    (folder / "test_batch").write_bytes(pickle.dumps({"data": Planted(os.system, f"touch {mark}")}, 2))
-    with pytest.raises(DataError, match="test_batch was not read: it asks for (posix|nt).system"):
-        get("cifar10")
-    assert not mark.exists()
 
 
 def test_pickles_of_other_things_and_false_sizes(tmp_path):
