@@ -78,7 +78,7 @@ def test_quick_look_never_passes_what_pillow_refuses():
     assert 50 < accepted < 250
 
 
-@pytest.mark.parametrize("count", [1, 64, 150])
+@pytest.mark.parametrize("count", [64, 150])  # one chunk, and more
 def test_rows_keep_the_order_of_the_files(tmp_path, count):
     bad = {row for row in range(count) if row % 7 == 3}
     for row in range(count):
