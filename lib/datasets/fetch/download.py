@@ -28,13 +28,7 @@ class _Interrupted(Exception):
 
 
 def download(
-    address: str,
-    target: Path,
-    *,
-    size: int,
-    md5: str = "",
-    progress: bool = True,
-    waits: tuple[float, ...] = WAITS,
+    address: str, target: Path, *, size: int, md5: str = "", progress: bool = True, waits: tuple[float, ...] = WAITS
 ) -> None:
     """Download a file of `size` bytes; what has come is kept as `<target>.part` and continued by the next call.
 
