@@ -14,7 +14,6 @@ import pandas as pd
 
 from lib.config.files import replacing
 
-DAY = 24 * 3600  # seconds
 SPARE = 50 * 10**6  # bytes left free for everything else on the disk
 
 
@@ -63,9 +62,9 @@ def whole_folder(destination: Path) -> Iterator[Path]:
     Where another process has made it meanwhile, that one stays.
     """
     with writing(destination.parent):
-        for leftover in destination.parent.glob(".partial-*"):  # of processes that were killed; young ones may work
+        for leftover in destination.parent.glob(".partial-*"):  # of killed processes; one of today may still be filled
             with contextlib.suppress(FileNotFoundError):  # another process may be tidying up as well
-                if time.time() - leftover.stat().st_mtime > DAY:
+                if time.time() - leftover.stat().st_mtime > 24 * 3600:
                     shutil.rmtree(leftover, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=destination.parent))
         try:

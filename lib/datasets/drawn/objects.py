@@ -20,7 +20,6 @@ from lib.datasets.drawn.shapes import OBJECTS
 from lib.datasets.storage import DataError
 
 CATEGORIES: tuple[str, ...] = (*OBJECTS, "clutter")
-GREY_SHARE = 0.05
 
 
 def draw_image(category: str, number: int) -> tuple[Image.Image, Image.Image | None]:
@@ -36,7 +35,7 @@ def draw_image(category: str, number: int) -> tuple[Image.Image, Image.Image | N
     """
     rng = np.random.default_rng([0, CATEGORIES.index(category), number])
     size = scene.random_size(rng)
-    grey = rng.random() < GREY_SHARE
+    grey = rng.random() < 0.05
     picture = scene.background(rng, size) * scene.light(rng, size)
     parts = OBJECTS[category](rng) if category in OBJECTS else scene.jumble(rng)
     picture, cover = scene.add_object(rng, picture, parts=parts)

@@ -14,14 +14,12 @@ from lib.datasets.drawn.shapes import BODY, DETAIL, HOLE, Part, arc, ellipse, po
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARPER = 3  # outlines are drawn this many times larger, then averaged down to clean edges
 MIN_CONTRAST = 0.26  # least difference in luma between an object and what surrounds it
-SIDES = (80, 400)
-ASPECT = 1.6
 
 
 def random_size(rng: np.random.Generator) -> tuple[int, int]:
     """Height and width in pixels, each between 80 and 400, in portrait or landscape."""
-    longer = math.exp(rng.uniform(math.log(110), math.log(SIDES[1])))
-    shorter = max(SIDES[0], longer / rng.uniform(1, ASPECT))
+    longer = math.exp(rng.uniform(math.log(110), math.log(400)))
+    shorter = max(80, longer / rng.uniform(1, 1.6))
     sides = (round(shorter), round(longer))
     return sides if rng.random() < 0.6 else sides[::-1]
 

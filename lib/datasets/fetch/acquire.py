@@ -92,15 +92,11 @@ def _plain(name: str) -> str:
 
 def _download(entry: Entry, folder: Path | None, *, progress: bool) -> Path:
     """The official archive in `data/raw`, or the folder there with all official files; what is there is not fetched."""
-    if len(entry.downloads) == 1:
-        target = paths.RAW / entry.downloads[0].file_name
-        wanted = {target: entry.downloads[0]}
-    else:
-        target = folder or paths.RAW / entry.names[0]
-        wanted = {target / file.file_name: file for file in _missing(entry, target)}
-    for path, file in wanted.items():
-        download(file.address, path, size=file.size, md5=file.md5, progress=progress)
-    return target
+    several = len(entry.downloads) > 1
+    home = (folder or paths.RAW / entry.names[0]) if several else paths.RAW
+    for file in _missing(entry, home) if several else entry.downloads:
+        download(file.address, home / file.file_name, size=file.size, md5=file.md5, progress=progress)
+    return home if several else home / entry.downloads[0].file_name
 
 
 def _missing(entry: Entry, folder: Path) -> list[Download]:

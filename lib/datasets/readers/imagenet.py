@@ -61,7 +61,8 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
 def list_imagenet10(root: Path) -> Listing:
     """Ten classes: the coursework's folders `train_set` and `test_set`, or ten of the layout of ImageNet.
 
-    Of `train/<wnid>` and `val/<wnid>` those of `TEN` are taken, or those of `TEN_OF_TINY`; just ten folders are all.
+    Of `train/<wnid>` and `val/<wnid>` all are taken where there are just ten; else those of `TEN`; else those of
+    `TEN_OF_TINY`.
     """
     if (root / "train_set").is_dir():
         return _list_coursework(root)
