@@ -64,15 +64,6 @@ def test_boxes(raw):
     assert part.boxes["path"].tolist() == part.index["path"].tolist()
 
 
-def test_val_is_carved_from_train_and_the_labelled_val_is_test(raw):
-    small.tiny_imagenet(raw, per_class=10, wnids=TWO)
-    data = get("tiny_imagenet")
-    split = splits.make_split(data, Split())
-    role = data.index["role"].to_numpy()
-    assert set(role[split.test]) == {"test"} and len(split.test) == 4
-    assert set(role[split.val]) == {"train"} and len(split.val) == 2
-
-
 def test_archive_is_found(raw):
     made = small.tiny_imagenet(raw.parent / "made", wnids=TWO)
     for name in ("tiny-imagenet-200.zip", "tiny-imagenet-10.tar.gz", "Tiny_ImageNet.zip"):
