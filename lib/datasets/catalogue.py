@@ -233,11 +233,7 @@ ENTRIES = {
 
 
 def find(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        DataError: if there is none; the message lists the ones there are.
-    """
+    """The entry of that name, or a `DataError` that lists the ones there are."""
     if name not in ENTRIES:
         raise DataError(f"Unknown data set {name!r}. Data sets: {', '.join(sorted(ENTRIES))}")
     return ENTRIES[name]
@@ -245,9 +241,6 @@ def find(name: str) -> Entry:
 
 def published_results(name: str) -> pd.DataFrame:
     """What others have reached on a data set, for orientation: rows of `data/published.csv`, with their source.
-
-    Args:
-        name: of the data set.
 
     Returns:
         Columns result, accuracy (%), measured on, protocol, pretrained and source, in the order of the file: results

@@ -55,13 +55,7 @@ class Dataset:
         return Image.fromarray(pixels).convert("RGB")
 
     def read_pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Copy the pixels of some rows of a data set that lies in arrays.
-
-        Args:
-            rows: (B,) row numbers of the index.
-
-        Returns:
-            (B, H, W) or (B, H, W, 3) uint8 in [0, 255], as stored.
+        """The pixels of some rows (B,) of a data set that lies in arrays: (B, H, W) or (B, H, W, 3) uint8, as stored.
 
         Raises:
             DataError: if this data set consists of files.
@@ -78,11 +72,7 @@ class Dataset:
         return mask if mask.is_file() else None
 
     def keep(self, rows: np.ndarray) -> "Dataset":
-        """The same data set with only some rows of the index, renumbered from 0; classes keep their labels.
-
-        Args:
-            rows: (N,) row numbers.
-        """
+        """The same data set with only some rows (N,) of the index, renumbered from 0; classes keep their labels."""
         index = self.index.iloc[np.sort(rows)].reset_index(drop=True)
         boxes = self.boxes
         if boxes is not None:

@@ -76,9 +76,6 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
         groups: (N,) the same number for images that belong together, as `audit.duplicate_groups` gives them; a
             group counts as one image. None: only equal images do.
 
-    Returns:
-        The split.
-
     Raises:
         ValueError: if there is not one group per image.
     """

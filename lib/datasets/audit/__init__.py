@@ -57,14 +57,6 @@ def duplicate_groups(dataset: Dataset, *, audited: bool = True, progress: bool =
 def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
     """Check the images of a data set, and that none is known on two sides of its split.
 
-    Args:
-        dataset: the images.
-        split: of these images.
-        progress: whether to show a progress bar.
-
-    Returns:
-        Findings and their summary.
-
     Raises:
         DataError: if the split is one of other images.
     """
