@@ -27,7 +27,6 @@ TEN_OF_TINY = (
     "n02486410", "n07753592", "n07747607", "n03179701", "n03255030",  # baboon, banana, orange, desk, dumbbell
     "n02124075", "n04118538", "n04259630", "n04398044", "n02769748",  # cat, rugby ball, sombrero, teapot, backpack
 )  # fmt: skip
-LABELS = ("test_labels.csv", "test_set.csv")  # of the images in test_set: file name, class name or number
 
 
 def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> Listing:
@@ -172,8 +171,8 @@ def _list_coursework(root: Path) -> Listing:
     for folder in subfolders(root / "train_set"):
         listing.folders.add(folder.name)
         list_files(root, folder, label=folder.name, role="train", listing=listing)
-    labels = next((root / name for name in LABELS if (root / name).is_file()), None)
-    if (root / "test_set").is_dir() and labels is None:
+    labels = root / "test_labels.csv"  # of the images in test_set, where somebody has them
+    if (root / "test_set").is_dir() and not labels.is_file():
         _list_unlabelled(root, root / "test_set", listing=listing)
     elif (root / "test_set").is_dir():
         given = _read_labels(labels, sorted(listing.folders))
@@ -183,7 +182,7 @@ def _list_coursework(root: Path) -> Listing:
             else:
                 listing.unlabelled.append(path)
                 listing.left_out.append((path, f"no label in {labels.name}"))
-    used = {"train_set", "test_set", "mapping.txt", "README.md", labels.name if labels else ""}
+    used = {"train_set", "test_set", "mapping.txt", "README.md", labels.name}
     others = [entry.name for entry in visible(root) if entry.name not in used]
     listing.left_out += [(spell_out(name), "beside the folders train_set and test_set") for name in others]
     return listing
