@@ -5,7 +5,6 @@ layout), opens each (`index`, `images`) and returns a `Dataset`. `audit` looks f
 says which images train, which choose and which test, and `storage` writes what this room keeps.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +15,6 @@ from lib.datasets.drawn import draw_demo, draw_letters
 from lib.datasets.fetch.acquire import find_or_download
 from lib.datasets.index import read_index
 from lib.datasets.readers.arrays import Arrays, read_arrays
-from lib.datasets.readers.folders import Listing
 from lib.datasets.storage import DataError
 
 __all__ = ["COLUMNS", "DataError", "Dataset", "load", "names"]
@@ -27,34 +25,28 @@ def names() -> list[str]:
     return sorted(ENTRIES)
 
 
-def load(
-    name: str,
-    *,
-    include_clutter: bool = False,
-    path: str | Path | None = None,
-    classes: Sequence[str] = (),
-    progress: bool = True,
-) -> Dataset:
+def load(name: str, *, include_clutter: bool = False, path: str | Path | None = None, progress: bool = True) -> Dataset:
     """Find or download a data set, check every file, and index it. What was found once is reused.
 
     Args:
         name: one of `names()`.
         include_clutter: whether background and clutter folders count as a class.
         path: the folder of class folders, for the data set `folder` and for no other.
-        classes: names or wnids of the classes to take, for the data set `imagenet10` and for no other; empty takes its
-            usual ten.
         progress: whether to show progress bars.
 
     Raises:
         DataError: if the name is unknown, the data cannot be had, there are fewer than two classes, or one is empty.
     """
     entry = find(name)
-    if classes and not entry.chooses:
-        raise DataError(f"Classes can only be chosen of the data set 'imagenet10'. Received: {name}")
     root, source, masks = _locate(entry, path, progress=progress)
-    contents = entry.reader(root, classes) if entry.chooses else entry.reader(root)
-    read = _read_arrays if isinstance(contents, Arrays) else _read_files
-    found, notes, more = read(entry, root, contents, progress=progress)
+    contents = entry.reader(root)
+    if isinstance(contents, Arrays):
+        found, arrays, unlabelled = read_arrays(contents, name=name, progress=progress)
+        notes, boxes = list(contents.left_out), None
+    else:
+        found, notes = read_index(root, contents.without(entry.stray), name=name, progress=progress)
+        arrays, unlabelled = None, tuple(contents.unlabelled)
+        boxes = pd.DataFrame(contents.boxes, columns=["path", "x0", "y0", "x1", "y1"]) if contents.boxes else None
     if entry.images is not None and len(found) != entry.images:
         notes.append((".", f"this copy holds {len(found):,} usable images, the official one {entry.images:,}"))
     clutter = set() if include_clutter else set(contents.class_names).intersection(entry.clutter)
@@ -78,14 +70,22 @@ def load(
         citation=entry.citation,
         checksum=checksum_of(index),
         masks=masks,
-        **more,
+        arrays=arrays,
+        unlabelled=unlabelled,
+        boxes=boxes if boxes is None else boxes[boxes["path"].isin(index["path"])].reset_index(drop=True),
     )
 
 
 def _locate(entry: Entry, path: str | Path | None, *, progress: bool) -> tuple[Path, str, Path | None]:
     """Root folder, where it came from, and the folder of masks."""
     if entry.name == "folder":
-        return _own_folder(path), "your folder", None
+        if not path:
+            raise DataError("The data set 'folder' needs a path: the folder of the class folders. Received: none")
+        root = Path(path).expanduser().resolve()
+        if not root.is_dir():
+            what = "is a file, not a folder: unpack it first" if root.is_file() else "does not exist"
+            raise DataError(f"The folder of images {what}. Received: {path}")
+        return root, "your folder", None
     if path is not None:
         raise DataError(
             f"A path is only for the data set 'folder'. Put {entry.name} in data/raw, or point COURSEWORK_DATA at the "
@@ -97,16 +97,6 @@ def _locate(entry: Entry, path: str | Path | None, *, progress: bool) -> tuple[P
     if entry.name == "letters":
         return draw_letters(), "drawn", None
     return *find_or_download(entry, progress=progress), None
-
-
-def _own_folder(path: str | Path | None) -> Path:
-    if not path:
-        raise DataError("The data set 'folder' needs a path: the folder that holds the class folders. Received: none")
-    root = Path(path).expanduser().resolve()
-    if not root.is_dir():
-        what = "is a file, not a folder: unpack it first" if root.is_file() else "does not exist"
-        raise DataError(f"The folder of images {what}. Received: {path}")
-    return root
 
 
 def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes: list[tuple[str, str]]) -> None:
@@ -127,18 +117,3 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
             f"Class folders with {where} in {root}: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}. "
             f"Fill them or take them away. Left out there: {'; '.join(reasons[:3]) or 'nothing'}"
         )
-
-
-def _read_arrays(entry: Entry, root: Path, arrays: Arrays, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
-    """The images of a data set that lies in arrays, what was left out, and further fields of its `Dataset`."""
-    found, pixels, unlabelled = read_arrays(arrays, name=entry.name, progress=progress)
-    return found, list(arrays.left_out), {"arrays": pixels, "unlabelled": unlabelled}
-
-
-def _read_files(entry: Entry, root: Path, listing: Listing, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
-    """The same of a data set that consists of image files."""
-    found, left_out = read_index(root, listing.without(entry.stray), name=entry.name, progress=progress)
-    boxes = pd.DataFrame(listing.boxes, columns=["path", "x0", "y0", "x1", "y1"])
-    boxes = boxes[boxes["path"].isin(found["path"])].reset_index(drop=True)  # a box of no image is nobody's loss
-    more = {"boxes": boxes if listing.boxes else None, "unlabelled": tuple(listing.unlabelled)}
-    return found, list(left_out.itertuples(index=False, name=None)), more

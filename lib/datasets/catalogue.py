@@ -9,7 +9,7 @@ import pandas as pd
 from lib.config import paths
 from lib.datasets.drawn import letters
 from lib.datasets.readers.arrays import Arrays
-from lib.datasets.readers.cifar import list_cifar10, list_cifar100
+from lib.datasets.readers.cifar import list_cifar
 from lib.datasets.readers.folders import Listing, list_class_folders
 from lib.datasets.readers.idx import list_idx
 from lib.datasets.readers.imagenet import list_imagenet10, list_tiny_imagenet
@@ -48,14 +48,10 @@ class Entry:
     clutter: tuple[str, ...] = ()  # folders that show no one object
     stray: dict[str, str] = field(default_factory=dict)  # files and folders to leave out -> the reason
     reader: Callable[..., Listing | Arrays] = list_class_folders  # of the root folder
-    chooses: bool = False  # whether the reader takes the names of the classes to read, as a second argument
-
-    @property
-    def checksums(self) -> tuple[str, ...]:
-        """md5 of each official file."""
-        return tuple(value for value in (*(file.md5 for file in self.downloads), self.inner_md5) if value)
 
 
+CALTECH = "https://data.caltech.edu/records"
+TORONTO = "https://www.cs.toronto.edu/~kriz"
 FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
@@ -71,11 +67,7 @@ CALTECH101 = Entry(
         "Vision. Data: CaltechDATA, doi:10.22002/D1.20086"
     ),
     downloads=(
-        Download(
-            "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-            size=137_414_764,
-            md5="3138e1922a9193bfa496528edbbc45d0",
-        ),
+        Download(f"{CALTECH}/mzrjq-6wc02/files/caltech-101.zip", 137_414_764, "3138e1922a9193bfa496528edbbc45d0"),
     ),
     inner="101_ObjectCategories.tar.gz",
     inner_md5="b224c7392d521a49829488ab0f1120d9",
@@ -95,9 +87,7 @@ CALTECH256 = Entry(
     ),
     downloads=(
         Download(
-            "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
-            size=1_183_006_720,
-            md5="67b4f42ca05d46448c6bb8ecd2220f6d",
+            f"{CALTECH}/nyy15-4j048/files/256_ObjectCategories.tar", 1_183_006_720, "67b4f42ca05d46448c6bb8ecd2220f6d"
         ),
     ),
     names=("256_ObjectCategories", "caltech256"),
@@ -118,10 +108,10 @@ FASHION_MNIST = Entry(
         "algorithms. arXiv:1708.07747"
     ),
     downloads=(
-        Download(f"{FASHION}/train-images-idx3-ubyte.gz", size=26_421_880, md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        Download(f"{FASHION}/train-labels-idx1-ubyte.gz", size=29_515, md5="25c81989df183df01b3e8a0aad5dffbe"),
-        Download(f"{FASHION}/t10k-images-idx3-ubyte.gz", size=4_422_102, md5="bef4ecab320f06d8554ea6380940ec79"),
-        Download(f"{FASHION}/t10k-labels-idx1-ubyte.gz", size=5_148, md5="bb300cfdad3c16e7a12a480ee83cd310"),
+        Download(f"{FASHION}/train-images-idx3-ubyte.gz", 26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        Download(f"{FASHION}/train-labels-idx1-ubyte.gz", 29_515, "25c81989df183df01b3e8a0aad5dffbe"),
+        Download(f"{FASHION}/t10k-images-idx3-ubyte.gz", 4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
+        Download(f"{FASHION}/t10k-labels-idx1-ubyte.gz", 5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
     ),
     names=("fashion-mnist",),
     marks=("train-images*idx3-ubyte*", "train-labels*idx1-ubyte*", "t10k-*idx?-ubyte*"),
@@ -134,16 +124,14 @@ NOTMNIST = Entry(
     title="notMNIST",
     licence="none stated by its author",
     citation="Y. Bulatov (2011). notMNIST dataset. http://yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html",
-    downloads=(Download("https://commondatastorage.googleapis.com/books1000/notMNIST_small.tar.gz", size=8_458_043),),
+    downloads=(Download("https://commondatastorage.googleapis.com/books1000/notMNIST_small.tar.gz", 8_458_043),),
     names=("notMNIST", "notmnist-data", "notMNIST_small", "notMNIST_large", "data"),
     marks=("*.h5", "A"),
     loose="data.h5",
     reader=list_notmnist,
 )
 
-TINY = Download(
-    "http://cs231n.stanford.edu/tiny-imagenet-200.zip", size=248_100_043, md5="90528d7ca1a48142e341f4ef8d21d0de"
-)
+TINY = Download("http://cs231n.stanford.edu/tiny-imagenet-200.zip", 248_100_043, "90528d7ca1a48142e341f4ef8d21d0de")
 IMAGENET_LICENCE = "research and teaching, by the terms of image-net.org; the photographs belong to their authors"
 
 TINY_IMAGENET = Entry(
@@ -173,7 +161,6 @@ IMAGENET10 = Entry(
     names=("imagenet10", "imagenet", "ILSVRC2012", "CLS-LOC", *TINY_IMAGENET.names),
     marks=("train_set", "wnids.txt", "train/n[0-9]*"),
     reader=list_imagenet10,
-    chooses=True,
 )
 
 CIFAR_LICENCE = "none stated; to be cited"
@@ -187,17 +174,18 @@ CIFAR10 = Entry(
     title="CIFAR-10",
     licence=CIFAR_LICENCE,
     citation=CIFAR_CITATION,
-    downloads=(
-        Download(
-            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-            size=170_498_071,
-            md5="c58f30108f718f92721af3b95e74349a",
-        ),
-    ),
+    downloads=(Download(f"{TORONTO}/cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a"),),
     names=("cifar-10-python", "cifar-10-batches-py", "cifar10", "cifar10-images"),
     marks=("data_batch_[1-5]", "batches.meta", "train"),
     images=60_000,
-    reader=list_cifar10,
+    reader=partial(
+        list_cifar,
+        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+        test=("test_batch",),
+        names="batches.meta",
+        prefix="",
+        count=10,
+    ),
 )
 
 CIFAR100 = Entry(
@@ -205,17 +193,11 @@ CIFAR100 = Entry(
     title="CIFAR-100",
     licence=CIFAR_LICENCE,
     citation=CIFAR_CITATION,
-    downloads=(
-        Download(
-            "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-            size=169_001_437,
-            md5="eb9058c3a382ffc7106e4002c42a8d85",
-        ),
-    ),
+    downloads=(Download(f"{TORONTO}/cifar-100-python.tar.gz", 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85"),),
     names=("cifar-100-python", "cifar100"),
     marks=("train", "meta"),
     images=60_000,
-    reader=list_cifar100,
+    reader=partial(list_cifar, train=("train",), test=("test",), names="meta", prefix="fine_", count=100),
 )
 
 DEMO = Entry(
@@ -251,11 +233,7 @@ ENTRIES = {
 
 
 def find(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        DataError: if there is none; the message lists the ones there are.
-    """
+    """The entry of that name, or a `DataError` that lists the ones there are."""
     if name not in ENTRIES:
         raise DataError(f"Unknown data set {name!r}. Data sets: {', '.join(sorted(ENTRIES))}")
     return ENTRIES[name]
@@ -263,9 +241,6 @@ def find(name: str) -> Entry:
 
 def published_results(name: str) -> pd.DataFrame:
     """What others have reached on a data set, for orientation: rows of `data/published.csv`, with their source.
-
-    Args:
-        name: of the data set.
 
     Returns:
         Columns result, accuracy (%), measured on, protocol, pretrained and source, in the order of the file: results

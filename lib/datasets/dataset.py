@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib.datasets.images import read_rgb
+from lib.datasets.images import read_pixels
 from lib.datasets.storage import DataError
 
 COLUMNS = ["path", "label", "class_name", "width", "height", "channels", "bytes", "sha256", "role"]
@@ -51,18 +51,11 @@ class Dataset:
             DataError: if the file has gone or was damaged since it was indexed.
         """
         path = self._path(row)
-        if self.arrays is None:
-            return read_rgb(self.root / path)
-        return Image.fromarray(self._pixels(path)).convert("RGB")
+        pixels = read_pixels(self.root / path) if self.arrays is None else self._pixels(path)
+        return Image.fromarray(pixels).convert("RGB")
 
     def read_pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Copy the pixels of some rows of a data set that lies in arrays.
-
-        Args:
-            rows: (B,) row numbers of the index.
-
-        Returns:
-            (B, H, W) or (B, H, W, 3) uint8 in [0, 255], as stored.
+        """The pixels of some rows (B,) of a data set that lies in arrays: (B, H, W) or (B, H, W, 3) uint8, as stored.
 
         Raises:
             DataError: if this data set consists of files.
@@ -79,11 +72,7 @@ class Dataset:
         return mask if mask.is_file() else None
 
     def keep(self, rows: np.ndarray) -> "Dataset":
-        """The same data set with only some rows of the index, renumbered from 0; classes keep their labels.
-
-        Args:
-            rows: (N,) row numbers.
-        """
+        """The same data set with only some rows (N,) of the index, renumbered from 0; classes keep their labels."""
         index = self.index.iloc[np.sort(rows)].reset_index(drop=True)
         boxes = self.boxes
         if boxes is not None:

@@ -18,29 +18,11 @@ MAX_BYTES = 256_000_000
 JPEG_CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
 
 
-def read_rgb(path: Path) -> Image.Image:
-    """Read an image file as RGB, whatever its suffix says.
+def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
+    """Read an image file as an RGB array, whatever its suffix says.
 
     The first frame is taken, EXIF orientation is left alone, transparent parts lie over black, 16-bit grey keeps its
     upper 8 bits, CMYK is converted.
-
-    Args:
-        path: the file.
-
-    Returns:
-        A decoded Pillow image of mode RGB.
-
-    Raises:
-        DataError: if the file is missing or is no image that can be decoded; the message names it.
-    """
-    try:
-        return to_rgb(decode(read_bytes(path)))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
-    """Read an image file as an RGB array: as `read_rgb`, but faster where it is a JPEG that need not be whole.
 
     Args:
         path: the file.
@@ -62,18 +44,11 @@ def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
 
 
 def decode_jpeg(data: bytes, *, at_least: int) -> tuple[np.ndarray, tuple[int, int, int]] | None:
-    """Decode a flawless JPEG without holding the interpreter's lock.
+    """(H, W, 3) uint8 of a flawless JPEG, at least so many pixels per side, and its whole width, height and channels.
 
-    Every coefficient is read, so a cut is found at any scale; at an eighth of the size it takes a third to a fifth of
-    the time.
-
-    Args:
-        data: the bytes of an image file.
-        at_least: pixels per side that suffice, as for `read_pixels`.
-
-    Returns:
-        (H, W, 3) uint8 pixels, and the width, height and channels of the whole image. None where Pillow is to decide:
-        another format, CMYK, too large, or damaged.
+    The interpreter's lock is not held. Every coefficient is read, so a cut is found at any scale; at an eighth of the
+    size it takes a third to a fifth of the time. None where Pillow is to decide: another format, CMYK, too large or
+    damaged.
     """
     if data.startswith(b"\xff\xd8\xff"):
         with contextlib.suppress(ValueError):
@@ -85,11 +60,7 @@ def decode_jpeg(data: bytes, *, at_least: int) -> tuple[np.ndarray, tuple[int, i
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of an image file.
-
-    Raises:
-        DataError: if it cannot be read, or is too large to be an image.
-    """
+    """The bytes of an image file, unless it is too large to be one."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"larger than {MAX_BYTES / 1e6:.0f} MB")
@@ -99,16 +70,8 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode every pixel of the first frame: `verify()` would let a file through that is cut in half.
-
-    Args:
-        data: the bytes of an image file.
-
-    Returns:
-        The decoded Pillow image, in the file's own mode.
-
-    Raises:
-        DataError: the reason why it is not a usable image, without the file's name.
+    """Decode every pixel of the first frame, in the file's own mode; the error says why without the file's name.
+    `verify()` would let a file through that is cut in half.
     """
     if not data:
         raise DataError("zero bytes")
@@ -137,11 +100,7 @@ def count_channels(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a decoded image to mode RGB.
-
-    Raises:
-        DataError: if there is no agreed way to, e.g. for floating-point pixels.
-    """
+    """Convert a decoded image to mode RGB; floating-point pixels, for example, cannot be."""
     if image.mode.startswith("I"):  # 16-bit grey, which older Pillow versions hold in 32 bits
         image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
     if image.mode == "F":

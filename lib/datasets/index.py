@@ -23,20 +23,12 @@ CHUNK = 64  # files that a thread takes at a time: handing over each one alone t
 THREADS = min(8, max(2, os.cpu_count() or 1))  # decoders and hashlib let go of the interpreter's lock
 
 
-def read_index(root: Path, listing: Listing, *, name: str, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_index(
+    root: Path, listing: Listing, *, name: str, progress: bool
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Decode every file of a listing, or reuse what was found if no file has changed since.
 
-    Args:
-        root: folder that the listing's paths are relative to.
-        listing: the files.
-        name: of the data set, for the stored file's name and the progress bar.
-        progress: whether to show one.
-
-    Returns:
-        The images (columns `COLUMNS`, in the listing's order) and what was left out (columns path, reason).
-
-    Raises:
-        DataError: if the result cannot be stored.
+    Returns the images (columns `COLUMNS`, in the listing's order) and what was left out (path, reason).
     """
     stored = paths.cache() / "index" / f"{name}-{_fingerprint(root, listing)}.csv"
     stored_left_out = stored.with_name(f"{stored.stem}-left_out.csv")
@@ -46,21 +38,13 @@ def read_index(root: Path, listing: Listing, *, name: str, progress: bool) -> tu
         found, left_out = _decode_all(root, listing, progress=progress)
         storage.write_table(stored_left_out, left_out)
         storage.write_table(stored, found)
-    return found.astype(dict.fromkeys(NUMBERS, "int64")), left_out
+    return found.astype(dict.fromkeys(NUMBERS, "int64")), list(left_out.itertuples(index=False, name=None))
 
 
 def in_chunks(
     work: Callable[[int], object], count: int, *, title: str, progress: bool, threads: int = THREADS
 ) -> Iterator[object]:
-    """Results of `work(row)` for each row below `count`, in order, made by threads.
-
-    Args:
-        work: what to do with one row.
-        count: how many rows.
-        title: of the progress bar.
-        progress: whether to show it.
-        threads: how many.
-    """
+    """Results of `work(row)` for each row below `count`, in order, made by threads."""
     starts = range(0, count, CHUNK)
     bar = tqdm(total=count, desc=title, unit=" images", disable=not progress, mininterval=0.5)
     with ThreadPoolExecutor(threads) as pool, bar:

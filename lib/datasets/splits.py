@@ -28,10 +28,7 @@ class Split:
     table: pd.DataFrame  # path, label, role: one row per row of the index
 
     def to_frame(self, dataset: Dataset) -> pd.DataFrame:
-        """The split as a table with the columns path, label and role (train, val, test, unused).
-
-        Args:
-            dataset: the data set that was split.
+        """The table: path, label, role (train, val, test, unused).
 
         Raises:
             DataError: if this split is one of other data, or of another version of it.
@@ -45,11 +42,7 @@ class Split:
         return self.table.copy()
 
     def save(self, path: Path) -> None:
-        """Write the table as CSV, with a first line that holds its checksums.
-
-        Raises:
-            DataError: if the file cannot be written.
-        """
+        """Write the table as CSV, with a first line that holds its checksums."""
         write_table(path, self.table, split=self.checksum)
 
 
@@ -82,9 +75,6 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
         config: shares and seed.
         groups: (N,) the same number for images that belong together, as `audit.duplicate_groups` gives them; a
             group counts as one image. None: only equal images do.
-
-    Returns:
-        The split.
 
     Raises:
         ValueError: if there is not one group per image.

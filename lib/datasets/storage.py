@@ -14,7 +14,6 @@ import pandas as pd
 
 from lib.config.files import replacing
 
-DAY = 24 * 3600  # seconds
 SPARE = 50 * 10**6  # bytes left free for everything else on the disk
 
 
@@ -23,15 +22,7 @@ class DataError(ValueError):
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Refuse to start what the disk has no room for.
-
-    Args:
-        folder: an existing folder on the disk in question.
-        needed: bytes about to be written.
-
-    Raises:
-        DataError: if fewer bytes are free than needed, with some to spare.
-    """
+    """Refuse to start what the disk has no room for: `needed` bytes in an existing folder, and some to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise DataError(
@@ -42,11 +33,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Make a folder and write to it in the block; a write that fails becomes a sentence.
-
-    Raises:
-        DataError: if the disk is full, the folder cannot be written to, or the system has another reason.
-    """
+    """Make a folder and write to it in the block; a write that fails becomes a sentence."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -61,17 +48,24 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read a file or folder in the block; what the system refuses becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
 def whole_folder(destination: Path) -> Iterator[Path]:
     """A new folder to fill, which gets its name when the block ends; a block that fails or is killed leaves none.
-
-    Args:
-        destination: the folder to make. Where another process has made it meanwhile, that one stays.
-
-    Raises:
-        DataError: if it cannot be written.
+    Where another process has made it meanwhile, that one stays.
     """
     with writing(destination.parent):
-        _remove_leftovers(destination.parent)
+        for leftover in destination.parent.glob(".partial-*"):  # of killed processes; one of today may still be filled
+            with contextlib.suppress(FileNotFoundError):  # another process may be tidying up as well
+                if time.time() - leftover.stat().st_mtime > 24 * 3600:
+                    shutil.rmtree(leftover, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=destination.parent))
         try:
             yield partial
@@ -85,25 +79,8 @@ def whole_folder(destination: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed left behind; younger ones may still be at work."""
-    for leftover in folder.glob(".partial-*"):
-        with contextlib.suppress(FileNotFoundError):  # another process may be tidying up as well
-            if time.time() - leftover.stat().st_mtime > DAY:
-                shutil.rmtree(leftover, ignore_errors=True)
-
-
 def write_table(path: Path, table: pd.DataFrame, **facts: str) -> None:
-    """Write a CSV whose first line holds facts and the checksum of everything below it, all or nothing.
-
-    Args:
-        path: the file to write.
-        table: the rows; its index is not written.
-        facts: words without spaces, written as `name=value`.
-
-    Raises:
-        DataError: if the file cannot be written.
-    """
+    """Write a CSV whose first line holds `facts` (words without spaces) and the checksum of everything below it."""
     stream = io.BytesIO()  # as text it would take four bytes per letter
     table.to_csv(stream, index=False, lineterminator="\n", mode="wb")
     body = stream.getbuffer()
@@ -114,14 +91,7 @@ def write_table(path: Path, table: pd.DataFrame, **facts: str) -> None:
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Read what `write_table` wrote; text columns stay text, whatever they look like.
-
-    Returns:
-        The rows, all as text, and the facts of the first line.
-
-    Raises:
-        DataError: if the file is missing, or was changed after it was written.
-    """
+    """The rows that `write_table` wrote, all as text, and the facts; a file that was changed since is refused."""
     try:
         with path.open("rb") as stream:
             head, body = stream.readline().decode("utf-8"), stream.read().replace(b"\r\n", b"\n")  # git on Windows

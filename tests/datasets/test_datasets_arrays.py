@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_data_sets as small
-from PIL import Image
 
 from lib.config import paths
 from lib.config.files import checksum
@@ -169,13 +168,6 @@ def test_equal_pixels_have_equal_sums(raw):
     assert sums.nunique() == 59
 
 
-def test_no_space_for_the_arrays(raw, monkeypatch):
-    small.fashion_mnist(raw)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 0}))
-    with pytest.raises(DataError, match="No disk space: .* are needed in .*arrays"):
-        get("fashion_mnist")
-
-
 # IDX
 
 
@@ -257,31 +249,33 @@ def test_notmnist_from_folders(raw):
     assert data.arrays is None
 
 
-@pytest.mark.parametrize("kind", ["external link", "soft link", "link to nowhere", "external values", "virtual"])
-def test_hdf5_that_leads_to_other_files_is_not_followed(raw, kind):
+def test_hdf5_that_leads_to_other_files_is_not_followed(raw):
     file = small.notmnist_hdf5(raw)
     secret = raw.parent / "secret.h5"
     shutil.copy(file, secret)
-    with h5py.File(file, "a") as opened:
-        del opened["testData"]
-        if kind == "external link":
-            opened["testData"] = h5py.ExternalLink(str(secret), "testData")
-        elif kind == "link to nowhere":
-            opened["testData"] = h5py.ExternalLink("nowhere.h5", "testData")
-        elif kind == "soft link":
-            opened["testData"] = h5py.SoftLink("/trainData")
-        elif kind == "external values":
-            opened.create_dataset("testData", (4, 785), "f4", external=[(str(secret), 0, 4 * 785 * 4)])
-        else:
-            layout = h5py.VirtualLayout((20, 785), "f4")
-            layout[:] = h5py.VirtualSource(str(secret), "testData", (20, 785))
-            opened.create_virtual_dataset("testData", layout)
-    with pytest.raises(DataError, match="a link to other data. It was not followed|takes its values from other files"):
-        get("notmnist")
+    layout = h5py.VirtualLayout((20, 785), "f4")
+    layout[:] = h5py.VirtualSource(str(secret), "testData", (20, 785))
+    for link in (
+        h5py.ExternalLink(str(secret), "testData"),
+        h5py.ExternalLink("nowhere.h5", "testData"),
+        h5py.SoftLink("/trainData"),
+        [(str(secret), 0, 4 * 785 * 4)],
+        layout,
+    ):
+        with h5py.File(file, "a") as opened:
+            del opened["testData"]
+            if link is layout:
+                opened.create_virtual_dataset("testData", layout)
+            elif isinstance(link, list):
+                opened.create_dataset("testData", (4, 785), "f4", external=link)
+            else:
+                opened["testData"] = link
+        with pytest.raises(DataError, match="a link to other data. It was not followed|its values from other files"):
+            get("notmnist")
 
 
 def test_hdf5_that_claims_too_much_is_refused_before_memory_is_taken(raw):
-    for rows, match in ((10**6, "more than a file of this size can hold"), (10**9, "more than 4 GB")):
+    for rows, match in ((10**6, "more than it can hold"), (10**9, "more than 4 GB")):
         with h5py.File(raw / "data.h5", "w") as file:  # chunks that are never written take no room
             file.create_dataset("trainData", (rows, 785), "f4", chunks=(1, 785), compression="gzip")
         with pytest.raises(DataError, match=match):
@@ -399,15 +393,6 @@ def test_the_planted_pickle_would_run_elsewhere(tmp_path):
     assert mark.exists()
 
 
-def test_malicious_file_in_the_archive_of_cifar(raw):
-    folder = small.cifar10(raw)
-    mark = raw.parent / "it_ran"
-    (folder / "test_batch").write_bytes(pickle.dumps({"data": Planted(os.system, f"touch {mark}")}, 2))
-    with pytest.raises(DataError, match="test_batch was not read: it asks for (posix|nt).system"):
-        get("cifar10")
-    assert not mark.exists()
-
-
 def test_pickles_of_other_things_and_false_sizes(tmp_path):
     whole = small.python2_pickle({"data": np.zeros((2, 3), np.uint8)})
     for content, match in (
@@ -508,9 +493,3 @@ def test_one_archive_serves_two_data_sets(raw):
     first, second = get("tiny_imagenet"), get("imagenet10")
     assert first.root == second.root
     assert len(list((raw.parent / "cache" / "extracted").glob("*/"))) == 1
-
-
-def test_images_of_the_tests_are_distinct():
-    images = small.pixels(small.labels(10, 3), (28, 28))
-    assert len({image.tobytes() for image in images}) == 30
-    assert Image.fromarray(images[0]).size == (28, 28)

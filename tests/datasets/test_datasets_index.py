@@ -78,7 +78,7 @@ def test_quick_look_never_passes_what_pillow_refuses():
     assert 50 < accepted < 250
 
 
-@pytest.mark.parametrize("count", [1, 64, 150])
+@pytest.mark.parametrize("count", [64, 150])  # one chunk, and more
 def test_rows_keep_the_order_of_the_files(tmp_path, count):
     bad = {row for row in range(count) if row % 7 == 3}
     for row in range(count):
@@ -93,7 +93,7 @@ def test_rows_keep_the_order_of_the_files(tmp_path, count):
         assert found["path"].tolist() == [f"cat/{row:03d}.jpg" for row in kept]
         assert found["width"].tolist() == [8 + row for row in kept]
         assert found["sha256"].is_unique
-        assert left_out.values.tolist() == [[f"cat/{row:03d}.jpg", "zero bytes"] for row in sorted(bad)]
+        assert left_out == [(f"cat/{row:03d}.jpg", "zero bytes") for row in sorted(bad)]
 
 
 def test_every_fact_of_a_file_changes_the_fingerprint(tmp_path):

@@ -17,10 +17,6 @@ def drawn(tmp_path_factory):
     return folder
 
 
-def content(folder):
-    return {name: (folder / name).read_bytes() for name in NAMES}
-
-
 def test_the_files_are_those_of_mnist(drawn):
     assert sorted(file.name for file in drawn.iterdir()) == sorted(NAMES)
     # magic 2051 and 60 images of 28 x 28; magic 2049 and 60 labels; all big-endian
@@ -41,12 +37,9 @@ def test_no_image_is_empty_and_no_two_are_equal(drawn):
     assert len(np.unique(images.reshape(80, -1), axis=0)) == 80
 
 
-def test_one_seed_draws_the_same_bytes_and_another_others(drawn, tmp_path):
-    for name, options in (("again", {}), ("other", {"seed": 1})):
-        (tmp_path / name).mkdir()
-        letters.draw(tmp_path / name, train_per_class=6, test_per_class=2, **options)
-    assert content(tmp_path / "again") == content(drawn)
-    assert all(content(tmp_path / "other")[name] != content(drawn)[name] for name in NAMES)
+def test_the_same_bytes_are_drawn_every_time(drawn, tmp_path):
+    letters.draw(tmp_path, train_per_class=6, test_per_class=2)
+    assert all((tmp_path / name).read_bytes() == (drawn / name).read_bytes() for name in NAMES)
 
 
 def test_every_letter_is_drawn_in_every_font():
@@ -58,14 +51,6 @@ def test_every_letter_is_drawn_in_every_font():
     assert len(np.unique(flat, axis=0)) == len(flat)
     rim = np.concatenate([glyphs[:, :, [0, -1], :], glyphs[:, :, :, [0, -1]].swapaxes(2, 3)], axis=2)
     assert rim.max() == 0  # no letter is cut off
-
-
-def test_wrong_input_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="each class needs images. Received: 3 to train on, 0 to test"):
-        letters.draw(tmp_path, train_per_class=3, test_per_class=0)
-    with pytest.raises(ValueError, match="holds uint8. Received: float64"):
-        letters.write_idx(tmp_path / "file", np.zeros((2, 28, 28)))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_they_are_a_data_set_that_needs_no_download(own_folders, monkeypatch):

@@ -139,6 +139,8 @@ def test_a_group_counts_as_one_image():
     split = make_split(make_dataset([10, 10]), SplitConfig(test=0.3, val=0.3), groups=groups)
     assert per_class(make_dataset([10, 10]), split.train)[0] == 10  # one picture only trains
     assert per_class(make_dataset([10, 10]), split.test)[1] == 3
+    with pytest.raises(ValueError, match=r"one number per image, 20. Received: shape \(9,\)"):
+        make_split(make_dataset([10, 10]), SplitConfig(), groups=np.arange(9))
 
 
 def test_groups_do_not_touch_what_the_layout_fixes():
@@ -151,47 +153,21 @@ def test_groups_do_not_touch_what_the_layout_fixes():
         assert len({0, 1} & set(split.val)) in (0, 2) and len(split.unused) == 0
 
 
-def test_groups_must_be_one_number_an_image():
-    with pytest.raises(ValueError, match=r"one number per image, 10. Received: shape \(9,\)"):
-        make_split(make_dataset([5, 5]), SplitConfig(), groups=np.arange(9))
-
-
-def test_layout_with_train_val_and_test_is_kept():
+def test_what_the_layout_fixes_is_kept_and_the_rest_is_carved_from_train():
     roles = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     split = make_split(make_dataset([5, 5], roles=roles), SplitConfig())
     assert (split.train.tolist(), split.val.tolist(), split.test.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7], [8, 9])
-
-
-def test_missing_val_is_carved_from_train():
-    roles = (["train"] * 20 + ["test"] * 5) * 2
-    dataset = make_dataset([25, 25], roles=roles)
-    split = make_split(dataset, SplitConfig())
-    assert split.test.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
-    assert per_class(dataset, split.val) == [2, 2]
-    assert per_class(dataset, split.train) == [18, 18]
-
-
-def test_missing_test_is_carved_from_train():
-    roles = (["train"] * 20 + ["val"] * 5) * 2
-    dataset = make_dataset([25, 25], roles=roles)
-    split = make_split(dataset, SplitConfig())
-    assert split.val.tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
-    assert per_class(dataset, split.test) == [2, 2]
-
-
-def test_splitting_leaves_the_data_set_as_it_was():
-    dataset = make_dataset([25, 25], roles=(["train"] * 20 + ["test"] * 5) * 2)
-    before = dataset.index.copy()
-    make_split(dataset, SplitConfig())
-    pd.testing.assert_frame_equal(dataset.index, before)
-
-
-def test_layout_with_train_only_is_split_like_any_other():
-    dataset = make_dataset([20, 20])
-    plain = make_split(dataset, SplitConfig())
+    for fixed, carved in (("test", "val"), ("val", "test")):
+        dataset = make_dataset([25, 25], roles=(["train"] * 20 + [fixed] * 5) * 2)
+        before = dataset.index.copy()
+        split = make_split(dataset, SplitConfig())
+        assert getattr(split, fixed).tolist() == [20, 21, 22, 23, 24, 45, 46, 47, 48, 49]
+        assert per_class(dataset, getattr(split, carved)) == [2, 2]
+        assert per_class(dataset, split.train) == [18, 18]
+        pd.testing.assert_frame_equal(dataset.index, before)
+    plain = make_split(make_dataset([20, 20]), SplitConfig())
     laid_out = make_split(make_dataset([20, 20], roles=["train"] * 40), SplitConfig())
-    assert laid_out.test.tolist() == plain.test.tolist()
-    assert laid_out.val.tolist() == plain.val.tolist()
+    assert (laid_out.test.tolist(), laid_out.val.tolist()) == (plain.test.tolist(), plain.val.tolist())
 
 
 def test_equal_images_on_two_sides_of_the_layout_are_not_trained_on():
@@ -263,18 +239,9 @@ def test_changed_file_is_refused(tmp_path):
         splits.read_split(tmp_path / "missing.csv")
     file.write_text(text, newline="\r\n")  # what git does on Windows is no change
     assert len(splits.read_split(file).table) == 20
-
-
-def test_other_table_is_no_split(tmp_path):
     splits.write_table(tmp_path / "other.csv", pd.DataFrame({"a": [1]}))
     with pytest.raises(DataError, match="other.csv is not a split"):
         splits.read_split(tmp_path / "other.csv")
-
-
-def test_take_everything():
-    dataset = make_dataset([5, 5])
-    assert take(dataset, None, 0) is dataset
-    assert take(dataset, 5, 0).checksum == dataset.checksum
 
 
 def test_take_some_of_each_class():
@@ -294,6 +261,12 @@ def test_larger_sample_contains_the_smaller_and_seeds_differ():
     assert set(small.index["path"]) < set(large.index["path"])
     assert set(take(dataset, 5, 1).index["path"]) != set(small.index["path"])
     assert take(dataset, 5, 0).checksum == small.checksum
+    assert take(dataset, None, 0) is dataset
+    assert take(dataset, 50, 0).checksum == dataset.checksum
+    with pytest.raises(ValueError, match="images_per_class must be positive. Received: 0"):
+        take(dataset, 0, 0)
+    split = make_split(take(dataset, 4, 0), SplitConfig())
+    assert (len(split.train), len(split.val), len(split.test)) == (4, 2, 2)
 
 
 def test_take_keeps_roles_in_proportion():
@@ -302,13 +275,3 @@ def test_take_keeps_roles_in_proportion():
     sample = take(dataset, 20, 0).index
     assert sample.groupby(["label", "role"]).size().tolist() == [2, 16, 2, 2, 16, 2]
     assert take(dataset, 4, 0).index.groupby(["label", "role"]).size().tolist() == [1, 2, 1, 1, 2, 1]
-
-
-def test_take_refuses_nothing():
-    with pytest.raises(ValueError, match="images_per_class must be positive. Received: 0"):
-        take(make_dataset([5, 5]), 0, 0)
-
-
-def test_sampled_data_can_be_split():
-    split = make_split(take(make_dataset([50, 50]), 4, 0), SplitConfig())
-    assert (len(split.train), len(split.val), len(split.test)) == (4, 2, 2)

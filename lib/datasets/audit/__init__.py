@@ -57,14 +57,6 @@ def duplicate_groups(dataset: Dataset, *, audited: bool = True, progress: bool =
 def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
     """Check the images of a data set, and that none is known on two sides of its split.
 
-    Args:
-        dataset: the images.
-        split: of these images.
-        progress: whether to show a progress bar.
-
-    Returns:
-        Findings and their summary.
-
     Raises:
         DataError: if the split is one of other images.
     """
@@ -100,14 +92,10 @@ def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
 
 
 def _file(dataset: Dataset, name: str) -> Path:
-    return paths.cache() / "audit" / f"{dataset.name}-{_fingerprint(dataset)}-{name}.csv"
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """Changes with the images, their labels, the code of this package and the libraries that it looks with."""
+    """Its name changes with the images, their labels, the code of this package and the libraries that it looks with."""
     digest = hashlib.sha256(dataset.checksum.encode())
     for file in sorted((paths.LIB / "datasets" / "audit").glob("*.py")):
         digest.update(file.read_bytes())
     versions = [cv2.__version__, *(importlib.metadata.version(name) for name in LIBRARIES)]
     digest.update(repr(versions).encode())
-    return digest.hexdigest()[:16]
+    return paths.cache() / "audit" / f"{dataset.name}-{digest.hexdigest()[:16]}-{name}.csv"

@@ -52,22 +52,17 @@ USUAL = 0.5  # what more than this share of the images has is the way of the dat
 def find_faults(
     dataset: Dataset, roles: np.ndarray, *, properties: pd.DataFrame, pairs: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Everything that was found.
+    """One row per finding (columns `COLUMNS`), and one per check: check, images, share (per cent) and meaning.
 
-    Args:
-        dataset: the images.
-        roles: (N,) what each image is for in the split: train, val, test or unused.
-        properties: of the images, as `Notes` has them.
-        pairs: near duplicates and same photographs, columns `LINK`.
-
-    Returns:
-        One row per finding, columns `COLUMNS`: the check; path, class and role of the image; those of the other one of
-        a pair; and the similarity of a pair or the score of a check, NaN where there is none. And one row per check:
-        check, images (how many it concerns), share (of all, in per cent) and meaning.
+    `roles` (N,) says what each image is for in the split, `properties` are those of `Notes`, `pairs` are near
+    duplicates and same photographs (columns `LINK`). The value of a finding is the similarity of its pair or the score
+    of its check.
     """
     index = dataset.index
     linked = _linked(index, roles, pairs)
-    odd, scores = _odd_images(index, properties)
+    marks, scores = flagged(properties)
+    odd = pd.DataFrame({GREY_FILE: index["channels"] == 1, GREY_PICTURE: properties[GREY]}).join(marks)
+    scores = scores.reindex(columns=odd.columns)
     parts = [pd.DataFrame({"check": LEFT_OUT, "path": dataset.left_out["path"]})]
     parts += [_rows(index, roles if check != LAYOUT_LEAK else index["role"], check, some) for check, some in linked]
     for check in odd.columns[odd.mean() <= USUAL]:
@@ -75,20 +70,17 @@ def find_faults(
         parts.append(_rows(index, roles, check, pd.DataFrame({"row": rows, "similarity": scores[check].iloc[rows]})))
     findings = pd.concat([part.reindex(columns=COLUMNS).astype(object) for part in parts], ignore_index=True)
     counts = {LEFT_OUT: len(dataset.left_out)} | odd.sum().to_dict()
-    counts |= {check: _concerned(check, some) for check, some in linked}
+    for check, some in linked:  # both images of a pair count, but of a leak only the one that is held out
+        ends = [some["row"]] if check in (LAYOUT_LEAK, LEAK) else [some["row"], some["other"]]
+        counts[check] = pd.concat(ends).nunique()
     return findings.astype({"value": "float64"}), _summary(index, counts)
 
 
 def leaks(checksums: pd.Series, pairs: pd.DataFrame, roles: np.ndarray) -> pd.DataFrame:
     """Held-out images that are linked to an image of another side: test to train or val, val to train.
 
-    Args:
-        checksums: (N,) sha256 of each image.
-        pairs: columns `LINK`, links between images whose bytes differ; they hold for all copies of these.
-        roles: (N,) train, val, test or something else, which counts for nothing.
-
-    Returns:
-        Columns `LINK`: one row per held-out image, with its strongest link.
+    `pairs` (columns `LINK`) link images whose bytes differ; they hold for all copies of these. `roles` (N,) other than
+    train, val and test count for nothing. Returns one row per held-out image, with its strongest link.
     """
     rank = {role: place for place, role in enumerate(ROLES)}
     first, roles = first_of_equal(checksums), np.asarray(roles)
@@ -124,20 +116,6 @@ def _linked(index: pd.DataFrame, roles: np.ndarray, pairs: pd.DataFrame) -> list
         *([(LAYOUT_LEAK, leaks(sums, pairs, index["role"].to_numpy()))] if index["role"].any() else []),
         (LEAK, leaks(sums, pairs, roles)),
     ]
-
-
-def _concerned(check: str, pairs: pd.DataFrame) -> int:
-    """Images that a check of pairs concerns: both of a pair, but of a leak only the one that is held out."""
-    held_out = check in (LAYOUT_LEAK, LEAK)
-    return pairs["row"].nunique() if held_out else len(set(pairs["row"]) | set(pairs["other"]))
-
-
-def _odd_images(index: pd.DataFrame, properties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Checks of single images: whether each is flagged, and its score."""
-    marks, scores = flagged(properties)
-    grey = {GREY_FILE: index["channels"] == 1, GREY_PICTURE: properties[GREY]}
-    marks = pd.DataFrame(grey).join(marks)
-    return marks, scores.reindex(columns=marks.columns)
 
 
 def _rows(index: pd.DataFrame, roles, check: str, found: pd.DataFrame) -> pd.DataFrame:

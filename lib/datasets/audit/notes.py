@@ -37,19 +37,7 @@ class Notes:
 
 
 def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Notes:
-    """Open every image once and note what the audit needs.
-
-    Args:
-        dataset: the images.
-        properties: whether to note properties too.
-        progress: whether to show a progress bar.
-
-    Returns:
-        The notes: 4 kB per image, and little more while they are made.
-
-    Raises:
-        DataError: if an image has gone or was damaged since it was indexed.
-    """
+    """Open every image once and note what the audit needs: 4 kB per image, and little more while it is made."""
     import imagehash  # here, as it takes half a second to import and most runs find the result stored
 
     checks, count = _cleanvision(), len(dataset.index)
@@ -58,10 +46,13 @@ def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = Tr
 
     def note(row: int) -> dict:
         image = dataset.open_image(row)
-        small, grey = _reduced(image)
-        hashes[row] = np.packbits(imagehash.phash(grey).hash).view(">u8")[0]
-        thumbnails[row] = _resize(np.asarray(grey), SIDE, SIDE)
-        return _properties(image, small, checks=checks) if properties else {}
+        small, scale = np.asarray(image), LARGEST / max(image.size)
+        if scale < 1:
+            small = _resize(small, max(1, round(image.height * scale)), max(1, round(image.width * scale)))
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        hashes[row] = np.packbits(imagehash.phash(Image.fromarray(grey)).hash).view(">u8")[0]
+        thumbnails[row] = _resize(grey, SIDE, SIDE)
+        return _properties(small, image.size, checks=checks) if properties else {}
 
     # Decoding files lets go of the interpreter's lock. Where there is nothing to decode, threads only wait for it.
     threads = THREADS if dataset.arrays is None else 1
@@ -70,15 +61,7 @@ def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = Tr
 
 
 def flagged(properties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Which images cleanvision's checks flag, with its scores.
-
-    Args:
-        properties: as `Notes` has them.
-
-    Returns:
-        Two tables with one column per check and one row per image: whether it is flagged, and its score in [0, 1], low
-        where it is flagged.
-    """
+    """Which images cleanvision flags, and its scores in [0, 1], low where it does: one column per check."""
     checks = _cleanvision()
     checks.issues = pd.DataFrame(index=properties.index)
     checks.update_issues(properties, list(CHECKS))
@@ -96,30 +79,18 @@ def _cleanvision():
     return ImagePropertyIssueManager()
 
 
-def _reduced(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """A copy whose longer side is at most `LARGEST`, in colour and in grey."""
-    pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    scale = LARGEST / max(height, width)
-    if scale < 1:
-        pixels = _resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-    return Image.fromarray(pixels), Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-
-
 def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Averaged where it shrinks, interpolated where it grows."""
     shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _properties(image: Image.Image, small: Image.Image, *, checks) -> dict:
-    """Cleanvision's raw values of one image; size and shape are those of the whole image."""
+def _properties(pixels: np.ndarray, size: tuple[int, int], *, checks) -> dict:
+    """Cleanvision's raw values of one reduced image; size and shape are those of the whole image."""
     values = {}
     for kind in ("dark", "low_information", "blurry"):  # `light` is measured together with `dark`
-        values |= checks.image_properties[kind].calculate(small)
-    whole = SimpleNamespace(size=image.size)
+        values |= checks.image_properties[kind].calculate(Image.fromarray(pixels))
     for kind in ("odd_size", "odd_aspect_ratio"):
-        values |= checks.image_properties[kind].calculate(whole)
-    pixels = np.asarray(small)
+        values |= checks.image_properties[kind].calculate(SimpleNamespace(size=size))
     values[GREY] = bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
     return values

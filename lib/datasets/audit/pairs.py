@@ -33,15 +33,7 @@ CUT_OUT = {"caltech101": (("Faces", "Faces_easy"),)}
 
 
 def known_pairs(name: str, paths: pd.Series) -> np.ndarray:
-    """Pairs of images that are the same photograph by what is known of a data set; comparing them would not tell.
-
-    Args:
-        name: of the data set.
-        paths: of its images, `folder/file`.
-
-    Returns:
-        (M, 2) int64 row numbers.
-    """
+    """(M, 2) rows of images that are known to be the same photograph; comparing them would not tell."""
     rows = {path: row for row, path in enumerate(paths)}
     pairs = []
     for first, second in CUT_OUT.get(name, ()):
@@ -59,15 +51,7 @@ def first_of_equal(checksums: pd.Series) -> np.ndarray:
 
 
 def groups(pairs: np.ndarray, checksums: pd.Series) -> np.ndarray:
-    """Numbers the groups of images that are linked by the same bytes or by pairs, directly or through others.
-
-    Args:
-        pairs: (M, 2) row numbers.
-        checksums: (N,) sha256 of each image.
-
-    Returns:
-        (N,) int64: the same number for images of one group; most images are a group of their own.
-    """
+    """(N,) int64: the same number for images that equal bytes or pairs (M, 2) link, directly or through others."""
     count = len(checksums)
     left = np.concatenate([np.arange(count), pairs[:, 0]])
     right = np.concatenate([first_of_equal(checksums), pairs[:, 1]])
@@ -80,15 +64,7 @@ def near_pairs(notes: Notes, labels: np.ndarray, checksums: pd.Series) -> pd.Dat
 
     Candidates are pairs whose perceptual hashes (pHash, 64 bits) differ in at most `MOST_BITS`. Each is then checked on
     small grey copies: only detail counts, and the more the images of a class are alike anyway, the more is asked for.
-    Mirrored, turned and strongly cropped copies are not found.
-
-    Args:
-        notes: of all images.
-        labels: (N,) class of each image.
-        checksums: (N,) sha256 of each image; of images with the same bytes only the first takes part.
-
-    Returns:
-        Columns row, other (row numbers, the smaller first) and similarity, sorted.
+    Mirrored, turned and strongly cropped copies are not found. Columns row, other (the smaller first), similarity.
     """
     rows = np.flatnonzero(~checksums.duplicated().to_numpy())
     labels, keys, hashes = np.asarray(labels)[rows], checksums.to_numpy()[rows], notes.hashes[rows]
@@ -113,13 +89,9 @@ def near_pairs(notes: Notes, labels: np.ndarray, checksums: pd.Series) -> pd.Dat
 
 
 def close_pairs(hashes: np.ndarray) -> np.ndarray:
-    """Pairs of hashes that differ in few bits: of each one the nearest before it and the nearest after it.
+    """(M, 2) sorted positions of hashes (N,) uint64 that differ in few bits.
 
-    Args:
-        hashes: (N,) uint64.
-
-    Returns:
-        (M, 2) int64 positions, the smaller first, sorted; at most 2 * `NEAREST` per hash, however alike they are.
+    Of each one the `NEAREST` before it and after it are taken, however alike they are.
     """
     count, codes = len(hashes), [np.zeros(0, np.int64)]
     for start in range(0, count, BLOCK):
@@ -138,15 +110,7 @@ def close_pairs(hashes: np.ndarray) -> np.ndarray:
 
 
 def details_of(thumbnails: np.ndarray, *, size: int) -> np.ndarray:
-    """Grey copies without their coarse shades: what is left when the blurred image is taken away.
-
-    Args:
-        thumbnails: (N, S, S) uint8.
-        size: pixels per side of the result, at most S.
-
-    Returns:
-        (N, size, size) int8.
-    """
+    """Grey copies (N, S, S) uint8 shrunk to (N, size, size) int8: what is left when the blurred image is taken away."""
     result = np.empty((len(thumbnails), size, size), np.int8)
     for place, image in enumerate(thumbnails):
         if size < len(image):
@@ -158,17 +122,9 @@ def details_of(thumbnails: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def similarity_of(details: np.ndarray, pairs: np.ndarray, *, reach: int = SHIFT) -> np.ndarray:
-    """Correlation of the details of two images at the best of a few small shifts.
+    """(M,) float32: correlation, up to 1, of the details (N, S, S) of pairs (M, 2) at the best of a few small shifts.
 
     All partners of an image are compared with all its shifts in one matrix product.
-
-    Args:
-        details: (N, S, S) int8.
-        pairs: (M, 2) positions.
-        reach: pixels of the largest shift.
-
-    Returns:
-        (M,) float32 up to 1; about 0 for images that have nothing in common.
     """
     side = details.shape[1]
     result = np.empty(len(pairs), np.float32)
@@ -189,18 +145,11 @@ def similarity_of(details: np.ndarray, pairs: np.ndarray, *, reach: int = SHIFT)
 
 
 def usual_threshold(details: np.ndarray, pairs: np.ndarray) -> float:
-    """Above which similarity two images of a class count as near duplicates, given pairs of it that are none.
+    """The similarity, in [LEAST, MOST], above which two images of a class count as near duplicates.
 
     Letters, clothes on black or motorbikes on white are alike without being copies. So the threshold lies above what
-    ordinary pairs of the class reach: their median, and eight times the way from there to their 90th percentile (of
-    Fisher's transform, in which correlations spread evenly).
-
-    Args:
-        details: of the images, as `details_of` gives them.
-        pairs: (M, 2) positions of pairs of one class, drawn at random.
-
-    Returns:
-        The threshold, in [LEAST, MOST]; the least where there are fewer than ten pairs to say what is usual.
+    ordinary pairs (M, 2) of the class reach: their median, and eight times the way from there to their 90th percentile
+    (of Fisher's transform, in which correlations spread evenly). Fewer than ten pairs say nothing.
     """
     if len(pairs) < 10:
         return LEAST

@@ -10,30 +10,13 @@ from lib.datasets.drawn import letters, objects
 
 
 def draw_demo(*, progress: bool = True) -> Path:
-    """Draw the demo set into the cache, unless it is there already.
-
-    Args:
-        progress: whether to show a progress bar.
-
-    Returns:
-        The folder `images`; the folder `masks` lies beside it.
-
-    Raises:
-        DataError: if it cannot be drawn, e.g. because the disk is full.
-    """
+    """The folder `images` of the demo set in the cache; the folder `masks` lies beside it."""
     sources = Path(objects.__file__).parent.glob("*.py")
     return _draw("demo", sources, lambda folder: objects.draw(folder, progress=progress)) / "images"
 
 
 def draw_letters() -> Path:
-    """Draw the letters into the cache, unless they are there already.
-
-    Returns:
-        The folder with their four IDX files.
-
-    Raises:
-        DataError: if the cache cannot be written to.
-    """
+    """The folder of the four IDX files of the letters in the cache."""
     return _draw("letters", [Path(letters.__file__)], letters.draw)
 
 

@@ -6,6 +6,6 @@ from pathlib import Path
 from lib.datasets.drawn.objects import draw_category
 
 if __name__ == "__main__":
-    root, count, seed, *categories = sys.argv[1:]
+    root, count, *categories = sys.argv[1:]
     for category in categories:
-        draw_category(category, root=Path(root), count=int(count), seed=int(seed))
+        draw_category(category, root=Path(root), count=int(count))

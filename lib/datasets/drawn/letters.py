@@ -12,50 +12,23 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 CLASSES = tuple(string.ascii_uppercase[:10])
 FONTS = (
-    "DejaVuSans",
-    "DejaVuSans-Bold",
-    "DejaVuSans-Oblique",
-    "DejaVuSansMono",
-    "DejaVuSansMono-Bold",
-    "DejaVuSerif",
-    "DejaVuSerif-Bold",
-    "DejaVuSerif-Italic",
-    "STIXGeneral",
-    "STIXGeneralBol",
-    "STIXGeneralItalic",
-    "STIXGeneralBolIta",
-    "cmb10",
-    "cmr10",
-    "cmss10",
-    "cmti10",
-    "cmtt10",
-)
+    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
+    "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic",
+    "STIXGeneralBolIta", "cmb10", "cmr10", "cmss10", "cmti10", "cmtt10",
+)  # fmt: skip
 SIDE = 28  # pixels of an image
 GLYPH = 64  # pixels of a drawn glyph, from which the images are read
-FILES = {"train": "train", "test": "t10k"}  # parts, and how their files begin
 
 
-def draw(folder: Path, *, train_per_class: int = 1000, test_per_class: int = 200, seed: int = 0) -> None:
-    """Draw the letters into four IDX files: images and labels of train and test, classes in a random order.
-
-    Args:
-        folder: an existing folder.
-        train_per_class: training images of each letter.
-        test_per_class: test images of each letter.
-        seed: the same seed draws the same bytes.
-
-    Raises:
-        ValueError: if a count is not positive.
-    """
-    if min(train_per_class, test_per_class) < 1:
-        raise ValueError(f"each class needs images. Received: {train_per_class} to train on, {test_per_class} to test")
+def draw(folder: Path, *, train_per_class: int = 1000, test_per_class: int = 200) -> None:
+    """Draw the letters into four IDX files: images and labels of train and test, classes in a random order."""
     glyphs = draw_glyphs()
-    for number, (part, count) in enumerate((("train", train_per_class), ("test", test_per_class))):
-        rng = np.random.default_rng([seed, number])
+    for number, (stem, count) in enumerate((("train", train_per_class), ("t10k", test_per_class))):
+        rng = np.random.default_rng([0, number])
         labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), count))
         images = distort(glyphs[labels, rng.integers(len(FONTS), size=len(labels))], rng=rng)
-        write_idx(folder / f"{FILES[part]}-images-idx3-ubyte", images)
-        write_idx(folder / f"{FILES[part]}-labels-idx1-ubyte", labels.astype(np.uint8))
+        write_idx(folder / f"{stem}-images-idx3-ubyte", images)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", labels.astype(np.uint8))
 
 
 def draw_glyphs() -> np.ndarray:
@@ -77,15 +50,7 @@ def draw_glyphs() -> np.ndarray:
 
 
 def distort(glyphs: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Read each glyph through a random map: affine, then a wave along each axis.
-
-    Args:
-        glyphs: (N, 64, 64) float32 in [0, 1].
-        rng: of all changes.
-
-    Returns:
-        (N, 28, 28) uint8.
-    """
+    """Read each glyph (N, 64, 64) through a random map, affine, then a wave along each axis: (N, 28, 28) uint8."""
     from scipy.ndimage import map_coordinates  # here, as matplotlib is: only drawing needs it
 
     images = np.empty((len(glyphs), SIDE, SIDE), np.uint8)
@@ -121,12 +86,6 @@ def _positions(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def write_idx(file: Path, array: np.ndarray) -> None:
-    """Write an array of bytes in the IDX format of MNIST: a big-endian header, then the values.
-
-    Raises:
-        ValueError: if the array does not hold bytes.
-    """
-    if array.dtype != np.uint8:
-        raise ValueError(f"an IDX file of images or labels holds uint8. Received: {array.dtype}")
+    """Write an array of bytes in the IDX format of MNIST: a big-endian header, then the values."""
     header = struct.pack(f">I{array.ndim}I", 0x800 | array.ndim, *array.shape)
     file.write_bytes(header + array.tobytes())

@@ -14,14 +14,12 @@ from lib.datasets.drawn.shapes import BODY, DETAIL, HOLE, Part, arc, ellipse, po
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHARPER = 3  # outlines are drawn this many times larger, then averaged down to clean edges
 MIN_CONTRAST = 0.26  # least difference in luma between an object and what surrounds it
-SIDES = (80, 400)
-ASPECT = 1.6
 
 
 def random_size(rng: np.random.Generator) -> tuple[int, int]:
     """Height and width in pixels, each between 80 and 400, in portrait or landscape."""
-    longer = math.exp(rng.uniform(math.log(110), math.log(SIDES[1])))
-    shorter = max(SIDES[0], longer / rng.uniform(1, ASPECT))
+    longer = math.exp(rng.uniform(math.log(110), math.log(400)))
+    shorter = max(80, longer / rng.uniform(1, 1.6))
     sides = (round(shorter), round(longer))
     return sides if rng.random() < 0.6 else sides[::-1]
 
@@ -33,15 +31,7 @@ def smooth_noise(rng: np.random.Generator, size: tuple[int, int], *, cells: int)
 
 
 def pattern(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A fill pattern: plain, gradient, stripes, dots, fine noise or blurred blobs.
-
-    Args:
-        rng: source of every choice.
-        size: height and width in pixels.
-
-    Returns:
-        (height, width) float32 in [0, 1].
-    """
+    """A fill pattern: plain, gradient, stripes, dots, noise or blobs; (height, width) float32 in [0, 1]."""
     kind = rng.choice(["plain", "gradient", "stripes", "dots", "noise", "blobs"])
     if kind == "plain":
         return np.full(size, 0.5, np.float32)
@@ -90,14 +80,7 @@ def random_pose(rng: np.random.Generator, *, degrees: float) -> np.ndarray:
 
 
 def rasterise(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
-    """Fill posed parts with smooth edges.
-
-    Args:
-        parts: polygons in pixels, none left of or above (0, 0).
-
-    Returns:
-        (height, width) float32 in [0, 1] twice: how much of each pixel is object, and how much is its second tone.
-    """
+    """How much of each pixel is object, and how much is its second tone: (height, width) float32 in [0, 1] twice."""
     points = np.concatenate([part.points for part in parts])
     width, height = (int(side) + 1 for side in np.ceil(points.max(axis=0)))
     cover, tone = (Image.new("L", (width * SHARPER, height * SHARPER)) for _ in range(2))
@@ -109,16 +92,11 @@ def rasterise(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.asarray(layer.reduce(SHARPER), np.float32) / 255 for layer in (cover, tone))
 
 
-def off_centre(rng: np.random.Generator, room: int) -> int:
-    """A start between 0 and `room` that prefers both ends to the middle."""
-    return round(room * rng.beta(0.8, 0.8))
-
-
 def place(rng: np.random.Generator, layers: tuple[np.ndarray, ...], *, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Set small layers into empty ones of the picture's size, all at the same random place."""
-    height, width = layers[0].shape
-    top, left = off_centre(rng, size[0] - height), off_centre(rng, size[1] - width)
-    return tuple(np.pad(layer, ((top, size[0] - height - top), (left, size[1] - width - left))) for layer in layers)
+    """Set small layers into empty ones of the picture's size, all at the same random place, rather near the rim."""
+    room = [whole - piece for whole, piece in zip(size, layers[0].shape, strict=True)]
+    top, left = (round(free * rng.beta(0.8, 0.8)) for free in room)
+    return tuple(np.pad(layer, ((top, room[0] - top), (left, room[1] - left))) for layer in layers)
 
 
 def blend(picture: np.ndarray, surface: np.ndarray, *, cover: np.ndarray) -> np.ndarray:
@@ -188,19 +166,6 @@ def cast_shadow(rng: np.random.Generator, picture: np.ndarray, *, cover: np.ndar
     return picture * (1 - rng.uniform(0.2, 0.5) * shadow[..., None])
 
 
-def surroundings(picture: np.ndarray, cover: np.ndarray) -> float:
-    """Mean luma of the ground close to an object."""
-    near = (blurred(cover, min(cover.shape) * 0.04) > 0.02) & (cover == 0)
-    return float((picture[near] @ LUMA).mean())
-
-
-def object_luma(rng: np.random.Generator, around: float) -> float:
-    """A brightness well apart from its surroundings, more often lighter where both are possible."""
-    apart = rng.uniform(0.34, 0.6)
-    lighter = around < 0.35 or (around < 0.65 and rng.random() < 0.9)
-    return min(0.97, around + apart) if lighter else max(0.03, around - apart)
-
-
 def set_apart(surface: np.ndarray, cover: np.ndarray, *, around: float) -> np.ndarray:
     """Brighten or darken an object's surface where it is too close to the luma of its surroundings."""
     gap = float((surface @ LUMA)[cover > 0.5].mean()) - around
@@ -209,18 +174,17 @@ def set_apart(surface: np.ndarray, cover: np.ndarray, *, around: float) -> np.nd
 
 
 def add_object(rng: np.random.Generator, picture: np.ndarray, *, parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
-    """Paint an outline into a picture at a random size, place, colour and texture.
-
-    Returns:
-        The new picture, and (height, width) float32: how much of each pixel is object.
-    """
+    """Paint an outline into a picture at a random size, place, colour and texture; the picture and the cover."""
     size = picture.shape[:2]
     span = min(size) * rng.triangular(0.42, 0.85, 0.85)
     cover, tone = place(rng, rasterise(posed(parts, random_pose(rng, degrees=35), span=span)), size=size)
     if rng.random() < 0.5:
         picture = cast_shadow(rng, picture, cover=cover)
-    around = surroundings(picture, cover)
-    luma = object_luma(rng, around)
+    near = (blurred(cover, min(cover.shape) * 0.04) > 0.02) & (cover == 0)
+    around = float((picture[near] @ LUMA).mean())  # luma of the ground close to the object
+    apart = rng.uniform(0.34, 0.6)  # well apart from it, more often lighter where both are possible
+    lighter = around < 0.35 or (around < 0.65 and rng.random() < 0.9)
+    luma = min(0.97, around + apart) if lighter else max(0.03, around - apart)
     surface = textured(rng, size, luma=luma, spread=rng.uniform(0, 0.15))
     second = luma + 0.22 * np.sign(luma - around)
     second = second if 0 < second < 1 else luma + 0.6 * (around - luma)

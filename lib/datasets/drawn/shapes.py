@@ -14,15 +14,10 @@ BODY, DETAIL, HOLE = "body", "detail", "hole"
 
 @dataclass(frozen=True)
 class Part:
-    """One polygon of an outline.
+    """One polygon of an outline."""
 
-    Args:
-        points: (n, 2) corners, x then y.
-        kind: BODY adds to the object, DETAIL adds in the object's second tone, HOLE lets the background through.
-    """
-
-    points: np.ndarray
-    kind: str = BODY
+    points: np.ndarray  # (n, 2) corners, x then y
+    kind: str = BODY  # adds to the object; DETAIL adds in its second tone, HOLE lets the background through
 
 
 def polygon(*points: tuple[float, float], kind: str = BODY) -> list[Part]:
@@ -31,19 +26,7 @@ def polygon(*points: tuple[float, float], kind: str = BODY) -> list[Part]:
 
 
 def arc(x: float, y: float, *, rx: float, ry: float, start: float, stop: float) -> np.ndarray:
-    """Points along part of an ellipse.
-
-    Args:
-        x: centre.
-        y: centre.
-        rx: horizontal radius.
-        ry: vertical radius.
-        start: first angle in degrees; 0 points right and 90 points down.
-        stop: last angle in degrees.
-
-    Returns:
-        (n, 2) points.
-    """
+    """Points (n, 2) along part of an ellipse, angles in degrees: 0 points right and 90 points down."""
     angles = np.radians(np.linspace(start, stop, max(3, int(abs(stop - start) / 9) + 1)))
     return np.stack([x + rx * np.cos(angles), y + ry * np.sin(angles)], axis=1)
 
@@ -59,16 +42,7 @@ def ring(x: float, y: float, *, rx: float, ry: float, width: float) -> list[Part
 
 
 def stroke(points, width: float, *, kind: str = BODY) -> list[Part]:
-    """A thick line with round ends along smooth points; draw sharp corners as separate strokes.
-
-    Args:
-        points: (n, 2) points along the middle of the line.
-        width: thickness.
-        kind: as for `Part`.
-
-    Returns:
-        The line and its two round ends.
-    """
+    """A thick line with round ends along smooth points (n, 2); draw sharp corners as separate strokes."""
     points = np.asarray(points, np.float64)
     along = np.gradient(points, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)

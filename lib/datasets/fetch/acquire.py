@@ -20,17 +20,9 @@ MAX_DEPTH = 4  # folders within folders that an archive may put around its data
 
 
 def find_or_download(entry: Entry, *, progress: bool = True) -> tuple[Path, str]:
-    """Find a data set in the raw folders, extracted or as an archive; else download its official files.
+    """The folder to read, and "verified" (official checksums) or "unverified copy".
 
-    Args:
-        entry: the data set.
-        progress: whether to show progress bars.
-
-    Returns:
-        The folder to read, and "verified" (official checksums) or "unverified copy".
-
-    Raises:
-        DataError: if it is nowhere and cannot be downloaded, or if what was found cannot be used.
+    It is found in the raw folders, extracted or as an archive; else its official files are downloaded.
     """
     found = find_here(entry)
     if found is None or (paths.RAW in found.parents and found.is_dir() and _missing(entry, found)):
@@ -100,15 +92,11 @@ def _plain(name: str) -> str:
 
 def _download(entry: Entry, folder: Path | None, *, progress: bool) -> Path:
     """The official archive in `data/raw`, or the folder there with all official files; what is there is not fetched."""
-    if len(entry.downloads) == 1:
-        target = paths.RAW / entry.downloads[0].file_name
-        wanted = {target: entry.downloads[0]}
-    else:
-        target = folder or paths.RAW / entry.names[0]
-        wanted = {target / file.file_name: file for file in _missing(entry, target)}
-    for path, file in wanted.items():
-        download(file.address, path, size=file.size, md5=file.md5, progress=progress)
-    return target
+    several = len(entry.downloads) > 1
+    home = (folder or paths.RAW / entry.names[0]) if several else paths.RAW
+    for file in _missing(entry, home) if several else entry.downloads:
+        download(file.address, home / file.file_name, size=file.size, md5=file.md5, progress=progress)
+    return home if several else home / entry.downloads[0].file_name
 
 
 def _missing(entry: Entry, folder: Path) -> list[Download]:
@@ -131,7 +119,8 @@ def _unpack(entry: Entry, archive: Path, *, progress: bool) -> tuple[Path, str]:
         shutil.rmtree(folder)
         what = f"none of {', '.join(entry.marks)}" if entry.marks else "no class folders"
         raise DataError(f"{archive} holds {what}: it does not seem to be {entry.title}.")
-    return root, VERIFIED if md5 in entry.checksums else UNVERIFIED
+    official = {*(file.md5 for file in entry.downloads), entry.inner_md5}
+    return root, VERIFIED if md5 in official else UNVERIFIED
 
 
 def _known_md5(file: Path) -> str:
@@ -141,10 +130,8 @@ def _known_md5(file: Path) -> str:
     note = paths.cache() / "extracted" / f"{file.name}-{key}.md5"
     if note.is_file() and len(note.read_text()) == 32:
         return note.read_text()
-    try:
+    with storage.reading(file):
         md5 = checksum(file, "md5")
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     with storage.writing(note.parent):
         write_bytes(note, md5.encode())
     return md5

@@ -32,7 +32,6 @@ DAMAGE = (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAEr
 # Names that mean something else to another system: a drive, a stream beside a file, a device, a trailing dot or blank.
 ODD_NAME = re.compile(r":|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
-LONG_HEADERS = (b"L", b"K", b"x", b"g", b"X")  # members of a tar that describe the next one
 Member = tuple[str, int, IO[bytes] | None]  # name, declared bytes, and the bytes, or None for a folder
 
 
@@ -161,7 +160,7 @@ class _WholeInfo(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf, encoding, errors):
         info = super().frombuf(buf, encoding, errors)
-        if info.type in LONG_HEADERS and info.size > MAX_HEADER:
+        if info.type in (b"L", b"K", b"x", b"g", b"X") and info.size > MAX_HEADER:  # they describe the next member
             raise tarfile.ReadError(f"a header of {info.size:,} bytes")
         return info
 

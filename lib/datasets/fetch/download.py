@@ -28,34 +28,18 @@ class _Interrupted(Exception):
 
 
 def download(
-    address: str,
-    target: Path,
-    *,
-    size: int | None = None,
-    md5: str = "",
-    progress: bool = True,
-    waits: tuple[float, ...] = WAITS,
+    address: str, target: Path, *, size: int, md5: str = "", progress: bool = True, waits: tuple[float, ...] = WAITS
 ) -> None:
-    """Download a file; what has come is kept as `<target>.part` and continued by the next call.
+    """Download a file of `size` bytes; what has come is kept as `<target>.part` and continued by the next call.
 
-    Args:
-        address: where it lies (https or http).
-        target: the file to make; it appears by renaming, after the checks.
-        size: bytes it must have, or None if not known.
-        md5: checksum it must have, as hex, or empty if not known.
-        progress: whether to show a progress bar.
-        waits: seconds before each further try.
-
-    Raises:
-        DataError: if there is no network, no disk space or no such file, if a web page comes instead, or if size or
-            checksum are wrong; what came is then removed.
+    The target appears by renaming, after size and md5 (empty if not known) were checked; what is wrong is removed.
     """
     part = target.with_name(f"{target.name}.part")
     with storage.writing(part.parent):
-        if size and _size_of(part) > size:  # not a beginning of this file
+        if _size_of(part) > size:  # not a beginning of this file
             part.unlink()
         farthest, tries = _size_of(part), 0
-        while not (size and _size_of(part) == size):
+        while _size_of(part) != size:
             try:
                 _fetch(address, part, size=size, progress=progress)
                 break
@@ -67,11 +51,18 @@ def download(
                     raise DataError(f"{host} could not be reached, or broke off: {failure}. {BY_HAND}") from None
                 time.sleep(waits[tries])
                 tries += 1
-        _check(part, address, size=size, md5=md5)
+        fault = ""
+        if _size_of(part) != size:
+            fault = f"{_size_of(part):,} bytes instead of {size:,}. It was removed."
+        elif md5 and (found := checksum(part, "md5")) != md5:
+            fault = f"md5 {found} instead of {md5}: it is damaged or another file. It was removed; run it again."
+        if fault:
+            part.unlink()
+            raise DataError(f"The download of {address} has {fault} {BY_HAND}")
         os.replace(part, target)
 
 
-def _fetch(address: str, part: Path, *, size: int | None, progress: bool) -> None:
+def _fetch(address: str, part: Path, *, size: int, progress: bool) -> None:
     """One request for what is still missing, written behind what is there."""
     have = _size_of(part)
     headers = {"User-Agent": "coursework-datasets/1.0", **({"Range": f"bytes={have}-"} if have else {})}
@@ -89,23 +80,22 @@ def _fetch(address: str, part: Path, *, size: int | None, progress: bool) -> Non
         # A server that knows no ranges sends the whole file again.
         start = have if reply.headers.get("Content-Range", "").startswith(f"bytes {have}-") else 0
         length = reply.headers.get("Content-Length", "")
-        whole = start + int(length) if length.isdigit() else None
         chunks = _chunks(reply)
         first = next(chunks, b"")
         if start == 0 and (reply.headers.get_content_type() == "text/html" or is_web_page(first)):
             host = urllib.parse.urlsplit(reply.url).netloc
             raise DataError(f"{host} sent a web page instead of the file {reply.url}. {BY_HAND}")
-        if size and whole and whole != size:
-            raise DataError(f"{address} offers {whole:,} bytes; the official file has {size:,}. {BY_HAND}")
-        whole = size or whole
-        storage.require_space(part.parent, (whole or 0) - start)
+        if length.isdigit() and start + int(length) != size:
+            offered = f"{start + int(length):,}"
+            raise DataError(f"{address} offers {offered} bytes; the official file has {size:,}. {BY_HAND}")
+        storage.require_space(part.parent, size - start)
         options = {"desc": part.stem, "unit": "B", "unit_scale": True, "disable": not progress, "mininterval": 0.5}
-        with part.open("ab" if start else "wb") as out, tqdm(total=whole, initial=start, **options) as bar:
+        with part.open("ab" if start else "wb") as out, tqdm(total=size, initial=start, **options) as bar:
             for chunk in itertools.chain([first], chunks):
                 out.write(chunk)
                 bar.update(len(chunk))
-    if whole and _size_of(part) < whole:
-        raise _Interrupted(f"the connection was cut after {_size_of(part):,} of {whole:,} bytes")
+    if _size_of(part) < size:
+        raise _Interrupted(f"the connection was cut after {_size_of(part):,} of {size:,} bytes")
 
 
 def _chunks(reply: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -114,17 +104,6 @@ def _chunks(reply: http.client.HTTPResponse) -> Iterator[bytes]:
             yield chunk
     except (OSError, http.client.HTTPException) as error:
         raise _Interrupted(error) from error
-
-
-def _check(part: Path, address: str, *, size: int | None, md5: str) -> None:
-    fault = ""
-    if size and _size_of(part) != size:
-        fault = f"{_size_of(part):,} bytes instead of {size:,}. It was removed."
-    elif md5 and (found := checksum(part, "md5")) != md5:
-        fault = f"md5 {found} instead of {md5}: it is damaged or another file. It was removed; run it again."
-    if fault:
-        part.unlink()
-        raise DataError(f"The download of {address} has {fault} {BY_HAND}")
 
 
 def _size_of(path: Path) -> int:

@@ -19,14 +19,14 @@ from lib.datasets.storage import DataError
 
 VERSION = 2  # raise it when what is stored changes: stored arrays are then made anew
 MAX_BYTES = 4 * 10**9  # pixels of one part: a small file can claim any size, beyond this it is not read
+MAX_RATIO = 1100  # deflate, which gzip and usually HDF5 pack with, shrinks to a 1032nd at most
 
 
 @dataclass(frozen=True)
 class Part:
     """The images of one part of a data set. Row 123 of the part `train` has the path `train#00123`."""
 
-    name: str
-    role: str  # train, val or test where the files fix it, else empty
+    name: str  # train or test, which is also the role of its images
     pixels: np.ndarray  # (N, H, W) or (N, H, W, 3) uint8
     labels: np.ndarray | None  # (N,) int64, positions in Arrays.classes; None where images have none
 
@@ -46,24 +46,14 @@ class Arrays:
         return {name: name for name in self.classes}
 
 
-def require_size(where: str, *, shape: tuple[int, ...], itemsize: int = 1) -> int:
-    """Refuse an array that is too large, before memory is taken for it.
-
-    Args:
-        where: the file, for the message.
-        shape: as the file declares it.
-        itemsize: bytes of an element.
-
-    Returns:
-        Bytes of the whole array.
-
-    Raises:
-        DataError: if the array would take more than `MAX_BYTES`.
-    """
+def require_size(where: str, file: Path, *, shape: tuple[int, ...], itemsize: int = 1, ratio: int = MAX_RATIO) -> int:
+    """Bytes of an array that a file declares; refused before memory is taken if the file cannot hold them."""
     size = itemsize * math.prod(map(int, shape))
+    declared = " x ".join(f"{length:,}" for length in shape)
     if size > MAX_BYTES:
-        declared = " x ".join(f"{length:,}" for length in shape)
         raise DataError(f"{where} declares an array of {declared} values, more than {MAX_BYTES / 1e9:.0f} GB.")
+    if size > ratio * file.stat().st_size:
+        raise DataError(f"{where} declares {declared} values, more than it can hold: it is cut short or damaged.")
     return size
 
 
@@ -72,17 +62,8 @@ def read_arrays(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray], tuple[str, ...]]:
     """Unpack the arrays of a data set, or reuse what was unpacked if no file has changed since.
 
-    Args:
-        arrays: what to read.
-        name: of the data set, for the stored folder's name and the progress bar.
-        progress: whether to show one.
-
-    Returns:
-        The images with labels (columns `index.COLUMNS`; `folder` is the class name), by part the memory-mapped pixels
-        of all, and the paths of the images without a label.
-
-    Raises:
-        DataError: if the files cannot be used, or the result cannot be stored.
+    Returns the images with labels (columns `index.COLUMNS`; `folder` is the class name), by part the memory-mapped
+    pixels of all, and the paths of the images without a label.
     """
     facts = [(os.fspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in arrays.files]
     fingerprint = hashlib.sha256(repr((VERSION, facts, arrays.classes)).encode()).hexdigest()[:16]
@@ -116,8 +97,6 @@ def _read_stored(folder: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], tup
 
 def _check(part: Part, arrays: Arrays) -> None:
     where = ", ".join(file.name for file in arrays.files)
-    if part.pixels.dtype != np.uint8 or part.pixels.ndim not in (3, 4) or part.pixels.shape[3:] not in ((), (3,)):
-        raise DataError(f"{where}: {part.name} holds no images. Received: {part.pixels.dtype} {part.pixels.shape}")
     if not part.pixels.size:
         raise DataError(f"{where}: {part.name} is empty. Received an array of shape {part.pixels.shape}")
     if part.labels is None:
@@ -142,7 +121,7 @@ def _index(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
     facts = {
         "path": [_path(part.name, row) for row in range(count)],
         "folder": np.array(arrays.classes, dtype=object)[part.labels],
-        "role": part.role,
+        "role": part.name,
         "width": width,
         "height": height,
         "channels": rest[0] if rest else 1,

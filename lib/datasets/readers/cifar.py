@@ -7,70 +7,52 @@ Python's documentation describes it; the few names that arrays of bytes need are
 import io
 import pickle
 import pickletools
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lib.datasets.readers.arrays import Arrays, Part
 from lib.datasets.readers.folders import Listing, list_class_folders
-from lib.datasets.storage import DataError
+from lib.datasets.storage import DataError, reading
 
 SIDE = 32  # pixels
 MAX_BYTES = 500 * 10**6  # the largest official file has 155 MB
-CIFAR10_FILES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
-CIFAR100_FILES = {"train": ("train",), "test": ("test",)}
 
 
-def list_cifar10(root: Path) -> Listing | Arrays:
-    """CIFAR-10 in either form.
+def list_cifar(
+    root: Path, *, train: tuple[str, ...], test: tuple[str, ...], names: str, prefix: str, count: int
+) -> Listing | Arrays:
+    """A folder of official batches, or of image files in `train/<class>` and `test/<class>`.
 
-    Args:
-        root: folder with `data_batch_1` to `data_batch_5`, `test_batch` and `batches.meta`, or with `train/<class>` and
-            `test/<class>`.
-
-    Raises:
-        DataError: if one of the files is missing or is not what it should be.
+    `names` is the file with the `count` names of the classes; the labels are the batches' list `<prefix>labels`.
     """
-    if not any((root / name).is_file() for name in ("batches.meta", *CIFAR10_FILES["train"])):
+    if not any((root / name).is_file() for name in (names, *train, *test)):
         return list_class_folders(root)
-    classes = _names(root / "batches.meta", "label_names", count=10)
-    return _batches(root, CIFAR10_FILES, classes=classes, labels="labels")
+    key = f"{prefix}label_names"
+    classes = read_pickle(root / names).get(key)
+    plain = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not plain or len(set(classes)) != count:
+        raise DataError(f"{root / names} must hold {count} different names as {key}. Received: {str(classes)[:80]}")
+    missing = [name for name in (*train, *test) if not (root / name).is_file()]
+    if missing:
+        raise DataError(f"{', '.join(missing)} of the official archive {'are' if missing[1:] else 'is'} not in {root}.")
 
+    def read() -> list[Part]:
+        parts = []
+        for part, files in {"train": train, "test": test}.items():
+            batches = [_read_batch(root / name, f"{prefix}labels") for name in files]
+            parts.append(Part(part, *(np.concatenate(arrays) for arrays in zip(*batches, strict=True))))
+        return parts
 
-def list_cifar100(root: Path) -> Listing | Arrays:
-    """CIFAR-100 with its 100 classes.
-
-    Args:
-        root: folder with `train`, `test` and `meta`, or with folders `train/<class>` and `test/<class>`.
-
-    Raises:
-        DataError: if one of the files is missing or is not what it should be.
-    """
-    if not any((root / name).is_file() for name in ("meta", "train", "test")):
-        return list_class_folders(root)
-    classes = _names(root / "meta", "fine_label_names", count=100)
-    return _batches(root, CIFAR100_FILES, classes=classes, labels="fine_labels")
+    return Arrays(files=tuple(root / name for name in (*train, *test)), classes=tuple(classes), read=read)
 
 
 def read_pickle(path: Path) -> dict[str, object]:
-    """Read a pickled dictionary of lists, text and arrays of bytes, as CIFAR-10 and CIFAR-100 consist of.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its entries: arrays as NumPy arrays, text as str, everything else as it is.
-
-    Raises:
-        DataError: if the file asks for anything else, or is damaged. Nothing of it has been run then.
-    """
-    try:
+    """Read a pickled dictionary of lists, text and arrays of bytes, and refuse a file that asks for anything else."""
+    with reading(path):
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB: it was not read.")
         data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         for code, argument, _ in pickletools.genops(data):  # the unpickler would take memory for that many objects
             if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
@@ -106,30 +88,6 @@ def _text(value: object) -> object:
     if isinstance(value, list):
         return [_text(element) for element in value]
     return value.decode("utf-8") if isinstance(value, bytes) else value
-
-
-def _batches(root: Path, names: dict[str, tuple[str, ...]], *, classes: tuple[str, ...], labels: str) -> Arrays:
-    files = {part: [root / name for name in of_part] for part, of_part in names.items()}
-    everything = tuple(path for of_part in files.values() for path in of_part)
-    missing = [path.name for path in everything if not path.is_file()]
-    if missing:
-        raise DataError(f"{', '.join(missing)} of the official archive {'are' if missing[1:] else 'is'} not in {root}.")
-    return Arrays(files=everything, classes=classes, read=partial(_read_parts, files, labels))
-
-
-def _names(path: Path, key: str, *, count: int) -> tuple[str, ...]:
-    names = read_pickle(path).get(key)
-    if not isinstance(names, list) or len(set(names)) != count or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path} must hold {count} different names as {key}. Received: {str(names)[:80]}")
-    return tuple(names)
-
-
-def _read_parts(files: dict[str, list[Path]], labels: str) -> list[Part]:
-    parts = []
-    for part, of_part in files.items():
-        batches = [_read_batch(path, labels) for path in of_part]
-        parts.append(Part(part, part, *(np.concatenate(arrays) for arrays in zip(*batches, strict=True))))
-    return parts
 
 
 def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -10,18 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.datasets.storage import DataError
+from lib.datasets.storage import reading
 
 IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # left by file browsers, like all names that start with a dot
-ROLES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+ROLES = dict.fromkeys(("train", "training"), "train")
+ROLES |= dict.fromkeys(("val", "valid", "validation"), "val") | dict.fromkeys(("test", "testing"), "test")
 
 
 class File(NamedTuple):
@@ -63,16 +56,9 @@ class Listing:
 
 
 def visible(folder: Path) -> list[os.DirEntry]:
-    """Entries of a folder in sorted order, without hidden and system names.
-
-    Raises:
-        DataError: if the folder cannot be read.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            named = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in IGNORED]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
+    """Entries of a folder in sorted order, without hidden and system names."""
+    with reading(folder), os.scandir(folder) as entries:
+        named = [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in IGNORED]
     return sorted(named, key=lambda entry: entry.name)
 
 
@@ -84,15 +70,8 @@ def subfolders(folder: Path) -> list[Path]:
 def list_class_folders(root: Path) -> Listing:
     """List a folder that holds one folder per class, optionally under `train`, `val` and `test`.
 
-    Args:
-        root: the folder. It counts as laid out in roles if it holds a folder `train` with at least two folders inside;
-            `training`, `valid`, `validation` and `testing` are understood, in any case.
-
-    Returns:
-        The files in sorted order, with stray files and folders set apart.
-
-    Raises:
-        DataError: if a folder cannot be read.
+    The folder counts as laid out in roles if it holds a folder `train` with at least two folders inside; `training`,
+    `valid`, `validation` and `testing` are understood, in any case.
     """
     listing = Listing()
     parts = _parts(root)
@@ -131,18 +110,7 @@ def _list_part(root: Path, part: Path, *, role: str, listing: Listing) -> None:
 
 
 def list_files(root: Path, folder: Path, *, label: str, role: str, listing: Listing) -> None:
-    """Add the files of one folder to a listing, with the reason where one cannot be an image.
-
-    Args:
-        root: folder that the listing's paths are relative to.
-        folder: the folder with the files.
-        label: name of their class folder.
-        role: train, val, test or empty.
-        listing: what to add to.
-
-    Raises:
-        DataError: if the folder cannot be read.
-    """
+    """Add the files of one class folder to a listing, with the reason where one cannot be an image."""
     before = folder.relative_to(root).as_posix()
     for entry in visible(folder):
         name = f"{before}/{entry.name}"

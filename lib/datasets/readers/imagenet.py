@@ -1,11 +1,11 @@
 """Tiny-ImageNet, ten classes of ImageNet, and folders laid out like them: one per class, named by WordNet's number."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from lib.datasets.readers.folders import Listing, list_files, spell_out, subfolders, visible
-from lib.datasets.storage import DataError
+from lib.datasets.storage import DataError, reading
 
 WNID = 9  # letters of WordNet's number: n and eight digits
 
@@ -27,21 +27,13 @@ TEN_OF_TINY = (
     "n02486410", "n07753592", "n07747607", "n03179701", "n03255030",  # baboon, banana, orange, desk, dumbbell
     "n02124075", "n04118538", "n04259630", "n04398044", "n02769748",  # cat, rugby ball, sombrero, teapot, backpack
 )  # fmt: skip
-LABELS = ("test_labels.csv", "test_set.csv")  # of the images in test_set: file name, class name or number
 
 
 def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> Listing:
-    """Tiny-ImageNet as its archive lays it out.
+    """Tiny-ImageNet as its archive lays it out, or only the `wanted` class numbers of it.
 
     The labelled `val` folder is what others report, so it is the part `test` here; a `val` is carved from `train`. The
     official `test` folder has no labels.
-
-    Args:
-        root: folder with `wnids.txt`, `words.txt`, `train/<wnid>/images` and `val/images` with `val_annotations.txt`.
-        wanted: class numbers to list; None lists all.
-
-    Raises:
-        DataError: if `train` is missing, or a text file is not what it should be.
     """
     known = set(_read_lines(root / "wnids.txt")) if (root / "wnids.txt").is_file() else None
     if not (root / "train").is_dir():
@@ -65,47 +57,24 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
     return listing
 
 
-def list_imagenet10(root: Path, classes: Sequence[str] = ()) -> Listing:
-    """Ten classes of ImageNet, or those that are asked for.
+def list_imagenet10(root: Path) -> Listing:
+    """Ten classes: the coursework's folders `train_set` and `test_set`, or ten of the layout of ImageNet.
 
-    Args:
-        root: folder with `train_set` (one folder per class) and `test_set`, as the coursework has them; or with `train`
-            and `val` in the layout of Tiny-ImageNet or ImageNet (one folder per class, named by its wnid).
-        classes: names or wnids; empty takes the coursework's ten, or in Tiny-ImageNet, which has only five of them, the
-            ten of `TEN_OF_TINY`. Where a copy holds just ten classes, those are taken.
-
-    Raises:
-        DataError: if a class is not there; the message lists some that are.
+    Of `train/<wnid>` and `val/<wnid>` all are taken where there are just ten; else those of `TEN`; else those of
+    `TEN_OF_TINY`.
     """
     if (root / "train_set").is_dir():
-        return _list_coursework(root, classes)
+        return _list_coursework(root)
     folders = [folder.name for folder in subfolders(root / "train")] if (root / "train").is_dir() else []
-    words = _read_words(root, set(folders))
-    chosen = [_find(name, folders, words, root=root) for name in classes] or _usual(folders, root=root)
-    return list_tiny_imagenet(root, wanted=frozenset(chosen))
-
-
-def _usual(folders: list[str], *, root: Path) -> list[str]:
-    if len(folders) == len(TEN):
-        return folders
     ten = [next((number for number in numbers if number in folders), "") for numbers in TEN.values()]
-    for choice in (ten, TEN_OF_TINY):
+    choices = [folders] if len(folders) == len(TEN) else [ten, TEN_OF_TINY]
+    for choice in choices:
         if set(choice) <= set(folders):
-            return list(choice)
+            return list_tiny_imagenet(root, wanted=frozenset(choice))
     raise DataError(
-        f"{root / 'train'} holds neither the ten classes of the coursework nor those of Tiny-ImageNet: name those to "
-        f"take. Received: {len(folders)} class folders"
+        f"{root / 'train'} holds neither the ten classes of the coursework nor those of Tiny-ImageNet, nor just ten "
+        f"others. Received: {len(folders)} class folders"
     )
-
-
-def _find(name: str, folders: list[str], words: dict[str, str], *, root: Path) -> str:
-    """The folder of one class, given its wnid, its name in the list of words, or its name in the coursework."""
-    candidates = [name, *TEN.get(name, ()), *(number for number, word in words.items() if word == name)]
-    found = [candidate for candidate in candidates if candidate in folders]
-    if not found:
-        some = ", ".join(words.get(folder, folder) for folder in folders[:10])
-        raise DataError(f"{root} holds no class {name!r}. It holds {len(folders)}, among them: {some}")
-    return found[0]
 
 
 def _read_words(root: Path, numbers: Collection[str]) -> dict[str, str]:
@@ -197,16 +166,13 @@ def _list_annotated(root: Path, notes: Path, *, wanted: Collection[str] | None, 
     listing.left_out += [(f"val/images/{spell_out(name)}", reason) for name in gone]
 
 
-def _list_coursework(root: Path, classes: Sequence[str]) -> Listing:
+def _list_coursework(root: Path) -> Listing:
     listing = Listing()
     for folder in subfolders(root / "train_set"):
-        if not classes or folder.name in classes:
-            listing.folders.add(folder.name)
-            list_files(root, folder, label=folder.name, role="train", listing=listing)
-    if missing := sorted(set(classes) - listing.folders):
-        raise DataError(f"{root / 'train_set'} holds no folder {missing[0]!r}.")
-    labels = next((root / name for name in LABELS if (root / name).is_file()), None)
-    if (root / "test_set").is_dir() and labels is None:
+        listing.folders.add(folder.name)
+        list_files(root, folder, label=folder.name, role="train", listing=listing)
+    labels = root / "test_labels.csv"  # of the images in test_set, where somebody has them
+    if (root / "test_set").is_dir() and not labels.is_file():
         _list_unlabelled(root, root / "test_set", listing=listing)
     elif (root / "test_set").is_dir():
         given = _read_labels(labels, sorted(listing.folders))
@@ -216,7 +182,7 @@ def _list_coursework(root: Path, classes: Sequence[str]) -> Listing:
             else:
                 listing.unlabelled.append(path)
                 listing.left_out.append((path, f"no label in {labels.name}"))
-    used = {"train_set", "test_set", "mapping.txt", "README.md", labels.name if labels else ""}
+    used = {"train_set", "test_set", "mapping.txt", "README.md", labels.name}
     others = [entry.name for entry in visible(root) if entry.name not in used]
     listing.left_out += [(spell_out(name), "beside the folders train_set and test_set") for name in others]
     return listing
@@ -256,8 +222,7 @@ def _list_unlabelled(root: Path, folder: Path, *, listing: Listing) -> None:
 def _read_lines(path: Path) -> list[str]:
     """Lines of a text file that are not blank."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with reading(path):
+            return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text file in UTF-8: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

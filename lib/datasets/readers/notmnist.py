@@ -3,7 +3,6 @@
 import contextlib
 import string
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -15,37 +14,32 @@ from lib.datasets.storage import DataError
 
 CLASSES = tuple(string.ascii_uppercase[:10])
 SIDE = 28  # pixels
+PIXELS = SIDE**2
 KEYS = {"train": "trainData", "test": "testData"}
 BLOCK = 4096  # rows converted at a time
-MAX_RATIO = 1100  # deflate, the usual filter of HDF5, shrinks to a 1032nd at most
 
 
 def list_notmnist(root: Path) -> Listing | Arrays:
-    """notMNIST in either form.
-
-    Args:
-        root: folder with `data.h5` (or another `.h5` file alone), or with the folders A to J.
-
-    Raises:
-        DataError: if the HDF5 file is not laid out as it should be.
-    """
+    """A folder with `data.h5` (or another `.h5` file alone), or with the folders A to J."""
     files = [Path(entry.path) for entry in visible(root) if entry.name.lower().endswith(".h5") and entry.is_file()]
     if not files:
         return list_class_folders(root)
     path = next((file for file in files if file.name.lower() == "data.h5"), files[0])
-    parts, left_out = {}, ()  # part -> whether its rows end in a label
+    left_out = ()
     with _opened(path) as file:
-        for part, key in KEYS.items():
-            if part == "test" and key not in list(file):
-                continue  # then a test part is carved from train, as for any other data set
-            rows, width = _table(path, file, key).shape
-            parts[part] = width == SIDE**2 + 1
-            if width == SIDE**2 and part == "test":
-                left_out = ((f"{path.name}/{key}", f"{rows:,} images without labels"),)
-            elif not parts[part]:
-                expected = f"{SIDE**2 + 1} columns, {SIDE} x {SIDE} pixels and the label"
-                raise DataError(f"{path}: {key} must have {expected}. Received: {width}")
-    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path, parts), left_out=left_out)
+        for part, table in _tables(path, file).items():
+            rows, width = table.shape
+            if width == PIXELS and part == "test":
+                left_out = ((f"{path.name}/{KEYS[part]}", f"{rows:,} images without labels"),)
+            elif width != PIXELS + 1:
+                expected = f"{PIXELS + 1} columns, {SIDE} x {SIDE} pixels and the label"
+                raise DataError(f"{path}: {KEYS[part]} must have {expected}. Received: {width}")
+
+    def read() -> list[Part]:
+        with _opened(path) as file:
+            return [_read_part(path, source, part=part) for part, source in _tables(path, file).items()]
+
+    return Arrays(files=(path,), classes=CLASSES, read=read, left_out=left_out)
 
 
 @contextlib.contextmanager
@@ -60,6 +54,11 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {str(error).strip(chr(39))}") from error
 
 
+def _tables(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
+    """By part; where there is no test part, one is carved from train, as for any other data set."""
+    return {part: _table(path, file, key) for part, key in KEYS.items() if part == "train" or key in list(file)}
+
+
 def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
     """One two-dimensional array of numbers that lies in this file and nowhere else."""
     if key not in list(file):  # `key in file` is false for links that lead nowhere
@@ -71,33 +70,26 @@ def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
         raise DataError(f"{path}: {key} must be a table of numbers, one row per image. Received: {found}")
     if found.external or found.is_virtual:
         raise DataError(f"{path}: {key} takes its values from other files. They were not opened.")
-    size = require_size(f"{path}: {key}", shape=found.shape, itemsize=found.dtype.itemsize)
-    if size > MAX_RATIO * path.stat().st_size:
-        raise DataError(f"{path}: {key} declares {size:,} bytes, more than a file of this size can hold.")
+    require_size(f"{path}: {key}", path, shape=found.shape, itemsize=found.dtype.itemsize)
     return found
 
 
-def _read_parts(path: Path, parts: dict[str, bool]) -> list[Part]:
-    with _opened(path) as file:
-        return [_read_part(path, _table(path, file, KEYS[part]), part=part, labelled=parts[part]) for part in parts]
-
-
-def _read_part(path: Path, source: h5py.Dataset, *, part: str, labelled: bool) -> Part:
+def _read_part(path: Path, source: h5py.Dataset, *, part: str) -> Part:
     pixels = np.empty((len(source), SIDE, SIDE), np.uint8)
-    labels = np.empty(len(source), np.int64) if labelled else None
+    labels = np.empty(len(source), np.int64) if source.shape[1] > PIXELS else None
     for start in range(0, len(source), BLOCK):
         rows = source[start : start + BLOCK].astype(np.float64)
         where = f"{path}: {KEYS[part]}, rows {start:,} to {start + len(rows) - 1:,}"
-        values = rows[:, : SIDE**2]
+        values = rows[:, :PIXELS]
         if not np.isfinite(values).all():
             raise DataError(f"{where}: pixels must be numbers. Received: NaN or infinity")
         if values.min() < 0 or values.max() > 1:
             raise DataError(f"{where}: pixels must lie in [0, 1]. Received: {values.min():g} to {values.max():g}")
         pixels[start : start + len(rows)] = np.rint(values * 255).reshape(-1, SIDE, SIDE)
-        if labelled:
+        if labels is not None:
             allowed = np.isin(rows[:, -1], range(len(CLASSES)))
             if not allowed.all():
                 received = rows[~allowed, -1][0]
                 raise DataError(f"{where}: labels must be whole numbers in 0..9. Received: {received:g}")
             labels[start : start + len(rows)] = rows[:, -1]
-    return Part(part, part, pixels, labels)
+    return Part(part, pixels, labels)
