@@ -84,16 +84,15 @@ class LayerGraph:
 
     def needed(self, known: Iterable[str], wanted: Iterable[str]) -> list[Step]:
         """The steps to compute, in order, for some outputs when others are known already."""
-        known, found = set(known), set()
-        open_names = [name for name in wanted if name not in known]
-        while open_names:
-            name = open_names.pop()
-            if name == IMAGE:
-                raise ValueError(f"not all that follows comes through {', '.join(known)}: it has a shortcut around it")
-            if name not in found:
-                found.add(name)
-                open_names += [source for source in self.steps[name].inputs if source not in known]
-        return [step for name, step in self.steps.items() if name in found]
+        known, steps = set(known), []
+        missing = set(wanted) - known
+        for step in reversed(self.steps.values()):
+            if step.name in missing:
+                steps.append(step)
+                missing |= set(step.inputs) - known
+        if IMAGE in missing:
+            raise ValueError(f"not all that follows comes through {', '.join(known)}: it has a shortcut around it")
+        return steps[::-1]
 
     def find(self, name: str) -> Step:
         """The step of that name; if there is none, the error lists those there are."""
