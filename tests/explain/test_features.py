@@ -374,13 +374,12 @@ def test_the_ladder_has_every_recipe_for_every_unit(monkeypatch):
     def made_up(model, units, *, recipe, colours):
         level = 100 + 10 * (recipe.fourier + recipe.colour + recipe.transforms) + np.arange(len(units))
         images = np.broadcast_to(level[:, None, None, None], (len(units), 2, 2, 3))
-        return Maximised(images, np.zeros((recipe.steps, len(units))), reached=level, moved=level / 2)
+        return Maximised(images, reached=level, moved=level / recipe.steps)
 
     monkeypatch.setattr(activation_maximisation, "maximise", made_up)
     units = {"red": Unit("end", 0), "class": Unit(None, 1)}
-    rows, made = climb_ladder(red_model(), units, colours=np.eye(3), steps=3)
+    rows, made = climb_ladder(red_model(), units, colours=np.eye(3), steps=2)
     assert list(made) == ["pixels", "+ waves", "+ colours", "+ moves"]
-    assert all(one.activations.shape == (3, 2) for one in made.values())
     (red, images, reached, moved), (name, *_, last) = rows
     assert (red, reached, moved) == ("red", [100, 110, 120, 130], [50, 55, 60, 65])
     assert [image[0, 0, 0] for image in images] == reached

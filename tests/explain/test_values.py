@@ -72,7 +72,7 @@ def test_depth_is_told_of_the_first_block_and_the_last():
 
 def test_what_moves_leave_is_told_and_never_infinite():
     def made(moved, reached):
-        return Maximised(None, None, np.array(reached, np.float32), np.array(moved, np.float32))
+        return Maximised(None, np.array(reached, np.float32), np.array(moved, np.float32))
 
     found = values.of_ladder({"pixels": made([1, 2], [4, 2]), "all": made([3, 3], [4, 4])})
     assert found == {"explain.deep_moved_pixels": 0.5, "explain.deep_moved_all": 0.75}

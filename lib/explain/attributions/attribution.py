@@ -58,17 +58,10 @@ class Question:
         return np.concatenate(found)
 
     def sum_over_copies(self, values: tf.Tensor, *, alter: Callable, weights: np.ndarray, start: str) -> np.ndarray:
-        """Weighted sum of the gradients at altered copies of each value, however many fit a batch.
+        """(N, h, w, C) sum, by weights (copies,), of the gradients at altered copies of each value, in whole batches.
 
-        Args:
-            values: (N, ...) outputs of the step `start`; `IMAGE` for the images.
-            alter: function of (B, ...) values, (B,) numbers of the images and (B,) numbers of the copies that gives the
-                (B, ...) copies.
-            weights: (copies,) float.
-            start: name of a step.
-
-        Returns:
-            (N, h, w, C) float32, of the shape of the step to explain.
+        The values (N, ...) are outputs of the step `start`. `alter` makes the copies (B, ...): a function of values
+        (B, ...), of the numbers (B,) of their images and of the numbers (B,) of the copies.
         """
         copies, total = len(weights), None
         for rows in in_batches(len(values) * copies, self.batch_size):

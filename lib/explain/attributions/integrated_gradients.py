@@ -19,10 +19,8 @@ class IntegratedGradients(Config):
     baseline: float | None = None  # grey value in [0, 255] where it begins; None takes the mean colour of each image
 
     def rules(self) -> dict[str, bool]:
-        return {
-            "steps is at least 2": self.steps >= 2,
-            "baseline lies in [0, 255]": 0 <= (self.baseline or 0) <= 255,
-        }
+        within = 0 <= (self.baseline or 0) <= 255
+        return {"steps is at least 2": self.steps >= 2, "baseline lies in [0, 255]": within}
 
 
 @attribution(at=IMAGE, settings=IntegratedGradients())

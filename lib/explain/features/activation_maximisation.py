@@ -52,7 +52,6 @@ class Maximised:
     """Images made by `maximise`, one per unit."""
 
     images: np.ndarray  # uint8 (N, H, W, 3)
-    activations: np.ndarray  # float32 (steps, N), as the optimiser met them: of moved images where the recipe moves
     reached: np.ndarray  # float32 (N,), of the images as they are
     moved: np.ndarray  # float32 (N,), of the images after small random moves, on average
 
@@ -93,13 +92,12 @@ def maximise(
 
     def climb(parameters, step):
         images = to_images(parameters, **look)
-        return score(move_randomly(images, seed=[seed, step]) if recipe.transforms else images)
+        return score(move_randomly(images, seed=[seed, step]) if recipe.transforms else images)[1]
 
     start = random_parameters((len(units), *size), fourier=recipe.fourier, seed=seed)
-    parameters, activations = _ascend(climb, start, recipe=recipe)
-    images = tf.cast(tf.round(to_images(parameters, **look)), tf.uint8)
+    images = tf.cast(tf.round(to_images(_ascend(climb, start, recipe=recipe), **look)), tf.uint8)
     reached, moved = _judge(score, tf.cast(images, tf.float32), seed=seed)
-    return Maximised(images.numpy(), activations, reached, moved)
+    return Maximised(images.numpy(), reached, moved)
 
 
 def climb_ladder(
@@ -166,28 +164,26 @@ def make_score(graph: LayerGraph, units: Sequence[Unit]) -> Callable:
     return score
 
 
-def _ascend(climb: Callable, parameters: tf.Tensor, *, recipe: Recipe) -> tuple[tf.Tensor, np.ndarray]:
-    """Adam (Kingma & Ba 2015), upwards; returns the last parameters and the activations met at each step."""
+def _ascend(climb: Callable, parameters: tf.Tensor, *, recipe: Recipe) -> tf.Tensor:
+    """The parameters after steps of Adam (Kingma & Ba 2015), upwards."""
 
     @tf.function(autograph=False)
     def ascend(parameters, first, second, step):
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            activations, aims = climb(parameters, step)
+            aims = climb(parameters, step)
         # Each image moves one aim only, so the gradient of their sum holds the gradient of each.
         gradient = tape.gradient(aims, parameters)
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
         power = tf.cast(step + 1, tf.float32)
         mean, spread = first / (1 - 0.9**power), tf.sqrt(second / (1 - 0.999**power))
-        return parameters + recipe.learning_rate * mean / (spread + 1e-8), first, second, activations
+        return parameters + recipe.learning_rate * mean / (spread + 1e-8), first, second
 
     first = second = tf.zeros_like(parameters)
-    met = []
     for step in tf.range(recipe.steps):
-        parameters, first, second, activations = ascend(parameters, first, second, step)
-        met.append(activations.numpy())
-    return parameters, np.stack(met)
+        parameters, first, second = ascend(parameters, first, second, step)
+    return parameters
 
 
 def _judge(score: Callable, images: tf.Tensor, *, seed: int) -> tuple[np.ndarray, np.ndarray]:

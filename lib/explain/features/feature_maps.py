@@ -72,19 +72,7 @@ def map_reader(model: keras.Model, layers: Sequence[str], *, measure: Callable =
 def feature_maps(
     model: keras.Model, images: np.ndarray, *, layers: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """The maps of several layers for some images.
-
-    Args:
-        model: functional model.
-        images: (N, H, W, 3) uint8 or float in [0, 255].
-        layers: names of layers with maps; None takes one per block, see `block_layers`.
-
-    Returns:
-        Layer name -> float32 (N, h, w, C).
-
-    Raises:
-        ValueError: if a layer is unknown or has no maps, or the images are not as asked.
-    """
+    """Layer name -> maps, float32 (N, h, w, C), for images (N, H, W, 3) in [0, 255]; None: one layer per block."""
     names = list(block_layers(model).values()) if layers is None else layers
     images, read = read_layers(model).check_images(images), map_reader(model, names)
     parts = [read(images[rows]) for rows in in_batches(len(images), BATCH_SIZE)]

@@ -32,18 +32,10 @@ def forward(graph: LayerGraph, images, *, end: str | None = None) -> tf.Tensor:
 def backward(
     graph: LayerGraph, values, classes, *, start: str = IMAGE, at: str = IMAGE, guided: bool = False
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The gradients of the classes' logits with respect to a layer or the image.
+    """The output (B, ...) of the step `at`, the gradients (B, ...) with respect to it, and the logits (B,) of classes.
 
-    Args:
-        graph: the model.
-        values: (B, ...) output of the step `start`.
-        classes: (B,) int.
-        start: step whose output is given, which all that follows must pass through; `IMAGE` for the images.
-        at: step to which the gradients lead; not before `start`.
-        guided: let no negative gradient through a ReLU (Springenberg et al. 2014).
-
-    Returns:
-        The output (B, ...) of `at`, the gradients (B, ...) with respect to it, and the logits (B,).
+    Values (B, ...) are the output of the step `start`, which all that follows must pass through; classes are (B,) int.
+    Guided gradients let nothing negative through a ReLU (Springenberg et al. 2014).
     """
     key = (start, at, guided)
     if key not in graph.compiled:

@@ -114,14 +114,7 @@ class LayerGraph:
         return name or larger[-1]
 
     def check_images(self, images) -> np.ndarray:
-        """Images as an array of the same dtype, once they are what the model takes.
-
-        Args:
-            images: (N, H, W, C) uint8 or float in [0, 255], N at least 1.
-
-        Raises:
-            ValueError: if the shape, the dtype or the range is wrong; the message states the rule.
-        """
+        """Images as an array, once they are what the model takes: (N, H, W, C) uint8 or float in [0, 255], N >= 1."""
         images, wanted = np.asarray(images), self.input_shape[1:]
         if images.ndim != 4:
             raise ValueError(f"images must have shape (N, H, W, C); one alone is image[None]. Received: {images.shape}")
@@ -160,10 +153,11 @@ def read_logits(model: keras.Model) -> LayerGraph:
 
 def explained_at(model: keras.Model) -> str:
     """Which output of a model is explained, as a sentence for the reader."""
-    last = list(read_layers(model).steps.values())[-1]
-    if _only_squashes(last) or getattr(last.layer, "activation", None) in SQUASHED:
-        return f"The model ends in probabilities ({last.name}); it is explained at the logits before them."
-    return f"The model gives logits ({last.name}); these are explained."
+    whole, logits = read_layers(model), read_logits(model)
+    last = whole.output.step
+    if logits.steps.get(last) is whole.steps[last]:
+        return f"The model gives logits ({last}); these are explained."
+    return f"The model ends in probabilities ({last}); it is explained at the logits before them."
 
 
 def _read(model: keras.Model) -> tuple:
@@ -185,10 +179,11 @@ def _read(model: keras.Model) -> tuple:
 def _at_logits(graph: LayerGraph) -> LayerGraph:
     last = graph.steps[graph.output.step]
     steps, output = dict(graph.steps), graph.output
-    if _only_squashes(last):
+    squashes = isinstance(last.layer, keras.layers.Softmax) or getattr(last.layer, "activation", None) in SQUASHED
+    if squashes and isinstance(last.layer, keras.layers.Softmax | keras.layers.Activation):
         del steps[last.name]
         output = Output(last.inputs[0])
-    elif getattr(last.layer, "activation", None) in SQUASHED:
+    elif squashes:
         steps[last.name] = replace(last, changes=last.changes | {"activation": keras.activations.linear})
     return replace(graph, steps=steps, output=output, compiled={})
 
@@ -205,12 +200,6 @@ def _changed(layer, changes: dict) -> Iterator[None]:
             setattr(layer, name, value)
 
 
-def _only_squashes(step: Step) -> bool:
-    if isinstance(step.layer, keras.layers.Softmax):
-        return True
-    return isinstance(step.layer, keras.layers.Activation) and step.layer.activation in SQUASHED
-
-
 def _can_be_opened(operation) -> bool:
     """Whether calling a model means calling its layers, and nothing else: not so where a class has its own `call`."""
     if isinstance(operation, keras.Sequential):
@@ -222,10 +211,7 @@ def _can_be_opened(operation) -> bool:
 def _add_model(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str, Step]) -> list[Output]:
     """Add the steps of a model that is fed by `feeds`; returns what it gives."""
     if isinstance(model, keras.Sequential):
-        for layer in model.layers:
-            shapes = [tensor.shape for tensor in keras.tree.flatten(layer.output)]
-            feeds = _add_layer(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
-        return feeds
+        model = model._functional
     values = dict(zip(map(id, model.inputs), feeds, strict=True))
     # Keras has no public way to its graph but get_config, which writes every layer out.
     depths = sorted(model._nodes_by_depth, reverse=True)  # in an order in which the calls can be computed

@@ -49,18 +49,10 @@ class ReceptiveFields:
     A gate, as in squeeze-and-excite (Hu et al. 2018), sums up the whole map for every position. It tells a position
     how strong each channel is, and not where, so what a position sees is traced beside the gates.
 
-    Args:
-        model: functional model of images of one size; nested models are looked into.
-        layer: name of a layer with a map (B, h, w, C).
-
     Attributes:
         map_size: height and width of the layer's map.
         gated: whether there is a gate on the way.
         patch: function of a row and a column of the map that gives the rectangle, cut off at the border of the image.
-
-    Raises:
-        ValueError: if the layer or position does not exist, the model takes images of any size, or a layer on the way
-            mixes positions in a way that is not known here.
     """
 
     def __init__(self, model: keras.Model, layer: str):
@@ -114,15 +106,10 @@ def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> boo
 
 
 def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] | None) -> list[np.ndarray]:
-    """The rows and columns of one input that an operation reads to make some of its output.
+    """The rows and columns, bool (H,) and (W,), of one input that an operation reads to make some of its output.
 
-    Args:
-        operation: Keras layer or operation with channels last.
-        masks: bool (h,) and (w,), the rows and columns of the output; one bool each for an output without a map.
-        size: height and width of the input, None for an input without a map.
-
-    Returns:
-        bool (H,) and (W,), the rows and columns of the input; one bool each for an input without a map.
+    The masks, bool (h,) and (w,), say which rows and columns of the output; size is the input's height and width. What
+    has no map has one bool for each, and the size None. Channels are last.
     """
     name = type(operation).__name__
     lengths = (1, 1) if size is None else size

@@ -10,23 +10,11 @@ from lib.inputs.cache import resize_image
 
 
 def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> np.ndarray:
-    """The objects of some images, resized by the same rule as the images themselves.
+    """(N, size, size) bool, True on the object of each image, resized as the images are: see `cache.resize_image`.
 
     A pixel belongs to the object if the object covers at least half of it. Mask files come before boxes; of several
-    boxes of an image, all count.
-
-    Args:
-        dataset: the data set.
-        rows: (N,) index rows.
-        size: side in pixels.
-        resize: stretch or crop, as `cache.resize_image` takes it.
-
-    Returns:
-        (N, size, size) bool, True on the object; empty where it is not known, or covers no half pixel at this size.
-
-    Raises:
-        DataError: if a mask file is damaged or does not fit its image, or a box does not lie in its image.
-        ValueError: if `resize` is unknown.
+    boxes of an image, all count. A mask is empty where the object is not known, or covers no half pixel at this size.
+    A mask file or box that does not fit its image is a DataError.
     """
     boxes: dict[str, list[tuple[int, int, int, int]]] = {}
     if dataset.boxes is not None:

@@ -102,7 +102,7 @@ def cascade(
 
 
 def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
-    """Layers with weights in at most `most` groups from the head down, by name.
+    """Layers with weights in at most `most` (2 or more) groups from the head down, by name.
 
     Layers whose names share what stands before `__` belong together, as one block. The head is always a group of its
     own; if there are more groups than asked for, neighbours among the others are joined. The name of a group is that of
@@ -118,11 +118,8 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
         raise ValueError("the weights can only be shuffled if there are some. Received: a model without weights")
     names = list(blocks)
     head, rest = names[:1], names[1:]
-    if most == 1:
-        parts = [names]
-    else:
-        cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
-        parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
+    cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
+    parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
     groups = {part[-1]: [layer for name in part for layer in blocks[name]] for part in parts}
     last = parts[-1][-1]
     return {("all" if name == last else name): layers for name, layers in groups.items()}
