@@ -17,7 +17,6 @@ from lib.explain.network.receptive_field import Patch, ReceptiveFields
 class TopImages:
     """The images that excite the channels of a layer most."""
 
-    layer: str
     rows: np.ndarray  # (C, k) int, by channel, which images, counted in the order they came, the strongest first
     values: np.ndarray  # (C, k) float32, the highest activation in each image
     positions: np.ndarray  # (C, k, 2) int, row and column of it in the map
@@ -76,7 +75,6 @@ def max_images(model: keras.Model, batches: Iterable[tuple], *, k: int = 9) -> d
         raise ValueError("there must be at least one image. Received: none")
     return {
         layer: TopImages(
-            layer=layer,
             rows=kept["rows"],
             values=kept["values"],
             positions=np.stack(np.divmod(kept["places"], fields[layer].map_size[1]), axis=2),

@@ -26,7 +26,7 @@ def forward(graph: LayerGraph, images, *, end: str | None = None) -> tf.Tensor:
         signature = [tf.TensorSpec((None, *graph.input_shape[1:]))]
         run = tf.function(lambda x: graph.read(x, [end])[end], input_signature=signature, autograph=False)
         graph.compiled[end] = run
-    return graph.compiled[end](_floats(images))
+    return graph.compiled[end](tf.cast(images, tf.float32))
 
 
 def backward(
@@ -40,7 +40,7 @@ def backward(
     key = (start, at, guided)
     if key not in graph.compiled:
         graph.compiled[key] = _trace_backward(graph, *key)
-    return graph.compiled[key](_floats(values), tf.cast(classes, tf.int32))
+    return graph.compiled[key](tf.cast(values, tf.float32), tf.cast(classes, tf.int32))
 
 
 def is_relu(step: Step) -> bool:
@@ -74,7 +74,3 @@ def _trace_backward(graph: LayerGraph, start: str, at: str, guided: bool) -> Cal
 @tf.custom_gradient
 def _clip_gradient(x):
     return x, tf.nn.relu
-
-
-def _floats(x) -> tf.Tensor:
-    return tf.cast(tf.convert_to_tensor(x), tf.float32)

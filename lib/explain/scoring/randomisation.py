@@ -85,8 +85,8 @@ def cascade(
         raise ValueError("the cascade needs at least one method. Received: none")
     classes = np.broadcast_to(class_index, len(images))
     groups = weight_groups(model, most=DEPTHS)
-    trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
-    maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    depths = 1 + len(groups)
+    maps = {name: np.stack([method(model, images, classes)] * depths) for name, method in methods.items()}
     shuffled = keras.models.clone_model(model)  # one for all seeds, so that its passes are traced once
     for number, seed in enumerate(SEEDS[: len(images)]):
         places = np.arange(number, len(images), len(SEEDS))
@@ -120,9 +120,8 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
     head, rest = names[:1], names[1:]
     cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
     parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
-    groups = {part[-1]: [layer for name in part for layer in blocks[name]] for part in parts}
-    last = parts[-1][-1]
-    return {("all" if name == last else name): layers for name, layers in groups.items()}
+    titles = [*(part[-1] for part in parts[:-1]), "all"]
+    return {title: [own for name in part for own in blocks[name]] for title, part in zip(titles, parts, strict=True)}
 
 
 def shuffle_weights(layer, rng: np.random.Generator) -> None:
