@@ -56,22 +56,14 @@ def red_model():
     return model
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (IMAGES[:0], "at least one image"),
-        (IMAGES[0], r"\(N, H, W, C\).*Received: \(16, 16, 3\)"),
-        (IMAGES.astype(int), "uint8 or float. Received: int64"),
-        (IMAGES - 300.0, r"in \[0, 255\].*Received: -300 to"),
-        (np.full((1, 16, 16, 3), np.nan), r"in \[0, 255\].*Received: nan"),
-        (np.zeros((2, 8, 8, 3)), r"the model takes images of shape \(16, 16, 3\). Received: \(8, 8, 3\)"),
-        (np.zeros((2, 16, 16, 1)), r"Received: \(16, 16, 1\)"),
-    ],
-)
-def test_images_that_are_refused(images, message, network):
+def test_images_that_are_refused(network):
     for call in (feature_maps, summarise_maps, lambda model, images: max_images(model, [(images, LABELS)])):
-        with pytest.raises(ValueError, match=message):
-            call(network, images)
+        for images, message in (
+            (IMAGES[:0], "at least one image"),
+            (IMAGES[:, :8], r"takes images of shape \(16, 16, 3"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call(network, images)
 
 
 # --- feature maps

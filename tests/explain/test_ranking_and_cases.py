@@ -107,7 +107,7 @@ def test_images_are_drawn_one_a_class_in_turn():
     assert (np.diff(places) > 0).all()
     assert np.bincount(labels[places]).tolist() == [3, 3, 2]
     assert len(in_turn(labels, most=100)) == 23
-    assert in_turn(labels, most=8).tolist() == places.tolist() != in_turn(labels, most=8, seed=1).tolist()
+    assert in_turn(labels, most=8).tolist() == places.tolist()
 
 
 def cases():

@@ -1,4 +1,4 @@
-"""What explanations are given: images and classes that are refused, batches, plain images."""
+"""What is asked of a model: images and classes that are refused, batches, plain images."""
 
 import keras
 import numpy as np
