@@ -1,11 +1,12 @@
 """The command line, which `make` calls too: `python -m lib --help`.
 
-Each command is one function: its name, its docstring (the help), the options it takes, and what it does. Rooms are
-imported inside: help is instant and works where nothing is installed, and an old Python 3 can read this file (so plain
-annotations) and find a newer one.
+Each command is one function: its name, its docstring (the help), its parameters (the options it takes), and what it
+does. Rooms are imported inside: help is instant and works where nothing is installed, and an old Python 3 can read this
+file (so plain annotations) and find a newer one.
 """
 
 import argparse
+import inspect
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
   make report BRIEF=folder DATA=path/to/images           your own images, one folder per class
   make train BRIEF=caltech101 EXPERIMENT=best PROFILE=full
   make report STUDENT="Your Name" STUDENT_ID=number      the title of the written reports
+  make submission STUDENT=name                           the name in the file name
   make verify ZIP=reports/name_demo.zip RERUN=1
   python -m lib report --brief caltech101                the same without make
   python -m lib report --help                            more about one command
@@ -52,56 +54,48 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def on_or_off(text: str) -> bool:
+    """A switch as it is typed."""
+    if text not in ("1", "yes", "true", "0", "no", "false"):
+        raise argparse.ArgumentTypeError(f"must be 1 or 0. Received: {text!r}")
+    return text in ("1", "yes", "true")
+
+
 DEFAULT = " (default: %(default)s)"
+SWITCH = {"type": on_or_off, "nargs": "?", "const": True, "default": False, "metavar": "0|1"}
 OPTIONS = {
-    "--brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
-    "--profile": {"default": "quick", "help": "size: smoke (seconds), quick (minutes) or full" + DEFAULT},
-    "--data": {"type": absolute, "default": "", "help": "folder of images, for the brief folder"},
-    "--force": {"action": "store_true", "help": "run every notebook again; finished runs are still read"},
-    "--at-once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
-    "--experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
-    "--seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
-    "--student": {"help": "name or number, part of file names (default: $STUDENT)"},
-    "zip": {"type": absolute, "help": "the file made by submission"},
-    "--rerun": {"action": "store_true", "help": "make the report again with the code in the zip, and compare"},
-    "--port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
-    "--gpu": {"action": "store_true", "default": None, "help": "with the CUDA libraries as wheels (Linux)"},
-    "--no-gpu": {"action": "store_false", "dest": "gpu", "help": "without them (default: as it is, or without)"},
-    "--runs": {"action": "store_true", "help": "delete trained runs too: whole report folders"},
+    "brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
+    "profile": {"default": "quick", "help": "size: smoke (seconds), quick (minutes) or full" + DEFAULT},
+    "data": {"type": absolute, "default": "", "help": "folder of images, for the brief folder"},
+    "force": dict(SWITCH, help="run every notebook again; finished runs are still read"),
+    "at_once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
+    "experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
+    "seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
+    "zip": {"type": absolute, "required": True, "help": "the file made by submission"},
+    "rerun": dict(SWITCH, help="make the report again with the code in the zip, and compare"),
+    "port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
+    "gpu": dict(SWITCH, default=None, help="1: with the CUDA libraries (Linux), 0: without (default: as it is)"),
+    "runs": dict(SWITCH, help="delete trained runs too: whole report folders"),
 }
-COMMANDS = {}
 
 
-def command(*options: str, bare: bool = False):
-    """Make a function a command of the same name; a bare one needs no environment."""
-
-    def add(run):
-        COMMANDS[run.__name__.replace("_", "-")] = run
-        run.options, run.bare = options, bare
-        return run
-
-    return add
-
-
-@command("--brief", "--profile", "--data", "--force", "--at-once")
-def report(args: argparse.Namespace) -> int:
+def report(brief: str, profile: str, data: str, force: bool, at_once: int) -> int:
     """Make a whole report, reports/<brief>/index.html: notebooks, figures, tables, pages."""
     from lib.report import make
 
     try:
-        make.make_report(args.brief, profile=args.profile, data=args.data, force=args.force, at_once=args.at_once)
+        make.make_report(brief, profile=profile, data=data, force=force, at_once=at_once)
         return 0
     except make.written.CheckFailed as failed:
-        return say_faults(args.brief, str(failed).splitlines())
+        return say_faults(brief, str(failed).splitlines())
 
 
-@command("--brief")
-def check_report(args: argparse.Namespace) -> int:
+def check_report(brief: str) -> int:
     """Check that every number of the written reports comes from a run."""
     from lib import briefs
     from lib.report import written
 
-    return say_faults(args.brief, written.check_reports(briefs.load(args.brief)))
+    return say_faults(brief, written.check_reports(briefs.load(brief)))
 
 
 def say_faults(brief: str, faults: list) -> int:
@@ -113,52 +107,45 @@ def say_faults(brief: str, faults: list) -> int:
     return 1 if faults else 0
 
 
-@command("--brief", "--student")
-def submission(args: argparse.Namespace) -> None:
-    """Pack a finished report with its code, to hand in: reports/<student>_<brief>.zip."""
+def submission(brief: str) -> None:
+    """Pack a finished report with its code, to hand in: reports/<STUDENT>_<brief>.zip."""
     from lib.report import hand_in
 
-    student = os.environ.get("STUDENT", "") if args.student is None else args.student
-    file = hand_in.write_submission(args.brief, student)
+    file = hand_in.write_submission(brief, os.environ.get("STUDENT", ""))
     print(f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB)")
-    for doubt in hand_in.doubts(args.brief):
+    for doubt in hand_in.doubts(brief):
         print(f"note: {doubt}")
 
 
-@command("zip", "--rerun", "--data")
-def verify(args: argparse.Namespace) -> int:
+def verify(zip: str, rerun: bool, data: str) -> int:
     """Check a zip that was handed in; 1 is the status if something does not hold."""
     from lib.report import hand_in
 
-    return 0 if hand_in.verify_submission(Path(args.zip), rerun=args.rerun, data=args.data) else 1
+    return 0 if hand_in.verify_submission(Path(zip), rerun=rerun, data=data) else 1
 
 
-@command("--brief", "--profile", "--data", "--experiment", "--seed")
-def train(args: argparse.Namespace) -> None:
+def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> None:
     """Train one experiment, or continue it."""
     from lib.training import network
 
-    network.train_one(args.brief, args.experiment, profile=args.profile, seed=args.seed, data=args.data)
+    network.train_one(brief, experiment, profile=profile, seed=seed, data=data)
 
 
-@command("--brief")
-def results(args: argparse.Namespace) -> None:
+def results(brief: str) -> None:
     """Keep a report's results table in reports/results, to commit."""
     from lib.report.results import write_evidence
 
-    print(f"Wrote {write_evidence(args.brief).relative_to(ROOT)}")
+    print(f"Wrote {write_evidence(brief).relative_to(ROOT)}")
 
 
-@command("--brief", "--data")
-def data(args: argparse.Namespace) -> None:
+def data(brief: str, data: str) -> None:
     """Get and check a brief's images, and say what was found."""
     from lib import briefs, datasets
     from lib.datasets import audit, splits
 
-    brief = briefs.load(args.brief)
-    path = Path(args.data) if args.data else None
-    for name in (brief.dataset, *brief.further_datasets):
-        dataset = datasets.load(name, include_clutter=brief.include_clutter, path=path)
+    opened = briefs.load(brief)
+    for name in (opened.dataset, *opened.further_datasets):
+        dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
         print(f"{dataset.title} ({dataset.source}): {dataset.root}")
         left_out = dataset.left_out
         print(f"{len(dataset.index):,} images in {len(dataset.class_names)} classes, {len(left_out):,} left out")
@@ -166,30 +153,27 @@ def data(args: argparse.Namespace) -> None:
             print(f"  left out: {row.path}: {row.reason}")
         if len(left_out) > 20:
             print(f"  ... and {len(left_out) - 20:,} more")
-        split = splits.make_split(dataset, brief.split, groups=audit.duplicate_groups(dataset))
+        split = splits.make_split(dataset, opened.split, groups=audit.duplicate_groups(dataset))
         summary = audit.audit(dataset, split).summary
         for row in summary[(summary["images"] > 0) & (summary["check"] != "left out")].itertuples():
             print(f"  {row.check}: {row.images:,} {row.meaning}")
 
 
-@command()
-def bench(args: argparse.Namespace) -> None:
+def bench() -> None:
     """Measure the input pipeline beside Keras' own; writes reports/bench."""
-    from lib import bench
+    from lib.bench import input_pipeline
 
-    bench.run()
+    input_pipeline.run()
 
 
-@command()
-def bench_explain(args: argparse.Namespace) -> None:
+def bench_explain() -> None:
     """Measure the attribution methods beside xplique and tf-keras-vis, where installed."""
     from lib.bench import explain
 
     explain.run()
 
 
-@command()
-def lab(args: argparse.Namespace) -> None:
+def lab() -> None:
     """Open the notebooks in JupyterLab."""
     options = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
     if os.name != "nt" and os.geteuid() == 0:  # in a container there may be no other user
@@ -197,19 +181,17 @@ def lab(args: argparse.Namespace) -> None:
     become([sys.executable, "-m", "jupyterlab", *options])
 
 
-@command("--brief", "--port")
-def tensorboard(args: argparse.Namespace) -> None:
+def tensorboard(brief: str, port: int) -> None:
     """Show a brief's runs in TensorBoard."""
     from lib.config import paths
 
-    runs = paths.runs(args.brief)
+    runs = paths.runs(brief)
     if not runs.is_dir():
-        raise ValueError(f"The brief {args.brief} has no runs yet: make its report, or train one of its experiments.")
-    become([sys.executable, "-m", "tensorboard.main", "--logdir", str(runs), "--port", str(args.port)])
+        raise ValueError(f"The brief {brief} has no runs yet: make its report, or train one of its experiments.")
+    become([sys.executable, "-m", "tensorboard.main", "--logdir", str(runs), "--port", str(port)])
 
 
-@command()
-def test(args: argparse.Namespace) -> int:
+def test() -> int:
     """Check everything: style, format, tests, every notebook."""
     reports = ROOT / "build" / "test-reports"  # never into reports/
     shutil.rmtree(str(reports), ignore_errors=True)  # what an earlier run left must not help this one to pass
@@ -217,14 +199,12 @@ def test(args: argparse.Namespace) -> int:
     return run_checks(CHECKS)
 
 
-@command()
-def lint(args: argparse.Namespace) -> int:
+def lint() -> int:
     """Check style and format."""
     return run_checks({name: CHECKS[name] for name in ("style", "format")})
 
 
-@command()
-def format(args: argparse.Namespace) -> int:
+def format() -> int:
     """Mend style and format."""
     return run_checks({"style": ["ruff", "check", "--fix", "."], "format": ["ruff", "format", "."]})
 
@@ -240,18 +220,16 @@ def run_checks(checks: dict) -> int:
     return 1 if failed else 0
 
 
-@command("--gpu", "--no-gpu", bare=True)
-def setup(args: argparse.Namespace) -> None:
+def setup(gpu: bool) -> None:
     """Make the environment, or check it; GPU=1 adds the CUDA libraries, GPU=0 drops them."""
     if os.environ.get("VENV") == "none":
         environment.check_at_hand(ROOT)
         print(f"Ready: {sys.executable}")
     else:
-        print(f"Ready: {environment.ensure(environment.chosen_folder(), ROOT, gpu=args.gpu)}")
+        print(f"Ready: {environment.ensure(environment.chosen_folder(), ROOT, gpu=gpu)}")
 
 
-@command(bare=True)
-def lock(args: argparse.Namespace) -> int:
+def lock() -> int:
     """Lock the versions of requirements.in anew, with hashes (needs uv)."""
     uv = shutil.which("uv")
     if not uv:
@@ -263,8 +241,7 @@ def lock(args: argparse.Namespace) -> int:
     return status or subprocess.call(words, cwd=str(ROOT))
 
 
-@command("--runs", bare=True)
-def clean(args: argparse.Namespace) -> None:
+def clean(runs: bool) -> None:
     """Delete caches and report pages, never raw data; RUNS=1 deletes trained runs too."""
     doomed = [ROOT / "build", ROOT / "data" / "cache"]
     for cache in ("__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"):
@@ -274,10 +251,17 @@ def clean(args: argparse.Namespace) -> None:
     for report_folder in (ROOT / "reports").iterdir():
         if report_folder.is_dir() and report_folder.name not in ("results", "templates"):
             pages = [path for path in report_folder.iterdir() if path.name != "runs"]
-            doomed += [report_folder] if args.runs else pages
+            doomed += [report_folder] if runs else pages
     for path in filter(Path.exists, doomed):
         shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
         print(f"deleted {path.relative_to(ROOT)}")
+
+
+# In the order of the help.
+FUNCTIONS = (report, check_report, submission, verify, train, results, data, bench, bench_explain, lab, tensorboard)
+FUNCTIONS += (test, lint, format, setup, lock, clean)
+COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
+WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
 
 def main(argv: list = None) -> int:
@@ -292,17 +276,17 @@ def main(argv: list = None) -> int:
     try:
         argv = spell_out(sys.argv[1:] if argv is None else argv)
         parser = build_parser()
-        args = parser.parse_args(argv)
-        if not args.command:
+        options = vars(parser.parse_args(argv))
+        command = options.pop("command")
+        if not command:
             parser.print_help()
             return 2
-        run = COMMANDS[args.command]
-        if "brief" in args and sys.version_info >= (3, 11):  # noqa: UP036 - an older one will hand over to a newer
-            check_names(args)
-        if not run.bare:
+        if "brief" in options and sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
+            check_names(**options)
+        if command not in WITHOUT_ENVIRONMENT:
             environment.enter(argv)
         prepare_variables()
-        return run(args) or 0
+        return COMMANDS[command](**options) or 0
     except KeyboardInterrupt:
         print("\nStopped: finished epochs are kept; run again to continue.", file=sys.stderr)
         return 130
@@ -313,40 +297,29 @@ def main(argv: list = None) -> int:
         return 2
 
 
-def variables_of(options: tuple) -> dict:
-    """The names that make gives to some options, and those options: AT_ONCE -> --at-once."""
-    return {option.strip("-").replace("-", "_").upper(): option for option in options if option != "--no-gpu"}
+def options_of(command: str) -> list:
+    """Names of the options that a command takes."""
+    return list(inspect.signature(COMMANDS[command]).parameters) if command in COMMANDS else []
 
 
 def spell_out(argv: list) -> list:
-    """Turn variables as make takes them into options: report BRIEF=demo FORCE=1 -> report --brief=demo --force.
+    """Turn variables as make takes them into options: report AT_ONCE=2 -> report --at-once=2.
 
-    An empty value, and a variable that only other commands take, say nothing, so that `make data train SEED=1` works;
-    a variable that no command takes is refused.
+    An empty variable, and one that only other commands take, say nothing, so that `make data train SEED=1` works.
     """
-    every, own = variables_of(OPTIONS), variables_of(getattr(COMMANDS.get("".join(argv[:1])), "options", ()))
-    words, last = [], []
+    known = [name.upper() for name in OPTIONS]
+    words = []
     for word in argv:
-        name, equals, value = word.partition("=")
-        option = own.get(name)
-        if not equals or not re.match("[A-Z_]+$", name):
+        name, _, value = word.partition("=")
+        if not re.match("[A-Z_]+=", word):
             words.append(word)
         elif name in SETTINGS:
             os.environ[name] = value
-        elif name not in every:
-            known = " ".join(dict.fromkeys((*every, *SETTINGS)))
-            raise ValueError(f"Unknown variable {name}. Variables: {known}")
-        elif not value or not option:
-            continue
-        elif option == "zip":
-            last = ["--", value]
-        elif "action" not in OPTIONS[option]:
-            words.append(f"{option}={value}")
-        elif value not in ("0", "no"):
-            words.append(option)
-        elif option == "--gpu":
-            words.append("--no-gpu")
-    return ["--help"] if words[:1] == ["help"] else words + last
+        elif name not in known:
+            raise ValueError(f"Unknown variable {name}. Variables: {' '.join([*known, *SETTINGS])}")
+        elif value and name.lower() in options_of(argv[0]):
+            words.append("--" + name.lower().replace("_", "-") + "=" + value)
+    return ["--help"] if words[:1] == ["help"] else words
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -356,26 +329,25 @@ def build_parser() -> argparse.ArgumentParser:
     usage = "make COMMAND [NAME=value ...]\n       python -m lib COMMAND [--name value ...]"
     parser = argparse.ArgumentParser("python -m lib", usage, description, EXAMPLES, **layout)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="python -m lib")
-    for name, run in COMMANDS.items():
-        text = run.__doc__ or ""  # `python -OO` removes it
-        variables = "".join(f" {name}=" for name in variables_of(run.options))
-        listed = text.rstrip(".") + (f" [{variables.strip()}]" if variables else "")
-        new = commands.add_parser(name, help=listed, description=text, **layout)
-        for option in run.options:
-            new.add_argument(option, **OPTIONS[option])
+    for command, run in COMMANDS.items():
+        text, options = run.__doc__ or "", options_of(command)  # `python -OO` removes docstrings
+        variables = " ".join(f"{name.upper()}=" for name in options)
+        listed = f"{text.rstrip('.')} [{variables}]" if variables else text.rstrip(".")
+        new = commands.add_parser(command, help=listed, description=text, **layout)
+        for name in options:
+            new.add_argument("--" + name.replace("_", "-"), **OPTIONS[name])
     return parser
 
 
-def check_names(args: argparse.Namespace) -> None:
+def check_names(brief: str, profile: str = "quick", experiment: str = "best", **_) -> None:
     """Refuse a brief, profile or experiment that does not exist, before anything slow begins; names those that do."""
     from lib import briefs
 
-    brief = briefs.load(args.brief)
-    if "profile" in args:
-        brief.at(args.profile)
-    if "experiment" in args and args.experiment not in ("best", *brief.experiments):
-        known = ", ".join(dict.fromkeys(("best", *brief.experiments)))
-        raise ValueError(f"Unknown experiment {args.experiment!r}. Experiments of {brief.name}: {known}")
+    loaded = briefs.load(brief)
+    loaded.at(profile)
+    names = list(dict.fromkeys(("best", *loaded.experiments)))
+    if experiment not in names:
+        raise ValueError(f"Unknown experiment {experiment!r}. Experiments of {brief}: {', '.join(names)}")
 
 
 def prepare_variables() -> None:

@@ -40,9 +40,6 @@ def enter(argv: list) -> None:
 
     Args:
         argv: words of the command line, without the program's name.
-
-    Raises:
-        SetupError: if there is no such Python and none can be made.
     """
     chosen = os.environ.get("VENV", "")
     if chosen == "none":
@@ -101,26 +98,19 @@ def differences(root: Path) -> dict:
 
 
 def check_at_hand(root: Path) -> None:
-    """Warn about other versions in the running interpreter; install nothing.
-
-    Raises:
-        SetupError: if packages that a report needs are missing.
-    """
+    """Warn about other versions in the running interpreter; refuse it where what a report needs is missing."""
     if sys.version_info < (3, 11):  # noqa: UP036 - said in time, and not by a syntax error
         raise SetupError("VENV=none needs Python 3.11 or 3.12. Received: {}.{}.{}".format(*sys.version_info[:3]))
-    pinned, found = direct_dependencies(root), differences(root)
-    for name, installed in found.items():
-        if installed:
-            told = f"warning: {name} {installed} is installed; this project is tested with {pinned[name]}"
-            print(told, file=sys.stderr)
-        elif name in TOOLS:
-            print(f"warning: {name} is not installed", file=sys.stderr)
+    found = differences(root)
     needed = [name for name, installed in found.items() if not installed and name not in TOOLS]
     if needed:
         raise SetupError(
             f"VENV=none uses {sys.executable}, which lacks {', '.join(needed)}. "
             "Install them there (pip install -r requirements.txt), or leave VENV=none out."
         )
+    for name, installed in found.items():
+        tested = f"{installed} is installed; this project is tested with {direct_dependencies(root)[name]}"
+        print(f"warning: {name} {tested if installed else 'is not installed'}", file=sys.stderr)
 
 
 def probe(python: str) -> list:
@@ -134,14 +124,7 @@ def probe(python: str) -> list:
 
 
 def find_python(version: tuple = tuple(sys.version_info[:3])) -> str:
-    """The Python to make the environment with: the running one, else python3.11 or python3.12 on PATH.
-
-    Args:
-        version: of the running one.
-
-    Raises:
-        SetupError: if none is supported.
-    """
+    """The Python to make the environment with: the running one, of this version, else a supported one on PATH."""
     if "{}.{}".format(*version) in SUPPORTED:
         return getattr(sys, "_base_executable", "") or sys.executable  # the base, should this be an environment's own
     for supported in SUPPORTED:
@@ -155,13 +138,9 @@ def find_python(version: tuple = tuple(sys.version_info[:3])) -> str:
 
 
 def find_problem(folder: Path, lock: Path) -> str:
-    """Why an environment cannot be used as it stands, or "" if it can.
+    """Why an environment cannot be used as it stands for a requirements file, or "" if it can.
 
     Every file that its packages brought is looked up by name and size: 42,000 of them in about 0.2 s.
-
-    Args:
-        folder: of the environment.
-        lock: the requirements file it should hold.
     """
     stamp = _read_stamp(folder)
     if not stamp:
@@ -180,18 +159,13 @@ def find_problem(folder: Path, lock: Path) -> str:
 
 
 def ensure(folder: Path, root: Path, gpu: bool = None) -> Path:
-    """Make the environment unless it is there and whole; two callers at once take turns.
+    """Make the environment unless it is there and whole, and name its interpreter; two callers at once take turns.
 
     Args:
-        folder: of the environment; everything in it is deleted when it has to be made.
+        folder: of the environment; everything in it is deleted when it has to be made. One that holds what this project
+            did not make is refused.
         root: project root, which holds the lock files.
         gpu: with the CUDA wheels or without; None keeps what is there.
-
-    Returns:
-        Its interpreter.
-
-    Raises:
-        SetupError: if it cannot be made, or the folder holds what this project did not make.
     """
     if gpu and sys.platform != "linux":
         raise SetupError(f"The CUDA wheels exist for Linux only. Received: GPU=1 on {sys.platform}.")
@@ -228,16 +202,26 @@ def _make(folder: Path, lock: Path, reason: str, turn: int) -> None:
             entry.unlink()
     inside = str(python_of(folder))
     _run([python, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)], turn)
+    version, site = probe(inside)
+    of_venv = set(Path(site).glob("*.dist-info"))  # pip, which its user may change
     # Wheels only: nothing is compiled on the way, and no package runs code while it is installed.
     options = ["--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
     if uv:  # copies: with links, a file damaged here would be damaged in uv's cache as well
         _run([uv, "pip", "install", "--python", inside, "--compile-bytecode", "--link-mode", "copy", *options], turn)
     else:
         _run([inside, "-m", "pip", "install", "--compile", "--disable-pip-version-check", *options], turn)
-    version, site = probe(inside)
     if folder == lock.parent / ".venv":  # any notebook or editor that uses .venv can then import lib
-        (Path(site) / "coursework.pth").write_text(f"{lock.parent}\n", encoding="utf-8")
-    _write_stamp(folder, lock, version, Path(site))
+        Path(site, "coursework.pth").write_text(f"{lock.parent}\n", encoding="utf-8")
+    stamp = {
+        "folder": str(folder.resolve()),
+        "lock": lock.name,
+        "sha256": hashlib.sha256(lock.read_bytes()).hexdigest(),
+        "python": version,  # without its third number: a patch of the system's Python leaves an environment whole
+        "packages": sorted(path.name for path in set(Path(site).glob("*.dist-info")) - of_venv),
+    }
+    draft = folder / (STAMP + ".part")
+    draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    os.replace(str(draft), str(folder / STAMP))
     problem = find_problem(folder, lock)
     if problem:
         raise SetupError(f"{folder} was made, but {problem}: clear the installer's cache and try again.")
@@ -251,24 +235,6 @@ def _read_stamp(folder: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) and set(stamp) == STAMPED else {}
-
-
-def _write_stamp(folder: Path, lock: Path, version: str, site: Path) -> None:
-    def plain(name):
-        return re.sub(r"[-_.]+", "-", name).lower()
-
-    names = re.findall(r"^([A-Za-z0-9][\w.-]*)", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    locked = {plain(name) for name in names}
-    stamp = {
-        "folder": str(folder.resolve()),
-        "lock": lock.name,
-        "sha256": hashlib.sha256(lock.read_bytes()).hexdigest(),
-        "python": version,  # without its third number: a patch of the system's Python leaves an environment whole
-        "packages": sorted(path.name for path in site.glob("*.dist-info") if plain(path.name.split("-")[0]) in locked),
-    }
-    draft = folder / (STAMP + ".part")
-    draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    os.replace(str(draft), str(folder / STAMP))
 
 
 def _lost_file(site: Path, packages: list) -> str:

@@ -186,7 +186,7 @@ def tiny_imagenet(raw: Path, *, per_class: int = 4, wnids: dict[str, str] = WNID
 
 
 def imagenet10(raw: Path, *, per_class: int = 4) -> Path:
-    """The coursework's folders: train_set with one folder a class, and test_set without labels."""
+    """The coursework's folders: train_set with one folder per class, and test_set without labels."""
     names = ("baboon", "banana", "canoe", "cat", "desk", "drill", "dumbbell", "football", "mug", "orange")
     root = raw / "imagenet10"
     of_part = labels(10, per_class)

@@ -11,7 +11,7 @@ from tiny_notebooks import tiny_notebook, write
 
 from lib import briefs
 from lib.config import paths
-from lib.datasets.fetch.disk import write_table
+from lib.datasets.storage import write_table
 from lib.report import pages
 from lib.report.notebooks import freshness
 from lib.report.results import open_results, read_values
@@ -52,7 +52,7 @@ def make_small_report(brief="demo", *, profile="smoke"):
     roles = ["test", "train", "train", "val"] * 3
     split = pd.DataFrame({"path": IMAGES, "label": np.repeat(range(3), 4), "role": roles})
     explore = open_results(brief, notebook="01_explore", profile=profile)
-    write_table(folder / "split.csv", split, facts={"split": "0" * 64})
+    write_table(folder / "split.csv", split, split="0" * 64)
     explore.save_value("dataset.images", len(IMAGES))
     experiments = open_results(brief, notebook="02_experiments", profile=profile)
     rows = {

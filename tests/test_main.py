@@ -66,6 +66,14 @@ def test_a_number_of_networks_is_a_number(capsys):
     assert build_parser().parse_args(["report", "--at-once", "3"]).at_once == 3
 
 
+def test_a_switch_is_on_or_off(capsys):
+    for words, force in ([], False), (["--force"], True), (["--force=yes"], True), (["--force", "0"], False):
+        assert build_parser().parse_args(["report", *words]).force == force
+    with pytest.raises(SystemExit):
+        main(["report", "--force", "demo"])
+    assert "must be 1 or 0. Received: 'demo'" in capsys.readouterr().err
+
+
 def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["repot"])
@@ -109,7 +117,7 @@ def test_defaults_of_the_commands():
     }  # fmt: skip
     train = parse(["train", "--seed", "3"])
     assert (train.brief, train.experiment, train.profile, train.seed) == ("demo", "best", "quick", 3)
-    assert [parse(["setup", *words]).gpu for words in ([], ["--gpu"], ["--no-gpu"])] == [None, True, False]
+    assert [parse(["setup", *words]).gpu for words in ([], ["--gpu"], ["--gpu=0"])] == [None, True, False]
     assert [parse(["clean", *words]).runs for words in ([], ["--runs"])] == [False, True]
     assert parse(["tensorboard", "--port", "7000"]).port == 7000
 
@@ -120,11 +128,10 @@ def test_a_data_folder_means_the_same_everywhere(monkeypatch, tmp_path):
 
 
 def test_how_a_command_ends(monkeypatch, capsys):
-    def bench(args):
+    def bench():
         if errors[-1]:
             raise errors[-1]
 
-    bench.options, bench.bare = (), False
     monkeypatch.setitem(COMMANDS, "bench", bench)
     cases = [
         (None, 0, ""),
@@ -300,19 +307,20 @@ def test_make_passes_its_variables_on(monkeypatch):
     words = ["PROFILE=smoke", "DATA=my photos", "EXPERIMENT=deep", "SEED=4", "BRIEF=caltech101"]
     common = {"--brief=caltech101", "--profile=smoke", "--data=my photos"}
     assert passed_on("report") == ["report"]
-    assert set(passed_on("report", *words, "FORCE=1")) == {"report", *common, "--force"}
+    assert set(passed_on("report", *words, "FORCE=1")) == {"report", *common, "--force=1"}
     assert passed_on("report", "AT_ONCE=1", "FORCE=", "BRIEF=") == ["report", "--at-once=1"]
     assert set(passed_on("train", *words)) == {"train", *common, "--experiment=deep", "--seed=4"}
     setups = [passed_on("setup", *word)[1:] for word in ([], ["GPU=1"], ["GPU=0"], ["GPU=no"])]
-    assert setups == [[], ["--gpu"], ["--no-gpu"], ["--no-gpu"]]
+    assert setups == [[], ["--gpu=1"], ["--gpu=0"], ["--gpu=no"]]
+    assert [build_parser().parse_args(["setup", *words]).gpu for words in setups] == [None, True, False, False]
     assert passed_on("tensorboard", "PORT=7000") == ["tensorboard", "--port=7000"]
-    assert passed_on("clean", "RUNS=1") == ["clean", "--runs"]
+    assert passed_on("clean", "RUNS=1") == ["clean", "--runs=1"]
     assert passed_on("lint", "BRIEF=demo") == ["lint"]  # `make lint report BRIEF=demo` is asked for so
     assert passed_on("submission", "STUDENT=Zoë 'Z' Doe") == ["submission"]
     assert os.environ["STUDENT"] == "Zoë 'Z' Doe"
-    assert passed_on("verify", "ZIP=-my file.zip") == ["verify", "--", "-my file.zip"]
-    assert set(passed_on("verify", "ZIP=x.zip", "RERUN=1", "DATA=my photos")[:3]) == {
-        "verify", "--data=my photos", "--rerun",
+    assert passed_on("verify", "ZIP=-my file.zip") == ["verify", "--zip=-my file.zip"]
+    assert set(passed_on("verify", "ZIP=x.zip", "RERUN=1", "DATA=my photos")) == {
+        "verify", "--data=my photos", "--rerun=1", "--zip=x.zip",
     }  # fmt: skip
     assert passed_on("report", "--", BRIEF="folder", STUDENT="Zoë") == ["report", "--brief=folder"]
 

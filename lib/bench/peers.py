@@ -25,7 +25,7 @@ class Settings:
     samples: int = 8  # of SmoothGrad
     noise: float = 0.15  # of SmoothGrad, as a share of the range of pixels
     steps: int = 8  # of integrated gradients
-    patch: int = 16  # pixels a side of occlusion's patches, which do not overlap
+    patch: int = 16  # pixels per side of occlusion's patches, which do not overlap
     masks: int = 16  # of RISE
     cells: int = 7  # of RISE
     grey: float = 0.0  # of baseline, patches and masks

@@ -1,4 +1,4 @@
-"""CIFAR-10: the ladder of experiments on ten classes of 32 pixels a side."""
+"""CIFAR-10: the ladder of experiments on ten classes of 32 x 32 pixels."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Profile, Split, Training
@@ -10,7 +10,7 @@ AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored
 BRIEF = CALTECH_256.replace(
     name="cifar10",
     title="CIFAR-10 from scratch",
-    question="Which choices of model and training buy accuracy when the images have only 32 pixels a side?",
+    question="Which choices of model and training buy accuracy when the images have only 32 x 32 pixels?",
     dataset="cifar10",
     asked_accuracy=None,
     reports=(),

@@ -1,4 +1,4 @@
-"""A folder of your own, one sub-folder a class: `make report BRIEF=folder DATA=/path/to/images`."""
+"""A folder of your own, one sub-folder per class: `make report BRIEF=folder DATA=/path/to/images`."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 

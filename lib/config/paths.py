@@ -25,7 +25,7 @@ def cache() -> Path:
 
 
 def reports() -> Path:
-    """Folder that holds one report folder a brief (`$COURSEWORK_REPORTS`, else `reports`)."""
+    """Folder that holds one report folder per brief (`$COURSEWORK_REPORTS`, else `reports`)."""
     return Path(os.environ.get("COURSEWORK_REPORTS") or ROOT / "reports").resolve()
 
 

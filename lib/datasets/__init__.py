@@ -1,19 +1,23 @@
-"""The data sets: found or downloaded, checked file by file, and listed in an index."""
+"""The data sets: found or downloaded, checked file by file, listed in an index, audited and split.
+
+`catalogue` names them. `load` finds their files (`fetch`) or draws them (`drawn`), lists them (`readers`, one file per
+layout), opens each (`index`, `images`) and returns a `Dataset`. `audit` looks for faults and copies in it, `splits`
+says which images train, which choose and which test, and `storage` writes what this room keeps.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from lib.datasets.catalogue import ENTRIES, find
+from lib.datasets.catalogue import ENTRIES, Entry, find
 from lib.datasets.dataset import COLUMNS, Dataset, checksum_of
 from lib.datasets.drawn import draw_demo, draw_letters
-from lib.datasets.entry import Entry
-from lib.datasets.errors import DataError
 from lib.datasets.fetch.acquire import find_or_download
 from lib.datasets.index import read_index
-from lib.datasets.readers.arrays import Arrays, read_arrays, superclass_names, unlabelled
-from lib.datasets.readers.tree import Listing
+from lib.datasets.readers.arrays import Arrays, read_arrays
+from lib.datasets.readers.folders import Listing
+from lib.datasets.storage import DataError
 
 __all__ = ["COLUMNS", "DataError", "Dataset", "load", "names"]
 
@@ -60,7 +64,8 @@ def load(
     found = found[~found["folder"].isin(clutter)]
     class_names = {folder: shown for folder, shown in contents.class_names.items() if folder not in clutter}
     _check_classes(root, found, folders=set(class_names), notes=notes)
-    index = _label(found, class_names)
+    labels = found["folder"].map({folder: label for label, folder in enumerate(class_names)}).astype("int64")
+    index = found.assign(label=labels, class_name=found["folder"].map(class_names))[COLUMNS].reset_index(drop=True)
     return Dataset(
         name=name,
         title=entry.title if name != "folder" else root.name,
@@ -126,32 +131,14 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
 
 def _read_arrays(entry: Entry, root: Path, arrays: Arrays, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
     """The images of a data set that lies in arrays, what was left out, and further fields of its `Dataset`."""
-    found, pixels = read_arrays(arrays, name=entry.name, progress=progress)
-    more = {
-        "arrays": pixels,
-        "superclass_names": superclass_names(found, arrays.classes),
-        "unlabelled": unlabelled(found, pixels),
-    }
-    return found, list(arrays.left_out), more
+    found, pixels, unlabelled = read_arrays(arrays, name=entry.name, progress=progress)
+    return found, list(arrays.left_out), {"arrays": pixels, "unlabelled": unlabelled}
 
 
 def _read_files(entry: Entry, root: Path, listing: Listing, *, progress: bool) -> tuple[pd.DataFrame, list, dict]:
     """The same of a data set that consists of image files."""
     found, left_out = read_index(root, listing.without(entry.stray), name=entry.name, progress=progress)
-    more = {"boxes": _boxes(listing, found), "unlabelled": tuple(listing.unlabelled)}
-    return found, list(left_out.itertuples(index=False, name=None)), more
-
-
-def _boxes(listing: Listing, found: pd.DataFrame) -> pd.DataFrame | None:
-    """The boxes of images that are used; a box of no image is nobody's loss."""
-    if not listing.boxes:
-        return None
     boxes = pd.DataFrame(listing.boxes, columns=["path", "x0", "y0", "x1", "y1"])
-    return boxes[boxes["path"].isin(found["path"])].reset_index(drop=True)
-
-
-def _label(found: pd.DataFrame, class_names: dict[str, str]) -> pd.DataFrame:
-    """The index with class numbers in the order of `class_names`, which maps a folder's name to the name shown."""
-    labels = found["folder"].map({folder: label for label, folder in enumerate(class_names)}).astype("int64")
-    index = found.assign(label=labels, class_name=found["folder"].map(class_names))[COLUMNS]
-    return index.reset_index(drop=True)
+    boxes = boxes[boxes["path"].isin(found["path"])].reset_index(drop=True)  # a box of no image is nobody's loss
+    more = {"boxes": boxes if listing.boxes else None, "unlabelled": tuple(listing.unlabelled)}
+    return found, list(left_out.itertuples(index=False, name=None)), more

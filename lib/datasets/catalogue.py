@@ -1,14 +1,65 @@
 """The data sets by name. Adding one is adding an entry here, and a reader if its files are laid out differently."""
 
-from lib.datasets.entry import Download, Entry
-from lib.datasets.errors import DataError
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import pandas as pd
+
+from lib.config import paths
+from lib.datasets.drawn import letters
+from lib.datasets.readers.arrays import Arrays
 from lib.datasets.readers.cifar import list_cifar10, list_cifar100
-from lib.datasets.readers.idx import list_fashion_mnist, list_letters
-from lib.datasets.readers.imagenet import list_tiny_imagenet
-from lib.datasets.readers.imagenet10 import list_imagenet10
+from lib.datasets.readers.folders import Listing, list_class_folders
+from lib.datasets.readers.idx import list_idx
+from lib.datasets.readers.imagenet import list_imagenet10, list_tiny_imagenet
 from lib.datasets.readers.notmnist import list_notmnist
+from lib.datasets.storage import DataError
+
+
+@dataclass(frozen=True)
+class Download:
+    """One official file, and how to tell that it came whole."""
+
+    address: str
+    size: int  # bytes
+    md5: str = ""  # empty where none was published
+
+    @property
+    def file_name(self) -> str:
+        return self.address.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known about one data set before any of its files is opened."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    downloads: tuple[Download, ...] = ()  # one archive, or several files that are read as they are
+    inner: str = ""  # name of an archive inside the official one that holds the images
+    inner_md5: str = ""
+    names: tuple[str, ...] = ()  # what its folder or archive is called; case, "-", "_" and spaces do not matter
+    marks: tuple[str, ...] = ()  # patterns: a folder that holds one of these is the root; none: class folders will do
+    loose: str = ""  # pattern of a file that may also lie by itself in a raw folder
+    images: int | None = None  # images in the official files, clutter included
+    clutter: tuple[str, ...] = ()  # folders that show no one object
+    stray: dict[str, str] = field(default_factory=dict)  # files and folders to leave out -> the reason
+    reader: Callable[..., Listing | Arrays] = list_class_folders  # of the root folder
+    chooses: bool = False  # whether the reader takes the names of the classes to read, as a second argument
+
+    @property
+    def checksums(self) -> tuple[str, ...]:
+        """md5 of each official file."""
+        return tuple(value for value in (*(file.md5 for file in self.downloads), self.inner_md5) if value)
+
 
 FASHION = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
+FASHION_CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
+)  # fmt: skip
 
 CALTECH101 = Entry(
     name="caltech101",
@@ -75,7 +126,7 @@ FASHION_MNIST = Entry(
     names=("fashion-mnist",),
     marks=("train-images*idx3-ubyte*", "train-labels*idx1-ubyte*", "t10k-*idx?-ubyte*"),
     images=70_000,
-    reader=list_fashion_mnist,
+    reader=partial(list_idx, classes=FASHION_CLASSES),
 )
 
 NOTMNIST = Entry(
@@ -171,7 +222,7 @@ DEMO = Entry(
     name="demo",
     title="Drawn demo set",
     licence="made by this project, under its licence",
-    citation="Drawn by lib/demo_data.py of this project",
+    citation="Drawn by lib/datasets/drawn of this project",
     clutter=("013.clutter",),
 )
 
@@ -179,8 +230,8 @@ LETTERS = Entry(
     name="letters",
     title="Drawn letters",
     licence="made by this project, under its licence",
-    citation="Drawn by lib/letters.py of this project, from the fonts that matplotlib ships",
-    reader=list_letters,
+    citation="Drawn by lib/datasets/drawn/letters.py of this project, from the fonts that matplotlib ships",
+    reader=partial(list_idx, classes=letters.CLASSES),
 )
 
 FOLDER = Entry(
@@ -208,3 +259,20 @@ def find(name: str) -> Entry:
     if name not in ENTRIES:
         raise DataError(f"Unknown data set {name!r}. Data sets: {', '.join(sorted(ENTRIES))}")
     return ENTRIES[name]
+
+
+def published_results(name: str) -> pd.DataFrame:
+    """What others have reached on a data set, for orientation: rows of `data/published.csv`, with their source.
+
+    Args:
+        name: of the data set.
+
+    Returns:
+        Columns result, accuracy (%), measured on, protocol, pretrained and source, in the order of the file: results
+        without pretraining first; no rows if none is known. Protocols differ, so they compare only roughly.
+    """
+    table = pd.read_csv(paths.DATA / "published.csv", keep_default_na=False, dtype=str)
+    table = table[table["data_set"] == name]
+    spread = table["spread"].map(lambda text: f" ± {text}" if text else "")
+    columns = ["result", "accuracy (%)", "measured on", "protocol", "pretrained", "source"]
+    return table.assign(**{"accuracy (%)": table["accuracy"] + spread})[columns].reset_index(drop=True)

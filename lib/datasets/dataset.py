@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib.datasets.errors import DataError
 from lib.datasets.images import read_rgb
+from lib.datasets.storage import DataError
 
 COLUMNS = ["path", "label", "class_name", "width", "height", "channels", "bytes", "sha256", "role"]
 
@@ -23,7 +23,7 @@ class Dataset:
     name: str
     title: str
     root: Path
-    # One row an image, columns COLUMNS; `path` is relative to root, with forward slashes, or names part and row of an
+    # One row per image, columns COLUMNS; `path` is relative to root, with forward slashes, or names part and row of an
     # array, as in `train#00123`.
     index: pd.DataFrame
     class_names: tuple[str, ...]
@@ -34,7 +34,6 @@ class Dataset:
     checksum: str  # sha256 over the index's path, label and sha256
     masks: Path | None = None  # folder of object masks with the index's paths, as PNG
     arrays: Mapping[str, np.ndarray] | None = None  # by part (N, H, W) or (N, H, W, 3) uint8, where there are no files
-    superclass_names: tuple[str, ...] | None = None  # of each class, where the data set groups its classes
     unlabelled: tuple[str, ...] = ()  # paths of images that have no label, to be predicted
     boxes: pd.DataFrame | None = None  # columns path, x0, y0, x1, y1: pixels, the last ones included
 
@@ -90,21 +89,6 @@ class Dataset:
         if boxes is not None:
             boxes = boxes[boxes["path"].isin(index["path"])].reset_index(drop=True)
         return dataclasses.replace(self, index=index, boxes=boxes, checksum=checksum_of(index))
-
-    def with_superclasses(self) -> "Dataset":
-        """The same images labelled with the group that their class belongs to, as CIFAR-100 has twenty of them.
-
-        Raises:
-            DataError: if the classes of this data set form no groups.
-        """
-        if self.superclass_names is None:
-            raise DataError(f"The classes of {self.name} form no superclasses.")
-        class_names = tuple(sorted(set(self.superclass_names)))
-        names = self.index["label"].map(dict(enumerate(self.superclass_names)))
-        labels = names.map({name: label for label, name in enumerate(class_names)}).astype("int64")
-        index = self.index.assign(label=labels, class_name=names)
-        changes = {"class_names": class_names, "superclass_names": None, "checksum": checksum_of(index)}
-        return dataclasses.replace(self, index=index, **changes)
 
     def _pixels(self, path: str) -> np.ndarray:
         part, _, number = path.partition("#")

@@ -8,13 +8,14 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from lib.datasets.errors import DataError
+from lib.datasets.storage import DataError
 
 # Formats with a signature of their own. Left out on purpose: EPS (opening one runs Ghostscript), TGA and other formats
 # without a signature (random bytes pass for them).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 MAX_PIXELS = 64_000_000  # a small file can claim any size: beyond this it is not decoded
 MAX_BYTES = 256_000_000
+JPEG_CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
 
 
 def read_rgb(path: Path) -> Image.Image:
@@ -43,7 +44,7 @@ def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
 
     Args:
         path: the file.
-        at_least: pixels a side that suffice: a JPEG is then decoded at the smallest scale (eighths of its size) at
+        at_least: pixels per side that suffice: a JPEG is then decoded at the smallest scale (eighths of its size) at
             which both sides stay at least that long. 0 decodes it at its full size.
 
     Returns:
@@ -54,18 +55,32 @@ def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
     """
     try:
         data = read_bytes(path)
-        pixels = _decode_scaled(data, at_least) if data.startswith(b"\xff\xd8\xff") else None
-        return np.asarray(to_rgb(decode(data))) if pixels is None else pixels
+        jpeg = decode_jpeg(data, at_least=at_least)
+        return jpeg[0] if jpeg else np.asarray(to_rgb(decode(data)))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def _decode_scaled(data: bytes, at_least: int) -> np.ndarray | None:
-    """A JPEG decoded without holding the interpreter's lock; None where Pillow is to decide: CMYK, or damaged."""
-    with contextlib.suppress(ValueError):
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if height * width <= MAX_PIXELS and colours in ("Gray", "YCbCr", "RGB"):
-            return simplejpeg.decode_jpeg(data, "RGB", min_height=at_least, min_width=at_least)
+def decode_jpeg(data: bytes, *, at_least: int) -> tuple[np.ndarray, tuple[int, int, int]] | None:
+    """Decode a flawless JPEG without holding the interpreter's lock.
+
+    Every coefficient is read, so a cut is found at any scale; at an eighth of the size it takes a third to a fifth of
+    the time.
+
+    Args:
+        data: the bytes of an image file.
+        at_least: pixels per side that suffice, as for `read_pixels`.
+
+    Returns:
+        (H, W, 3) uint8 pixels, and the width, height and channels of the whole image. None where Pillow is to decide:
+        another format, CMYK, too large, or damaged.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        with contextlib.suppress(ValueError):
+            height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+            if height * width <= MAX_PIXELS and colours in JPEG_CHANNELS:
+                pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=at_least, min_width=at_least)
+                return pixels, (width, height, JPEG_CHANNELS[colours])
     return None
 
 

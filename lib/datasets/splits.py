@@ -10,8 +10,7 @@ import pandas as pd
 
 from lib.config import Split as SplitConfig
 from lib.datasets import Dataset
-from lib.datasets.errors import DataError
-from lib.datasets.fetch.disk import read_table, write_table
+from lib.datasets.storage import DataError, read_table, write_table
 
 ROLES = ("train", "val", "test")
 UNUSED = "unused"  # an image that the layout gives to training, but whose very bytes are held out as well
@@ -26,7 +25,7 @@ class Split:
     test: np.ndarray
     unused: np.ndarray  # in none of them; empty unless the layout of the files puts equal images on two sides
     checksum: str  # sha256 over path, label and role of every row, and the data set's checksum
-    table: pd.DataFrame  # path, label, role: one row a row of the index
+    table: pd.DataFrame  # path, label, role: one row per row of the index
 
     def to_frame(self, dataset: Dataset) -> pd.DataFrame:
         """The split as a table with the columns path, label and role (train, val, test, unused).
@@ -37,10 +36,8 @@ class Split:
         Raises:
             DataError: if this split is one of other data, or of another version of it.
         """
-        expected = (
-            _from_roles(dataset, self.table["role"].to_numpy()) if len(dataset.index) == len(self.table) else None
-        )
-        if expected is None or expected.checksum != self.checksum:
+        same_length = len(dataset.index) == len(self.table)
+        if not same_length or _from_roles(dataset, self.table["role"].to_numpy()).checksum != self.checksum:
             raise DataError(
                 f"This split was made for other images than those of {dataset.name}: {len(self.table):,} against "
                 f"{len(dataset.index):,} rows, or other contents. Make it again."
@@ -53,10 +50,10 @@ class Split:
         Raises:
             DataError: if the file cannot be written.
         """
-        write_table(path, self.table, facts={"split": self.checksum})
+        write_table(path, self.table, split=self.checksum)
 
 
-def load(path: Path) -> Split:
+def read_split(path: Path) -> Split:
     """Read a split that `Split.save` wrote.
 
     Raises:
@@ -83,14 +80,14 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
     Args:
         dataset: the images.
         config: shares and seed.
-        groups: (N,) the same number for images that belong together, as `integrity.duplicate_groups` gives them; a
+        groups: (N,) the same number for images that belong together, as `audit.duplicate_groups` gives them; a
             group counts as one image. None: only equal images do.
 
     Returns:
         The split.
 
     Raises:
-        ValueError: if there is not one group an image.
+        ValueError: if there is not one group per image.
     """
     index = dataset.index
     pictures = _pictures(index["sha256"], groups)
@@ -145,7 +142,7 @@ def _pictures(sums: pd.Series, groups: np.ndarray | None) -> pd.Series:
     if groups is None:
         return sums
     if np.shape(groups) != (len(sums),):
-        raise ValueError(f"groups must be one number an image, {len(sums):,}. Received: shape {np.shape(groups)}")
+        raise ValueError(f"groups must be one number per image, {len(sums):,}. Received: shape {np.shape(groups)}")
     ordered = sums.sort_values()  # the first of a group is its smallest; `min` of strings is a hundred times as slow
     return ordered.groupby(pd.Series(groups, index=sums.index)).transform("first").reindex(sums.index)
 

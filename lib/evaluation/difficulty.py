@@ -38,9 +38,29 @@ def cheap_features(images: np.ndarray) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, CELLS * CELLS * (3 + ORIENTATIONS)), np.float32)
 
 
-def easy_and_hard_classes(
-    features: np.ndarray, labels: np.ndarray, *, class_names: Sequence[str] | None = None
-) -> pd.DataFrame:
+def _describe(images: np.ndarray) -> np.ndarray:
+    """Features of a few images, (n, 768) float32."""
+    images = images.astype(np.float32) / 255
+    thumbnails = _cell_means(images)
+    rows, columns = np.gradient(images.mean(axis=-1), axis=(1, 2))
+    turn = np.arctan2(rows, columns) % np.pi / np.pi  # an edge looks the same after half a turn
+    direction = np.minimum((turn * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
+    votes = np.hypot(rows, columns)[..., None] * (direction[..., None] == np.arange(ORIENTATIONS))
+    edges = _cell_means(votes.astype(np.float32))
+    edges /= np.linalg.norm(edges, axis=-1, keepdims=True) + FLAT
+    return np.concatenate([part.reshape(len(images), -1) for part in (thumbnails, edges)], axis=1)
+
+
+def _cell_means(planes: np.ndarray) -> np.ndarray:
+    """Means over the cells of the grid, (n, H, W, K) -> (n, 8, 8, K)."""
+    weights = []
+    for side in planes.shape[1:3]:
+        inside = np.arange(side) * CELLS // side == np.arange(CELLS)[:, None]
+        weights.append((inside / inside.sum(axis=1, keepdims=True)).astype(np.float32))
+    return np.einsum("ih,nhwk,jw->nijk", weights[0], planes, weights[1], optimize=True)
+
+
+def easy_and_hard_classes(features: np.ndarray, labels: np.ndarray, *, class_names: Sequence[str]) -> pd.DataFrame:
     """How often each image lies nearest to the mean of its own class, without itself in that mean.
 
     Features are first brought to mean 0 and standard deviation 1; constant ones are set to 0.
@@ -48,7 +68,7 @@ def easy_and_hard_classes(
     Args:
         features: (N, D) finite numbers.
         labels: (N,) integers in [0, C - 1].
-        class_names: C names; None numbers the classes up to the highest label.
+        class_names: C names.
 
     Returns:
         One row per class, in class order: class_name, images, accuracy (NaN with fewer than two images: leaving one out
@@ -57,17 +77,14 @@ def easy_and_hard_classes(
     Raises:
         ValueError: if shapes do not match, a feature is not finite or a label has no name.
     """
-    labels = check_labels(labels, num_classes=None if class_names is None else len(class_names))
-    features, labels = _checked(features, labels)
-    names = list(map(str, range(labels.max() + 1))) if class_names is None else list(class_names)
-    counts = np.bincount(labels, minlength=len(names))
-    nearest = _distances_to_means(_standardised(features), labels, counts=counts).argmin(axis=1)
-    table = np.zeros((len(names), len(names)), np.int64)
+    labels = check_labels(labels, num_classes=len(class_names))
+    counts = np.bincount(labels, minlength=len(class_names))
+    nearest = _distances_to_means(_standardised(features, len(labels)), labels, counts=counts).argmin(axis=1)
+    table = np.zeros((len(counts), len(counts)), np.int64)
     np.add.at(table, (labels, nearest), 1)
-    right = np.diag(table)
-    share = np.where(counts > 1, right / np.maximum(counts, 1), np.nan)
-    columns = {"class_name": names, "images": counts, "accuracy": share}
-    return pd.DataFrame(columns | {"most_confused_with": rivals(table, names)})
+    accuracy = np.where(counts > 1, np.diag(table) / np.maximum(counts, 1), np.nan)
+    columns = {"class_name": list(class_names), "images": counts, "accuracy": accuracy}
+    return pd.DataFrame(columns | {"most_confused_with": rivals(table, class_names)})
 
 
 def confused_examples(features: np.ndarray, labels: np.ndarray, *, pairs: int) -> np.ndarray:
@@ -87,45 +104,36 @@ def confused_examples(features: np.ndarray, labels: np.ndarray, *, pairs: int) -
     Raises:
         ValueError: if shapes do not match or a feature is not finite.
     """
-    features, labels = _checked(features, check_labels(labels))
-    features, counts = _standardised(features), np.bincount(labels)
+    labels = check_labels(labels)
+    features, counts = _standardised(features, len(labels)), np.bincount(labels)
     distances = _distances_to_means(features, labels, counts=counts)
     nearest = distances.argmin(axis=1)
     depth = distances[np.arange(len(labels)), labels] - distances.min(axis=1)  # 0 where the own mean is the nearest
     mistaken = (labels != nearest) & (counts[labels] > 1)
-    chosen = []
-    for classes in _most_confused(labels[mistaken], nearest[mistaken], counts=counts)[:pairs]:
-        fallen = np.flatnonzero(mistaken & np.isin(labels, classes) & np.isin(nearest, classes))
-        deepest = fallen[depth[fallen].argmax()]
-        rivals = np.flatnonzero(labels == nearest[deepest])
-        likeness = ((features[rivals] - features[deepest]) ** 2).sum(axis=1)
-        chosen.append((deepest, rivals[likeness.argmin()]))
-    return np.array(chosen, np.int64).reshape(-1, 2)
-
-
-def _checked(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    features = np.asarray(features, dtype=np.float64)
-    if features.ndim != 2 or len(features) != len(labels) or not np.isfinite(features).all():
-        raise ValueError(f"features must be finite, shape ({len(labels)}, D). Received: shape {features.shape}")
-    return features, labels
-
-
-def _most_confused(labels: np.ndarray, nearest: np.ndarray, *, counts: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of classes by how large a share of their images is taken for the other; no class comes twice."""
     shares = np.zeros((len(counts), len(counts)))
-    np.add.at(shares, (labels, nearest), 1 / counts[labels])
+    np.add.at(shares, (labels[mistaken], nearest[mistaken]), 1 / counts[labels[mistaken]])
     both = np.triu(shares + shares.T, k=1)
     chosen, used = [], set()
     for place in np.argsort(-both, axis=None, kind="stable")[: np.count_nonzero(both)]:
-        first, second = divmod(int(place), len(counts))
-        if not used & {first, second}:
-            used |= {first, second}
-            chosen.append((first, second))
-    return chosen
+        classes = divmod(int(place), len(counts))
+        if used & set(classes):
+            continue
+        if len(chosen) == pairs:
+            break
+        used |= set(classes)
+        fallen = np.flatnonzero(mistaken & np.isin(labels, classes) & np.isin(nearest, classes))
+        deepest = fallen[depth[fallen].argmax()]
+        others = np.flatnonzero(labels == nearest[deepest])
+        likeness = ((features[others] - features[deepest]) ** 2).sum(axis=1)
+        chosen.append((deepest, others[likeness.argmin()]))
+    return np.array(chosen, np.int64).reshape(-1, 2)
 
 
-def _standardised(features: np.ndarray) -> np.ndarray:
-    """Features with mean 0 and standard deviation 1; constant ones are 0."""
+def _standardised(features: np.ndarray, count: int) -> np.ndarray:
+    """Features with mean 0 and standard deviation 1, constant ones 0; ValueError unless finite, one row per label."""
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2 or len(features) != count or not np.isfinite(features).all():
+        raise ValueError(f"features must be finite, shape ({count}, D). Received: shape {features.shape}")
     spread = features.std(axis=0)
     return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
@@ -145,28 +153,3 @@ def _distances_to_means(features: np.ndarray, labels: np.ndarray, *, counts: np.
     own = ((sums**2).sum(axis=1)[labels] - 2 * with_sum + size) / others**2 - 2 * (with_sum - size) / others
     distances[rows, labels] = np.where(counts[labels] > 1, own, np.inf)
     return distances
-
-
-def _describe(images: np.ndarray) -> np.ndarray:
-    """Features of a few images, (n, 768) float32."""
-    images = images.astype(np.float32) / 255
-    thumbnails = _cell_means(images)
-    rows, columns = np.gradient(images.mean(axis=-1), axis=(1, 2))
-    turn = np.arctan2(rows, columns) % np.pi / np.pi  # an edge looks the same after half a turn
-    direction = np.minimum((turn * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
-    votes = np.hypot(rows, columns)[..., None] * (direction[..., None] == np.arange(ORIENTATIONS))
-    edges = _cell_means(votes.astype(np.float32))
-    edges /= np.linalg.norm(edges, axis=-1, keepdims=True) + FLAT
-    return np.concatenate([part.reshape(len(images), -1) for part in (thumbnails, edges)], axis=1)
-
-
-def _cell_means(planes: np.ndarray) -> np.ndarray:
-    """Means over the cells of the grid, (n, H, W, K) -> (n, 8, 8, K)."""
-    down, across = (_cell_weights(side) for side in planes.shape[1:3])
-    return np.einsum("ih,nhwk,jw->nijk", down, planes, across, optimize=True)
-
-
-def _cell_weights(side: int) -> np.ndarray:
-    """(8, side) weights that average each cell's pixels."""
-    inside = np.arange(side) * CELLS // side == np.arange(CELLS)[:, None]
-    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)

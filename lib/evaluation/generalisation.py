@@ -16,12 +16,7 @@ from lib.training.runs import Run
 
 
 def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
-    """Loss in nats and accuracy in [0, 1] of a finished run on its training images; kept in its folder.
-
-    Args:
-        opened: brief, data and split.
-        run: one of its runs.
-    """
+    """Loss in nats and accuracy in [0, 1] of a finished run of a brief on its training images; kept in its folder."""
     file = run.folder / "train_scores.json"
     if not file.exists():
         import_tensorflow()
@@ -37,14 +32,10 @@ def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
 
 
 def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
-    """One row per run: what it reaches on train and on val, and the difference.
-
-    Args:
-        opened: brief, data and split.
-        runs: finished runs.
+    """One row per finished run of a brief: what it reaches on train and on val, and the difference.
 
     Returns:
-        Columns experiment, seed, train_accuracy, val_accuracy, gap, train_loss, val_loss and run.
+        Columns experiment, seed, train_accuracy, val_accuracy, gap (in [0, 1]), train_loss, val_loss (nats) and run.
     """
     rows = []
     for run in runs:
@@ -79,11 +70,9 @@ def gap_summary(frame: pd.DataFrame, *, groups: dict[str, tuple[str, ...]]) -> p
             row["gap"] = own["gap"].mean()
             for column, label in (("gap", "gap"), ("val_accuracy", "val")):
                 row[f"{label}_change"] = own[column].mean() - first[column].mean()
-                row[f"{label}_verdict"] = "reference" if name == names[0] else _verdict(own[column], first[column])
+                row[f"{label}_verdict"] = "reference"
+                if name != names[0]:
+                    verdict = compare_seeds(own[column], first[column]).verdict
+                    row[f"{label}_verdict"] = {"better": "higher", "worse": "lower"}.get(verdict, "unclear")
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _verdict(values: pd.Series, reference: pd.Series) -> str:
-    words = {"better": "higher", "worse": "lower"}
-    return words.get(compare_seeds(values.to_numpy(), reference.to_numpy()).verdict, "unclear")

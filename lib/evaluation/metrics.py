@@ -1,7 +1,8 @@
 """What predictions must look like, and one number for a whole set of them.
 
-Every metric takes labels (N,), integers in [0, C - 1], and probabilities (N, C) in [0, 1], and raises the ValueError of
-`check_predictions` where they break a rule.
+Every metric takes labels (N,), integers in [0, C - 1] with N at least 1, and probabilities (N, C) in [0, 1] with C at
+least 2, whose rows sum to 1 within `ROW_SUM_TOLERANCE`. It raises a ValueError (`check_predictions`) where they break a
+rule. Where probabilities are equal, the lower class index wins.
 """
 
 from collections.abc import Sequence
@@ -16,44 +17,20 @@ CALIBRATION_BINS = 15  # as in Guo et al. 2017, On Calibration of Modern Neural 
 
 
 def check_labels(labels: Sequence[int], *, num_classes: int | None = None) -> np.ndarray:
-    """Class indices as a one-dimensional int64 array.
-
-    Args:
-        labels: (N,) integers, N at least 1.
-        num_classes: C; the labels must then lie in [0, C - 1].
-
-    Returns:
-        (N,) int64.
-
-    Raises:
-        ValueError: if the shape, the type or the range is wrong.
-    """
+    """Integers (N,), N at least 1, as int64; ValueError unless they lie in [0, num_classes - 1], if that is given."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"labels must have shape (N,) with N at least 1. Received: shape {labels.shape}")
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels must be integers. Received: {labels.dtype}")
-    highest = "" if num_classes is None else f", {num_classes - 1}"
     if labels.min() < 0 or (num_classes is not None and labels.max() >= num_classes):
-        raise ValueError(
-            f"labels must lie in [0{highest or ', ...'}]. Received: values from {labels.min()} to {labels.max()}"
-        )
+        highest = "..." if num_classes is None else num_classes - 1
+        raise ValueError(f"labels must lie in [0, {highest}]. Received: values from {labels.min()} to {labels.max()}")
     return labels.astype(np.int64)
 
 
 def check_predictions(labels: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities as arrays, once they obey the rules that every metric relies on.
-
-    Args:
-        labels: (N,) integers in [0, C - 1], N at least 1.
-        probabilities: (N, C) in [0, 1], C at least 2; each row sums to 1 within `ROW_SUM_TOLERANCE`.
-
-    Returns:
-        (N,) int64 labels and (N, C) float64 probabilities.
-
-    Raises:
-        ValueError: if a rule is broken; the message states it and what was received.
-    """
+    """Labels as int64 and probabilities as float64, once they obey the rules at the top; else a ValueError."""
     probabilities = np.asarray(probabilities)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(f"probabilities must have shape (N, C) with C at least 2. Received: {probabilities.shape}")
@@ -83,32 +60,22 @@ def check_predictions(labels: Sequence[int], probabilities: np.ndarray) -> tuple
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Share of images whose most probable class is the true one, in [0, 1]; ties go to the lower class index."""
+    """Share of images whose most probable class is the true one, in [0, 1]."""
     labels, probabilities = check_predictions(labels, probabilities)
     return float(metrics.accuracy_score(labels, probabilities.argmax(axis=1)))
 
 
 def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, *, k: int = 5) -> float:
-    """Share of images whose true class is among the k most probable ones.
+    """Share of images whose true class is among the k most probable ones, in [0, 1]; k is at least 1.
 
     scikit-learn's own function refuses two classes and warns when k reaches C; here k is limited to C.
-
-    Args:
-        k: at least 1; ties go to the lower class index, so k = 1 equals `accuracy`.
-
-    Returns:
-        A share in [0, 1].
-
-    Raises:
-        ValueError: if k is below 1.
     """
     labels, probabilities = check_predictions(labels, probabilities)
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
     true = probabilities[np.arange(len(labels)), labels][:, None]
-    ahead = probabilities > true
-    level = (probabilities == true) & (np.arange(probabilities.shape[1]) < labels[:, None])
-    rank = (ahead | level).sum(axis=1)
+    equal_before = (probabilities == true) & (np.arange(probabilities.shape[1]) < labels[:, None])
+    rank = ((probabilities > true) | equal_before).sum(axis=1)
     return float(np.mean(rank < k))
 
 
@@ -139,13 +106,10 @@ def reliability_bins(labels: np.ndarray, probabilities: np.ndarray, *, bins: int
     """Confidence against accuracy in equal-width bins of the highest probability.
 
     Args:
-        bins: number of bins over (0, 1]; a value on an edge belongs to the bin below it.
+        bins: number of bins over (0, 1], at least 1; a value on an edge belongs to the bin below it.
 
     Returns:
         One row per bin: low, high, images, confidence (mean highest probability) and accuracy; NaN in empty bins.
-
-    Raises:
-        ValueError: if bins is below 1.
     """
     labels, probabilities = check_predictions(labels, probabilities)
     if bins < 1:
@@ -156,28 +120,16 @@ def reliability_bins(labels: np.ndarray, probabilities: np.ndarray, *, bins: int
     images = np.bincount(place, minlength=bins)
     divisor = np.where(images > 0, images, np.nan)
     right = probabilities.argmax(axis=1) == labels
-    return pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "images": images,
-            "confidence": np.bincount(place, weights=confidence, minlength=bins) / divisor,
-            "accuracy": np.bincount(place, weights=right, minlength=bins) / divisor,
-        }
-    )
+    columns = {"low": edges[:-1], "high": edges[1:], "images": images}
+    columns["confidence"] = np.bincount(place, weights=confidence, minlength=bins) / divisor
+    columns["accuracy"] = np.bincount(place, weights=right, minlength=bins) / divisor
+    return pd.DataFrame(columns)
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error: mean gap between confidence and accuracy over the bins, weighted by images.
+    """Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy over the bins.
 
-    Args:
-        bins: number of equal-width bins.
-
-    Returns:
-        A gap in [0, 1]; 0 says that the confidence means what it says.
-
-    Raises:
-        ValueError: if bins is below 1.
+    Bins are weighted by their images; in [0, 1], and 0 says that the confidence means what it says.
     """
     table = reliability_bins(labels, probabilities, bins=bins)
     gaps = (table["accuracy"] - table["confidence"]).abs()
@@ -185,14 +137,10 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: in
 
 
 def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float | int]:
-    """The numbers that a report quotes about one set of predictions.
-
-    Returns:
-        accuracy, top5_accuracy, cross_entropy, balanced_accuracy, calibration_error, macro_f1 and images (N).
-    """
+    """The numbers that a report quotes about one set of predictions; `images` is N."""
     return {
         "accuracy": accuracy(labels, probabilities),
-        "top5_accuracy": top_k_accuracy(labels, probabilities, k=5),
+        "top5_accuracy": top_k_accuracy(labels, probabilities),
         "cross_entropy": cross_entropy(labels, probabilities),
         "balanced_accuracy": balanced_accuracy(labels, probabilities),
         "calibration_error": calibration_error(labels, probabilities),

@@ -1,6 +1,7 @@
 """Where a model is right and wrong: class by class, pair by pair, image by image.
 
-Labels (N,) and probabilities (N, C) are those of `lib.evaluation.metrics`, and refused alike.
+Labels (N,) and probabilities (N, C) are those of `lib.evaluation.metrics`, and refused alike; a matrix that is not
+square, names that do not match it and a negative k are a ValueError too.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,6 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray, *, class_names: Seq
         One row per class, in class order: class_name, images (of that true class), precision, recall, f1 (NaN where
         there is nothing to divide by: no prediction, no image, neither) and most_confused_with (the wrong class most
         often predicted for its images, "" if none).
-
-    Raises:
-        ValueError: if the names do not match C.
     """
     matrix = confusion_matrix(labels, probabilities)
     _check_names(matrix, class_names)
@@ -59,9 +57,6 @@ def confused_pairs(matrix: np.ndarray, class_names: Sequence[str], *, k: int = 1
     Returns:
         At most k rows with at least one image each, most images first (then the larger share, then class order):
         true_class, predicted_class, images, share (of the true class's images).
-
-    Raises:
-        ValueError: if the matrix is not square, the names do not match it or k is negative.
     """
     matrix = np.asarray(matrix)
     _check_names(matrix, class_names)
@@ -71,14 +66,9 @@ def confused_pairs(matrix: np.ndarray, class_names: Sequence[str], *, k: int = 1
     images = matrix[true, predicted]
     share = images / matrix.sum(axis=1)[true]
     order = np.lexsort((-share, -images))[:k]
-    return pd.DataFrame(
-        {
-            "true_class": [class_names[i] for i in true[order]],
-            "predicted_class": [class_names[i] for i in predicted[order]],
-            "images": images[order],
-            "share": share[order],
-        }
-    )
+    columns = {"true_class": [class_names[i] for i in true[order]]}
+    columns["predicted_class"] = [class_names[i] for i in predicted[order]]
+    return pd.DataFrame(columns | {"images": images[order], "share": share[order]})
 
 
 def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool, k: int) -> np.ndarray:
@@ -90,9 +80,6 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
 
     Returns:
         At most k row numbers, int64, the highest probability first; equal ones keep their order.
-
-    Raises:
-        ValueError: if k is negative.
     """
     labels, probabilities = check_predictions(labels, probabilities)
     if k < 0:
@@ -103,23 +90,18 @@ def most_confident(labels: np.ndarray, probabilities: np.ndarray, *, right: bool
 
 
 def one_class_in_turn(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Places in a random order in which every class comes before any comes twice.
+    """Places (N,) int64 in a random order in which every class comes before any comes twice.
 
-    Args:
-        labels: (N,) int classes.
-        seed: of the order within each class.
-
-    Returns:
-        (N,) int64 places; in each turn the classes follow one another by number.
+    In each turn the classes of the labels (N,) follow one another by number; the seed is that of the order in a class.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     shuffled = np.asarray(labels)[order]
     return order[np.lexsort((shuffled, turns(shuffled)))]
 
 
-def turns(classes: np.ndarray) -> np.ndarray:
-    """For each place how many of its class come before it: sorted by that, every class comes before any comes twice."""
-    return pd.Series(classes).groupby(classes).cumcount().to_numpy()
+def turns(labels: np.ndarray) -> np.ndarray:
+    """How many of the labels (N,) before each one are the same: sorted by it, every class comes before any twice."""
+    return pd.Series(labels).groupby(labels).cumcount().to_numpy()
 
 
 def _check_names(matrix: np.ndarray, class_names: Sequence[str]) -> None:

@@ -22,15 +22,9 @@ class SeedComparison:
 
 
 def bootstrap_interval(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    metric: Callable[[np.ndarray, np.ndarray], float] = accuracy,
-    n: int = 1000,
-    level: float = CONFIDENCE_LEVEL,
-    seed: int = 0,
+    labels: np.ndarray, probabilities: np.ndarray, *, metric: Callable[..., float] = accuracy, n: int = 1000
 ) -> tuple[float, float]:
-    """Interval of a metric over images drawn again with replacement (percentile bootstrap, Efron 1979).
+    """95 % interval of a metric over images drawn again with replacement (percentile bootstrap, Efron 1979).
 
     It says what another held-out set of the same size could have shown; it says nothing about other training seeds.
 
@@ -38,23 +32,21 @@ def bootstrap_interval(
         labels: (N,) integers.
         probabilities: (N, C).
         metric: any function of (labels, probabilities).
-        n: number of draws, at least 1.
-        level: share of the draws inside the interval, in (0, 1).
-        seed: of the draws.
+        n: number of draws, at least 1; always the same ones.
 
     Returns:
         (low, high) in the metric's unit.
 
     Raises:
-        ValueError: if n or level is out of range or the predictions break a rule.
+        ValueError: if n is below 1 or the predictions break a rule.
     """
     labels, probabilities = check_predictions(labels, probabilities)
-    if n < 1 or not 0 < level < 1:
-        raise ValueError(f"n must be at least 1 and level lie in (0, 1). Received: n={n}, level={level}")
-    rng = np.random.default_rng(seed)
+    if n < 1:
+        raise ValueError(f"n must be at least 1. Received: {n}")
+    rng = np.random.default_rng(0)
     draws = (rng.integers(len(labels), size=len(labels)) for _ in range(n))
     values = [metric(labels[rows], probabilities[rows]) for rows in draws]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -65,11 +57,8 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     leaves out zero. When every seed of both gave one value, the interval has no width and any difference counts.
 
     Args:
-        values_a: one value per seed, more is better, e.g. val accuracies in [0, 1].
+        values_a: one finite value per seed, more is better, e.g. val accuracies in [0, 1]; at least one.
         values_b: the same for the experiment it is compared with.
-
-    Returns:
-        The difference a - b, its interval and the verdict.
 
     Raises:
         ValueError: if a side is empty, not one-dimensional or not finite.

@@ -1,7 +1,10 @@
 """Drawing only: arrays and tables in, one matplotlib Figure out; no files, no models, no pyplot state.
 
-Every function here returns a Figure as wide as the text of an A4 page and no taller than it, in one style (`style.py`).
-Grids of images are drawn by `images.rows_of_images`, bars with names by `bars.named_bars`.
+Every function here returns a Figure as wide as the text of an A4 page and no taller than it, in one style (`style.py`),
+with its title at the top left. Images are numbers in [0, 255], (H, W, 3) or (H, W), of any size. A ValueError says so
+where a table lacks a column, a table, list or mapping is empty, lists that belong together differ in length, or an
+argument breaks a rule that its description states. Grids of images are drawn by `images.rows_of_images`, bars with
+names by `bars.named_bars`.
 """
 
 from lib.figures.attributions import (

@@ -14,7 +14,7 @@ from lib.explain.methods import title as method_title
 from lib.figures.bars import named_bars
 from lib.figures.colours import BLACK, BLUE, GREEN, GREY, HEAT, MARKERS, ORANGE, PURPLE, SKY, VERMILLION, heat_picture
 from lib.figures.images import Cell, Key, Row, characters, rows_of_images
-from lib.figures.style import legend_below, need, need_columns, new_figure, number_text, percent_axis, styled
+from lib.figures.style import legend_below, need, need_columns, need_each, new_figure, number_text, percent_axis, styled
 
 # In the order of the table of methods; more than enough of them, so that a new method has one of its own.
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A900", "#7A5195", GREY)
@@ -35,34 +35,25 @@ def attribution_grid(
 ) -> Figure:
     """The images in the first row, then one row per method: its map of each image, the strongest pixel marked.
 
+    One colour scale, from no weight to the strongest weight in the image, holds for all maps.
+
     Args:
         images: N images, numbers in [0, 255], each (S, S, 3).
         maps: by method (N, S, S) in [0, 1].
         names: N texts above the images; a line break makes a second line.
         masks: (N, S, S) bool, True on the object; drawn as an outline. Empty ones are left away.
         overlay: show the maps over the grey images instead of alone.
-        title: of the figure.
-
-    Returns:
-        The figure; one colour scale, from no weight to the strongest weight in the image, holds for all maps.
-
-    Raises:
-        ValueError: if there are no images or methods, or their numbers do not match.
     """
-    counts = {len(own) for own in maps.values()} | {len(names)} | ({len(masks)} if masks is not None else set())
-    need(
-        len(maps) > 0 and len(images) > 0 and counts == {len(images)},
-        "attribution_grid needs at least one method, and one map, name and mask per image",
-        f"{len(images)} images, {len(maps)} methods, numbers {sorted(counts)}",
-    )
-    outlines = [None] * len(images) if masks is None else list(masks)
+    masks = [None] * len(images) if masks is None else masks
+    need_each(methods=maps)
+    need_each(images=images, names=names, masks=masks, **maps)
     first = [
         Cell(image, text=name, mark=partial(_outline, mask=mask, strong=True))
-        for image, name, mask in zip(images, names, outlines, strict=True)
+        for image, name, mask in zip(images, names, masks, strict=True)
     ]
     rows = [Row(first, "image")]
     for method, own in maps.items():
-        cases = zip(own, images, outlines, strict=True)
+        cases = zip(own, images, masks, strict=True)
         cells = [_map_cell(heat, image=image if overlay else None, mask=mask) for heat, image, mask in cases]
         rows.append(Row(cells, method_title(method)))
     weak = "no weight: the image in grey" if overlay else "no weight"
@@ -85,17 +76,9 @@ def randomisation_maps(
         maps: by method (D, S, S) in [0, 1], the trained model's first.
         depths: D names, at least two: "as trained", then the last layers shuffled; the last depth is all weights.
         verdicts: by method whether it failed, and a few words; failed ones are marked in words and colour.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there are no methods, or a method's maps do not match the depths, or one has no verdict.
     """
-    wrong = [name for name, own in maps.items() if len(own) != len(depths) or name not in verdicts]
-    need(
-        len(maps) > 0 and not wrong and len(depths) > 1,
-        "randomisation_maps needs at least one method and two depths, with a map per depth and a verdict each",
-        f"{len(maps)} methods, {len(depths)} depths, not matching: {', '.join(wrong) or 'none'}",
-    )
+    _need_depths(maps, depths)
+    need(set(maps) <= set(verdicts), f"{', '.join(maps)} need a verdict each", ", ".join(verdicts) or "none")
     heads = [depths[0].replace(" ", "\n"), *(f"down to\n{name}" for name in depths[1:-1]), "all\nweights"]
     rows = []
     for method, own in maps.items():
@@ -107,6 +90,12 @@ def randomisation_maps(
         cells.append(Cell(mark=partial(_write_verdict, words=words, failed=failed)))
         rows.append(Row(cells, method_title(method)))
     return rows_of_images(rows, title=title, key=Key(colours=HEAT, ends=("no weight", STRONGEST)))
+
+
+def _need_depths(by_method: Mapping[str, Sequence], depths: Sequence[str]) -> None:
+    received = f"{len(by_method)} methods, {len(depths)} depths"
+    need(len(by_method) > 0 and len(depths) > 1, "there must be at least one method and two depths", received)
+    need_each(depths=depths, **by_method)
 
 
 def _map_cell(heat: np.ndarray, *, image: np.ndarray | None = None, mask: np.ndarray | None = None, **cell) -> Cell:
@@ -148,10 +137,6 @@ def pointing_game_bars(scores: pd.DataFrame, *, title: str = "Do the maps point 
     Args:
         scores: one row per method or baseline: method, hit, hit_low, hit_high, energy, energy_low, energy_high,
             images, as `explain.pointing_game` gives; the rows "centre", "contrast" and "random" become lines.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no method.
     """
     ends = [f"{measure}{end}" for measure in ("hit", "energy") for end in ("", "_low", "_high")]
     need_columns(scores, ["method", "images", *ends])
@@ -192,28 +177,20 @@ def deletion_insertion_curves(
         fractions: (T,) shares of the image's pixels changed, in [0, 1].
         deletion: by method or baseline (T,) mean probability in [0, 1]; lower is better.
         insertion: the same methods; higher is better.
-        title: of the figure.
-
-    Raises:
-        ValueError: if the methods or the numbers of steps differ.
     """
-    lengths = {len(curve) for curve in (*deletion.values(), *insertion.values())}
-    need(
-        len(deletion) > 0 and set(deletion) == set(insertion) and lengths == {len(fractions)},
-        "both panels need the same methods, with one value per fraction",
-        f"{', '.join(deletion)} and {', '.join(insertion)}, {len(fractions)} fractions",
-    )
+    received = f"{', '.join(deletion)} and {', '.join(insertion)}"
+    need(len(deletion) > 0 and set(deletion) == set(insertion), "both panels need the same methods", received)
+    for curves in (deletion, insertion):
+        need_each(fractions=fractions, **curves)
     figure = new_figure(4.3, title=title)
     left, right = figure.subplots(1, 2, sharey=True)
-    panels = (
-        (left, deletion, "Deletion: lower is better", "Pixels taken away"),
-        (right, insertion, "Insertion: higher is better", "Pixels put in"),
-    )
-    for axes, curves, head, label in panels:
+    left.set(title="Deletion: lower is better", xlabel="Pixels taken away, strongest first (%)")
+    right.set(title="Insertion: higher is better", xlabel="Pixels put in, strongest first (%)")
+    for axes, curves in ((left, deletion), (right, insertion)):
         for name in sorted(curves, key=lambda name: name not in BASELINES):
             look = {"color": BLACK, "linestyle": BASELINES[name]} if name in BASELINES else _look(name)
             axes.plot(fractions, curves[name], label=method_title(name), markevery=2, markersize=3.5, **look)
-        axes.set(title=head, xlabel=f"{label}, strongest first (%)", xlim=(0, 1), ylim=(0, 1.02))
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(True)
         percent_axis(axes.xaxis)
         percent_axis(axes.yaxis)
@@ -234,19 +211,11 @@ def randomisation_curves(
 
     Args:
         similarity: by method (D,) mean rank correlations in [-1, 1], the trained model's (1) first.
-        depths: D names, from "as trained" to the last layers shuffled.
+        depths: D names, at least two, from "as trained" to the last layers shuffled.
         limit: a method whose mean over the shuffled depths lies above it counts as one that does not depend on the
             weights; it is drawn thick, and the legend says so.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a method has not one value per depth.
     """
-    need(
-        len(similarity) > 0 and len(depths) > 1 and {len(values) for values in similarity.values()} == {len(depths)},
-        "randomisation_curves needs at least one method and two depths, with one value per depth each",
-        f"{', '.join(similarity)} and {len(depths)} depths",
-    )
+    _need_depths(similarity, depths)
     figure = new_figure(3.9, title=title)
     axes = figure.add_subplot()
     axes.axhline(0, color=BLACK, linewidth=0.8)

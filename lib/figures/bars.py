@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,16 +16,6 @@ MOST_NAMES = 30  # bars with names that fit one page
 ENDS = 10  # bars with names at either end where there are more
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What bars of classes show: label with its unit, words for either end, and whether values are shares or counts."""
-
-    label: str
-    highest: str
-    lowest: str
-    is_share: bool
-
-
 def named_bars(
     axes: Axes,
     names: Sequence[str],
@@ -36,15 +25,9 @@ def named_bars(
     spread: np.ndarray | None = None,
     colour: str | Sequence[str] = BLUE,
 ) -> None:
-    """Horizontal bars from top to bottom, each with its name at the left and a text at its end.
+    """Draw bars (N,) from top to bottom, each with its name at the left and a text at its end; NaN draws none.
 
-    Args:
-        axes: where to draw.
-        names: one per bar, shortened.
-        values: (N,) lengths of the bars; NaN draws none.
-        texts: one per bar; none writes none.
-        spread: (N,) or (2, N) lengths of error bars to either side; NaN draws none.
-        colour: of all bars, or one per bar.
+    `spread` (N,) or (2, N) are the lengths of error bars to either side; `colour` is one for all or one per bar.
     """
     places = np.arange(len(values))
     axes.barh(places, values, color=colour, height=0.7)
@@ -60,74 +43,16 @@ def named_bars(
     axes.tick_params(axis="y", length=0)
 
 
-def _ranked_bars(frame: pd.DataFrame, measure: Measure, *, title: str) -> Figure:
-    """Bars of class_name, value and text (shown at its end) from the largest to the smallest value.
-
-    With more than 30 classes: all of them without names, and below the ten largest and the ten smallest with names.
-    """
-    known = frame[frame["value"].notna()].sort_values("value", ascending=False, kind="stable")
-    need(not known.empty, "at least one class must have a value", "none")
-    left_out = len(frame) - len(known)
-    label = measure.label + (f"; {left_out} classes without a value left out" if left_out else "")
-    highest = known["value"].max() or 1.0
-    if len(known) <= MOST_NAMES:
-        figure = new_figure(0.9 + 0.21 * len(known), title=title)
-        _draw_classes(figure.add_subplot(), known, measure=measure, limit=1.13 * highest).set_xlabel(label)
-        return figure
-    figure = new_figure(2.9 + 0.21 * ENDS, title=title)
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 0.5 + 0.21 * ENDS))
-    _draw_all(figure.add_subplot(grid[0, :]), known["value"].to_numpy(), measure=measure, label=label)
-    ends = ((known[:ENDS], BLUE, measure.highest), (known[-ENDS:], VERMILLION, measure.lowest))
-    for column, (rows, colour, word) in enumerate(ends):
-        axes = figure.add_subplot(grid[1, column])
-        _draw_classes(axes, rows, measure=measure, limit=1.4 * highest, colour=colour)
-        axes.set(title=f"The {ENDS} {word}", xlabel=measure.label)
-    return figure
-
-
-def _draw_classes(axes: Axes, rows: pd.DataFrame, *, measure: Measure, limit: float, colour: str = BLUE) -> Axes:
-    names = [shorten(name, 22) for name in rows["class_name"]]
-    named_bars(axes, names, rows["value"].to_numpy(), texts=rows["text"], colour=colour)
-    axes.set(xlim=(0, limit), ylabel="Class")
-    _style_values(axes.xaxis, measure)
-    if measure.is_share:
-        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
-    return axes
-
-
-def _draw_all(axes: Axes, values: np.ndarray, *, measure: Measure, label: str) -> None:
-    """Every class as a thin bar without a name; the ends carry the colours of the panels below."""
-    colours = [BLUE] * ENDS + [PALE] * (len(values) - 2 * ENDS) + [VERMILLION] * ENDS
-    axes.bar(np.arange(1, len(values) + 1), values, width=1.0, color=colours)
-    axes.axhline(np.median(values), color="black", linewidth=0.8, linestyle="--", label="median")
-    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
-    axes.set(xlim=(0.3, len(values) + 0.7), title=f"All {len(values)} classes")
-    axes.set(xlabel="Rank of the class", ylabel=textwrap.fill(label, 22))
-    _style_values(axes.yaxis, measure)
-
-
-def _style_values(axis, measure: Measure) -> None:
-    if measure.is_share:
-        percent_axis(axis)
-    else:
-        axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-
-
 @styled
 def class_counts(frame: pd.DataFrame, *, title: str = "Images in each class") -> Figure:
     """How many images each class has, largest first.
 
     Args:
         frame: one row per image, with the column class_name.
-        title: of the figure.
-
-    Raises:
-        ValueError: if the table has no class_name column or no rows.
     """
     need_columns(frame, ["class_name"])
-    counts = frame["class_name"].value_counts().rename_axis("class_name").reset_index(name="value")
-    measure = Measure("Images", "largest", "smallest", is_share=False)
-    return _ranked_bars(counts.assign(text=counts["value"].map("{:,}".format)), measure, title=title)
+    counts = frame["class_name"].value_counts().rename_axis("class_name").reset_index(name="images")
+    return _class_bars(counts, "images", label="Images", ends=("largest", "smallest"), title=title)
 
 
 @styled
@@ -136,13 +61,9 @@ def class_difficulty(frame: pd.DataFrame, *, title: str = "Easy and hard classes
 
     Args:
         frame: one row per class: class_name, images, accuracy in [0, 1], as `evaluation.easy_and_hard_classes` gives.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or no class has an accuracy.
     """
-    measure = Measure("Nearest to own class mean (%)", "easiest", "hardest", is_share=True)
-    return _ranked_bars(_shares(frame, "accuracy"), measure, title=title)
+    label = "Nearest to own class mean (%)"
+    return _class_bars(frame, "accuracy", label=label, ends=("easiest", "hardest"), title=title)
 
 
 @styled
@@ -151,23 +72,63 @@ def per_class_bars(frame: pd.DataFrame, *, title: str = "Best and worst classes"
 
     Args:
         frame: one row per class: class_name, images and recall in [0, 1], as `evaluation.per_class` gives.
-        title: of the figure.
-
-    Returns:
-        The figure; each bar carries its value and the number of images it rests on.
-
-    Raises:
-        ValueError: if a column is missing or no class has a recall.
     """
-    measure = Measure("Recall (%)", "best", "worst", is_share=True)
-    return _ranked_bars(_shares(frame, "recall"), measure, title=title)
+    return _class_bars(frame, "recall", label="Recall (%)", ends=("best", "worst"), title=title)
 
 
-def _shares(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Values of classes with the number of images they rest on, for `_ranked_bars`."""
+def _class_bars(frame: pd.DataFrame, column: str, *, label: str, ends: tuple[str, str], title: str) -> Figure:
+    """Bars of classes from the largest to the smallest value: numbers of images, or shares with the images behind each.
+
+    With more than 30 classes: all of them without names, and below the ten at either end with names; `ends` are the
+    words for these.
+    """
     need_columns(frame, ["class_name", "images", column])
-    texts = [f"{100 * value:.0f} (n={images})" for value, images in zip(frame[column], frame["images"], strict=True)]
-    return pd.DataFrame({"class_name": frame["class_name"], "value": frame[column], "text": texts})
+    known = frame[frame[column].notna()].sort_values(column, ascending=False, kind="stable")
+    need(not known.empty, "at least one class must have a value", "none")
+    left_out = len(frame) - len(known)
+    whole_label = label + (f"; {left_out} classes without a value left out" if left_out else "")
+    highest = known[column].max() or 1.0
+    if len(known) <= MOST_NAMES:
+        figure = new_figure(0.9 + 0.21 * len(known), title=title)
+        axes = figure.add_subplot()
+        _draw_classes(axes, known, column, limit=1.13 * highest, colour=BLUE)
+        axes.set_xlabel(whole_label)
+        return figure
+    figure = new_figure(2.9 + 0.21 * ENDS, title=title)
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 0.5 + 0.21 * ENDS))
+    axes = figure.add_subplot(grid[0, :])
+    colours = [BLUE] * ENDS + [PALE] * (len(known) - 2 * ENDS) + [VERMILLION] * ENDS
+    axes.bar(np.arange(1, len(known) + 1), known[column].to_numpy(), width=1.0, color=colours)
+    axes.axhline(np.median(known[column]), color="black", linewidth=0.8, linestyle="--", label="median")
+    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    axes.set(xlim=(0.3, len(known) + 0.7), title=f"All {len(known)} classes")
+    axes.set(xlabel="Rank of the class", ylabel=textwrap.fill(whole_label, 22))
+    _style_values(axes.yaxis, column)
+    for place, rows, colour in ((0, known[:ENDS], BLUE), (1, known[-ENDS:], VERMILLION)):
+        axes = figure.add_subplot(grid[1, place])
+        _draw_classes(axes, rows, column, limit=1.4 * highest, colour=colour)
+        axes.set(title=f"The {ENDS} {ends[place]}", xlabel=label)
+    return figure
+
+
+def _draw_classes(axes: Axes, rows: pd.DataFrame, column: str, *, limit: float, colour: str) -> None:
+    if column == "images":
+        texts = rows["images"].map("{:,}".format)
+    else:
+        texts = [f"{100 * value:.0f} (n={images})" for value, images in zip(rows[column], rows["images"], strict=True)]
+    names = [shorten(name, 22) for name in rows["class_name"]]
+    named_bars(axes, names, rows[column].to_numpy(), texts=texts, colour=colour)
+    axes.set(xlim=(0, limit), ylabel="Class")
+    _style_values(axes.xaxis, column)
+    if column != "images":
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
+
+
+def _style_values(axis, column: str) -> None:
+    if column == "images":
+        axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    else:
+        percent_axis(axis)
 
 
 @styled
@@ -177,11 +138,7 @@ def experiment_bars(frame: pd.DataFrame, *, baseline: str | None = None, title: 
     Args:
         frame: one row per experiment: experiment, mean and spread (sample standard deviation) in [0, 1], n (seeds); a
             mean of NaN says that no seed finished.
-        baseline: experiment drawn in grey with a line through its mean; None marks none.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or the baseline is not in the table.
+        baseline: an experiment of the table, drawn in grey with a line through its mean; None marks none.
     """
     need_columns(frame, ["experiment", "mean", "spread", "n"])
     known = ", ".join(frame["experiment"])
@@ -217,10 +174,6 @@ def speed_bars(frame: pd.DataFrame, *, title: str = "Images a second, by route")
 
     Args:
         frame: route, batch_size and images_per_second.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["route", "batch_size", "images_per_second"])
     speeds = frame.pivot(index="route", columns="batch_size", values="images_per_second")

@@ -15,15 +15,10 @@ SIGNED = colormaps["RdBu_r"]  # blue below zero, white at zero, red above
 
 
 def heat_picture(shares: np.ndarray, image: np.ndarray | None = None, *, fade: float = 1.0) -> np.ndarray:
-    """A map of numbers in [0, 1] (h, w) in the colours of `HEAT`, over the grey image where one is given.
+    """A map (h, w) in [0, 1] in the colours of `HEAT`, as numbers in [0, 255] (h, w, 3).
 
-    Args:
-        shares: (h, w) in [0, 1].
-        image: numbers in [0, 255], (H, W, 3); the map is stretched over it.
-        fade: 1 covers the image as much as the map is strong; a smaller exponent covers more of it.
-
-    Returns:
-        Colours in [0, 255], (h, w, 3) or the shape of the image.
+    With an image (H, W, 3) in [0, 255] the map is stretched over it in grey and covers it where it is strong: as much
+    as its share with `fade` 1, more with a smaller exponent.
     """
     if image is None:
         return 255 * HEAT(shares)[..., :3]

@@ -17,15 +17,8 @@ METRICS = {"loss": "Loss (nats)", "accuracy": "Accuracy (%)"}
 SIDES = {"epoch": "Epochs", "seconds": "Seconds of training", "updates": "Updates of the weights"}
 
 
-def draw_band(axes: Axes, rows: pd.DataFrame, *, label: str, **look) -> None:
-    """A line through the mean of several seeds, in a band from the lowest to the highest.
-
-    Args:
-        axes: where to draw.
-        rows: mean, min and max, indexed by place on the x axis.
-        label: of the line in the legend.
-        **look: color and further properties of the line.
-    """
+def _draw_band(axes: Axes, rows: pd.DataFrame, *, label: str, **look) -> None:
+    """A line through the mean of several seeds in a band from min to max; rows are indexed by their place on x."""
     axes.plot(rows.index, rows["mean"], markersize=4, label=label, **look)
     axes.fill_between(rows.index, rows["min"], rows["max"], color=look["color"], alpha=0.2, linewidth=0)
 
@@ -45,11 +38,7 @@ def learning_curves(
             [0, 1]. Rows of several seeds stand in one table (they share epochs): the line is their mean, the band
             reaches from the lowest to the highest.
         metrics: "loss", "accuracy" or both; with several experiments each has its own block of panels.
-        baseline: experiment whose validation curve is repeated in the other panels, in grey; None repeats none.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there is no experiment, a metric or the baseline is unknown or a table lacks a column.
+        baseline: the one whose validation curve is repeated in the other panels, in grey; None repeats none.
     """
     need(
         bool(histories) and bool(metrics) and set(metrics) <= set(METRICS) and baseline in (None, *histories),
@@ -85,10 +74,13 @@ def _draw_block(
     for number, (axes, name) in enumerate(zip(panels, histories, strict=False)):
         look = {"marker": "o" if len(train[name]) == 1 else None}
         if baseline not in (None, name):
-            draw_band(axes, val[baseline], label=f"val of {baseline}", color=GREY, linestyle=":", **look)
-        draw_band(axes, train[name], label="train", color=ORANGE, linestyle="--", **look)
-        draw_band(axes, val[name], label="val", color=BLUE, **look)
-        axes.set_title(f"{shorten(name, 78 // columns - 1)}\n{_best(val[name]['mean'], metric)}")
+            _draw_band(axes, val[baseline], label=f"val of {baseline}", color=GREY, linestyle=":", **look)
+        _draw_band(axes, train[name], label="train", color=ORANGE, linestyle="--", **look)
+        _draw_band(axes, val[name], label="val", color=BLUE, **look)
+        means = val[name]["mean"]
+        best = f"best val {100 * means.max():.1f} %" if metric == "accuracy" else f"best val {means.min():.2f}"
+        best = "no finite value" if means.isna().all() else best
+        axes.set_title(f"{shorten(name, 78 // columns - 1)}\n{best}")
         axes.set_xlim(everything.index.min() - 0.5, everything.index.max() + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
@@ -102,12 +94,6 @@ def _draw_block(
             axes.set_xlabel("Epoch")
     for axes in panels[len(histories) :]:
         axes.remove()
-
-
-def _best(values: pd.Series, metric: str) -> str:
-    if values.isna().all():
-        return "no finite value"
-    return f"best val {100 * values.max():.1f} %" if metric == "accuracy" else f"best val {values.min():.2f}"
 
 
 def _over_seeds(history: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -124,11 +110,7 @@ def progress_curves(
 
     Args:
         histories: name -> table with epoch, seconds (of each epoch), updates (so far) and val_accuracy in [0, 1].
-        dashed: the training drawn in black dashes, e.g. the full batch; None draws none so.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there is no training, a table lacks a column, or `dashed` is not one of them.
+        dashed: the one drawn in black dashes, e.g. the full batch; None draws none so.
     """
     known = bool(histories) and dashed in (None, *histories)
     need(known, f"dashed must be None or one of {', '.join(histories) or 'none'}", repr(dashed))
@@ -138,11 +120,10 @@ def progress_curves(
     for shade, (name, history) in zip(shades, histories.items(), strict=True):
         need_columns(history, [*SIDES, "val_accuracy"])
         look = {"color": shade} if name != dashed else {"color": BLACK, "linestyle": "--"}
+        look["marker"] = "o" if len(history) < 3 else None
         sides = history.assign(seconds=history["seconds"].cumsum())
         for axes, side in zip(panels, SIDES, strict=True):
-            axes.plot(
-                sides[side], history["val_accuracy"], label=name, marker="o" if len(history) < 3 else None, **look
-            )
+            axes.plot(sides[side], sides["val_accuracy"], label=name, **look)
     for axes, (side, label) in zip(panels, SIDES.items(), strict=True):
         axes.set_xlabel(label)
         axes.grid(True)
@@ -164,10 +145,6 @@ def rate_curves(frame: pd.DataFrame, *, chance: float, title: str = "Accuracy at
         frame: variant, learning_rate, mean, low and high (over seeds) in [0, 1], and diverged: how many seeds had no
             finite loss; mean, low and high are NaN where none had one.
         chance: accuracy of guessing, drawn as a dotted line; crosses lie on it.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["variant", "learning_rate", "mean", "low", "high", "diverged"])
     figure = new_figure(3.1, title=title)
@@ -176,7 +153,7 @@ def rate_curves(frame: pd.DataFrame, *, chance: float, title: str = "Accuracy at
     cross = {"marker": "x", "linestyle": "none", "markersize": 8, "markeredgewidth": 2}
     for (colour, marker), (name, rows) in zip(looks, frame.groupby("variant", sort=False), strict=False):
         band = rows.set_index("learning_rate").rename(columns={"low": "min", "high": "max"})
-        draw_band(axes, band, label=name, color=colour, marker=marker)
+        _draw_band(axes, band, label=name, color=colour, marker=marker)
         lost = band.index[band["diverged"] > 0]
         axes.plot(lost, [chance] * len(lost), color=colour, **cross)
     axes.axhline(chance, color=GREY, linestyle=":", label="guessing")
@@ -196,10 +173,6 @@ def twin_losses(frame: pd.DataFrame, *, limit: float, title: str = "The same ste
     Args:
         frame: step, by_hand, keras (losses in nats) and difference (absolute).
         limit: the largest difference that is allowed, drawn as a line.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["step", "by_hand", "keras", "difference"])
     figure = new_figure(2.7, title=title)
@@ -224,10 +197,6 @@ def first_steps(frame: pd.DataFrame, *, title: str = "Adam's first steps") -> Fi
     Args:
         frame: step, corrected and uncorrected (mean change of a weight in learning rates), ratio (the uncorrected step
             over the corrected one by the formula), corrected_loss and uncorrected_loss (nats).
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["step", "corrected", "uncorrected", "ratio", "corrected_loss", "uncorrected_loss"])
     figure = new_figure(3.0, title=title)

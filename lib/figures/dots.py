@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -14,33 +13,18 @@ from lib.figures.style import legend_below, log_axis, need, need_columns, new_fi
 
 @styled
 def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "Image sizes") -> Figure:
-    """Widths against heights, and the spread of their ratio.
+    """Widths against heights, one dot per size whose area grows with its images, and a histogram of their ratio.
 
     Args:
         widths: (N,) pixels, positive.
         heights: (N,) pixels, positive.
-        title: of the figure.
-
-    Returns:
-        The figure: left one dot per size, its area growing with the number of images; right a histogram.
-
-    Raises:
-        ValueError: if the lengths differ or a side is not positive.
     """
-    widths, heights = np.asarray(widths, dtype=float), np.asarray(heights, dtype=float)
-    need(
-        widths.ndim == 1 and widths.shape == heights.shape and widths.size > 0 and min(*widths, *heights) > 0,
-        "widths and heights must be positive, one each per image",
-        f"shapes {widths.shape} and {heights.shape}",
-    )
+    received = f"{len(widths)} and {len(heights)}"
+    need(len(widths) == len(heights) > 0, "widths and heights must be one each per image, at least one", received)
+    sides = np.stack([widths, heights], axis=1).astype(float)
+    need(sides.min() > 0, "widths and heights must be positive", sides.min())
     figure = new_figure(3.4, title=title)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    _draw_sizes(left, np.stack([widths, heights], axis=1))
-    _draw_ratios(right, np.log2(widths / heights))
-    return figure
-
-
-def _draw_sizes(axes: Axes, sides: np.ndarray) -> None:
+    axes, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     sizes, images = np.unique(sides, axis=0, return_counts=True)
     area = 6 + 200 * images / len(sides)
     axes.scatter(sizes[:, 0], sizes[:, 1], s=area, color=BLUE, alpha=0.35, linewidths=0)
@@ -57,21 +41,19 @@ def _draw_sizes(axes: Axes, sides: np.ndarray) -> None:
     axes.tick_params(axis="x", labelrotation=45)
     axes.grid(True)
     axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
-
-
-def _draw_ratios(axes: Axes, doublings: np.ndarray) -> None:
-    """A histogram of the width in doublings of the height."""
+    doublings = np.log2(sides[:, 0] / sides[:, 1])  # the width in doublings of the height
     reach = max(1.0, np.abs(doublings).max())
-    axes.hist(doublings, bins=np.linspace(-reach, reach, 42), color=BLUE)
-    axes.axvline(0, color="black", linewidth=0.8, linestyle="--", label="square")
-    axes.axvline(np.median(doublings), color=VERMILLION, linewidth=1.2, label="median")
+    right.hist(doublings, bins=np.linspace(-reach, reach, 42), color=BLUE)
+    right.axvline(0, color="black", linewidth=0.8, linestyle="--", label="square")
+    right.axvline(np.median(doublings), color=VERMILLION, linewidth=1.2, label="median")
     step = max(1, round(reach / 3))
     ticks = np.arange(-(reach // step) * step, reach + 0.01, step)
-    axes.set_xticks(ticks, [f"{2**tick:g} : 1" if tick >= 0 else f"1 : {2**-tick:g}" for tick in ticks])
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    axes.set(xlabel="Width : height", ylabel="Images", title="Aspect ratios")
-    axes.grid(True, axis="y")
-    axes.legend()
+    right.set_xticks(ticks, [f"{2**tick:g} : 1" if tick >= 0 else f"1 : {2**-tick:g}" for tick in ticks])
+    right.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    right.set(xlabel="Width : height", ylabel="Images", title="Aspect ratios")
+    right.grid(True, axis="y")
+    right.legend()
+    return figure
 
 
 @styled
@@ -81,10 +63,6 @@ def accuracy_against_cost(frame: pd.DataFrame, *, title: str = "Accuracy against
     Args:
         frame: one row per run: experiment, val_accuracy in [0, 1], minutes (at least 0), parameters (positive); several
             rows of an experiment are averaged, rows without an accuracy left out.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or no row has an accuracy.
     """
     columns = ["experiment", "val_accuracy", "minutes", "parameters"]
     need_columns(frame, columns)
@@ -123,10 +101,6 @@ def reference_dots(
     Args:
         frame: one row per model: name, accuracy, low and high in [0, 1].
         references: what was published, and its accuracy in [0, 1]; one or two.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["name", "accuracy", "low", "high"])
     figure = new_figure(1.35 + 0.34 * len(frame), title=title)
@@ -155,10 +129,6 @@ def gap_dots(frame: pd.DataFrame, *, title: str = "The gap between train and val
     Args:
         frame: group, experiment, train_mean, train_spread, val_mean and val_spread (over seeds) in [0, 1], in the order
             of drawing.
-        title: of the figure.
-
-    Raises:
-        ValueError: if a column is missing or there is no row.
     """
     need_columns(frame, ["group", "experiment", "train_mean", "train_spread", "val_mean", "val_spread"])
     groups = frame.groupby("group", sort=False)

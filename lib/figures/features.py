@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from lib.figures.colours import BLUE, HEAT, SIGNED, SKY, activation_picture, signed_picture
 from lib.figures.images import Cell, Key, Row, rows_of_images
-from lib.figures.style import need, need_columns, new_figure, number_text, shorten, styled
+from lib.figures.style import need, need_columns, need_each, new_figure, number_text, shorten, styled
 
 MEASURES = {  # column of the summary -> what a panel shows, unit included
     "height": "Side of a map (positions)",
@@ -31,39 +31,27 @@ def feature_map_rows(
     overlay: bool = False,
     title: str = "Feature maps, block by block",
 ) -> Figure:
-    """One row per block: the maps of its most active channels for one image.
+    """One row per block: the maps of its most active channels for one image, from zero to the highest of the row.
 
     Args:
         image: numbers in [0, 255], (H, W, 3).
         rows: name of the block, its maps (h, w, K), their K channel numbers, and how many channels the block has.
         overlay: draw the maps over the grey image instead of alone.
-        title: of the figure.
-
-    Returns:
-        The figure; colours go from zero to the highest activation of the row.
-
-    Raises:
-        ValueError: if there are no rows or a row's channel numbers do not match its maps.
     """
-    need(
-        len(rows) > 0 and all(np.ndim(maps) == 3 and maps.shape[2] == len(channels) for _, maps, channels, _ in rows),
-        "feature_map_rows needs rows of maps (h, w, K) with K channel numbers",
-        [(name, np.shape(maps), len(channels)) for name, maps, channels, _ in rows],
-    )
+    need_each(rows=rows)
     grid = [Row([Cell(image)], "image")]
     for name, maps, channels, total in rows:
+        right = np.ndim(maps) == 3 and maps.shape[2] == len(channels)
+        need(right, "maps must be (h, w, K) with K channel numbers", (name, np.shape(maps), len(channels)))
         top = float(maps.max())
-        height, width, _ = maps.shape
+        height, width, count = maps.shape
         note = f"{len(channels)} of {total} channels\n{height} × {width} positions\nhighest {top:.3g}"
-        under = image if overlay else None
-        pictures = [activation_picture(one, top=top, image=under) for one in np.moveaxis(maps, 2, 0)]
+        pictures = [activation_picture(maps[..., k], top=top, image=image if overlay else None) for k in range(count)]
         cells = [Cell(one, text=str(channel)) for one, channel in zip(pictures, channels, strict=True)]
         grid.append(Row(cells, name, note))
     words = "The most active channels of each block, the highest mean activation first; numbers are those of channels."
-    silent = "zero or below (image in grey)" if overlay else "zero or below"
-    return rows_of_images(
-        grid, title=title, size=7, key=Key(words, colours=HEAT, ends=(silent, "highest activation of the row"))
-    )
+    ends = ("zero or below (image in grey)" if overlay else "zero or below", "highest activation of the row")
+    return rows_of_images(grid, title=title, size=7, key=Key(words, colours=HEAT, ends=ends))
 
 
 @styled
@@ -80,25 +68,15 @@ def max_feature_columns(
         image: numbers in [0, 255], (H, W, 3).
         found: of `explain.max_features.max_features`: layer, channel, channels, row, column, value, map and patch.
         names: texts above the columns; None takes the names of the layers.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there is nothing to show or the names do not match.
     """
     names = [one.layer for one in found] if names is None else list(names)
-    need(
-        len(found) > 0 and len(names) == len(found),
-        "max_feature_columns needs at least one feature and a name each",
-        f"{len(found)} features, {len(names)} names",
-    )
+    need_each(features=found, names=names)
     wholes, maps, parts = [], [], []
     for one, name in zip(found, names, strict=True):
         head = f"{name}\nchannel {one.channel}\nof {one.channels}"
         wholes.append(Cell(image, text=head, mark=partial(_frame_patch, patch=one.patch)))
-        picture, dot = (
-            activation_picture(one.map, top=one.value),
-            partial(_mark_position, row=one.row, column=one.column),
-        )
+        dot = partial(_mark_position, row=one.row, column=one.column)
+        picture = activation_picture(one.map, top=one.value)
         maps.append(Cell(picture, text=f"highest {one.value:.3g}", mark=dot))
         size = f"{one.patch.height} × {one.patch.width} pixels"
         parts.append(Cell(one.patch.crop(np.asarray(image)), text=size))
@@ -120,30 +98,19 @@ def max_image_rows(
     notes: Sequence[str] = (),
     title: str = "What excites each channel most",
 ) -> Figure:
-    """One row per channel: the parts of images that excite it most, the strongest first.
+    """One row per channel: the parts of images that excite it most, the strongest first, all enlarged to one size.
 
     Args:
         rows: name of the channel, its image parts (h, w, 3) in [0, 255], and a text for each: its activation, in a
             second line under the class of its image where that is known.
         notes: one per row, written small under its name; none writes none.
-        title: of the figure.
-
-    Returns:
-        The figure; parts are enlarged to one size.
-
-    Raises:
-        ValueError: if there are no rows, or texts or notes do not match them.
     """
     notes = notes or [""] * len(rows)
-    need(
-        len(rows) == len(notes) > 0 and all(len(parts) == len(texts) for _, parts, texts in rows),
-        "max_image_rows needs rows with a text per image, and one note per row",
-        f"{len(rows)} rows, {len(notes)} notes",
-    )
-    grid = [
-        Row([Cell(part, text=text) for part, text in zip(parts, texts, strict=True)], name, note)
-        for (name, parts, texts), note in zip(rows, notes, strict=True)
-    ]
+    need_each(rows=rows, notes=notes)
+    grid = []
+    for (name, parts, texts), note in zip(rows, notes, strict=True):
+        need(len(parts) == len(texts), "each image needs a text", f"{len(parts)} images, {len(texts)} texts")
+        grid.append(Row([Cell(part, text=text) for part, text in zip(parts, texts, strict=True)], name, note))
     classes = any("\n" in text for _, _, texts in rows for text in texts)
     words = f"Parts of real images, the most exciting first; above each its {'class and ' * classes}activation."
     return rows_of_images(grid, title=title, size=6.5, key=Key(words))
@@ -159,54 +126,37 @@ def maximised_ladder(
     """One row per unit, one column per recipe: the image, the activation it reaches and what small moves leave of it.
 
     Args:
-        rows: name of the unit, its images (H, W, 3) in [0, 255], their activations, and those after small moves.
+        rows: name of the unit, its images (H, W, 3) in [0, 255], their activations, and those after small moves; one of
+            each per recipe.
         column_titles: one per recipe.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there are no rows or their lengths do not match the titles.
     """
-    lengths = {len(part) for _, *parts in rows for part in parts}
-    need(
-        len(rows) > 0 and lengths == {len(column_titles)},
-        "maximised_ladder needs one image and two activations for each unit and recipe",
-        f"{len(rows)} units, {len(column_titles)} recipes, lengths {sorted(lengths)}",
-    )
+    need_each(units=rows)
     grid = []
-    for number, (name, images, reached, moved) in enumerate(rows):
-        heads = [f"{head}\n" for head in column_titles] if number == 0 else [""] * len(images)
+    for name, images, reached, moved in rows:
+        need_each(recipes=column_titles, images=images, activations=reached, moved=moved)
+        heads = [""] * len(images) if grid else [f"{head}\n" for head in column_titles]
         cells = []
         for image, head, high, kept in zip(images, heads, reached, moved, strict=True):
             share = f" ({100 * kept / high:.0f} %)" if high > 0 else ""
             cells.append(Cell(image, text=f"{head}reaches {high:.3g}\nmoved: {kept:.3g}{share}"))
         grid.append(Row(cells, name))
-    words = (
-        "Activation that each image reaches, and on average after being moved, zoomed and turned a little at random."
-    )
-    return rows_of_images(grid, title=title, size=7, key=Key(words))
+    words = "Activation that each image reaches, and on average after being moved, zoomed and turned a little at random"
+    return rows_of_images(grid, title=title, size=7, key=Key(f"{words}."))
 
 
 @styled
 def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters and the maps they make") -> Figure:
     """One row per filter: the filter, its strongest input slices, and its map of each image.
 
+    Slices are coloured by weight and maps by response, from blue below zero to red above it, each up to the largest of
+    its filter.
+
     Args:
-        pairs: of `explain.filters.filter_pairs`: channels, total, colours, slices, inputs, shares and maps.
+        pairs: of `explain.filters.filter_pairs`: channels, total, colours, slices, inputs, shares, maps.
         images: those of the maps, numbers in [0, 255], each (H, W, 3).
-        title: of the figure.
-
-    Returns:
-        The figure; slices are coloured by weight and maps by response, both from blue below zero to red above it,
-        each up to the largest of its filter.
-
-    Raises:
-        ValueError: if there are no filters or the images do not match the maps.
     """
-    need(
-        len(pairs.channels) > 0 and len(images) == len(pairs.maps),
-        "filter_rows needs at least one filter and the images of its maps",
-        f"{len(pairs.channels)} filters, {len(pairs.maps)} maps each, {len(images)} images",
-    )
+    need_each(filters=pairs.channels)
+    need_each(maps=pairs.maps, images=images)
     reads_pixels = pairs.colours is not None
     empty = [Cell()] * (reads_pixels + pairs.slices.shape[1])
     grid = [Row([*empty, *(Cell(image, text="image") for image in images)])]
@@ -217,9 +167,8 @@ def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters an
             picture = 127.5 + 127.5 * weights / max(np.abs(weights).max(), 1e-12)
             cells = [Cell(picture, text="grey is zero"), *cells]
         grid.append(Row(cells, f"filter {channel}", f"of {pairs.total} filters"))
-    words = (
-        "Left: weights on each input, with their share of the filter's squared weights. Right: maps, lowest to highest."
-    )
+    words = "Left: weights on each input, with their share of the filter's squared weights. "
+    words += "Right: maps, lowest to highest."
     ends = ("negative", "positive; white is zero, each filter and its maps on their own scale")
     return rows_of_images(grid, title=title, size=6.5, key=Key(words, colours=SIGNED, ends=ends))
 
@@ -242,9 +191,8 @@ def _frame_patch(axes: Axes, *, patch: Sequence[int]) -> None:
     """Outline a patch (top, left, height, width) of the image so that it is seen on any ground."""
     top, left, height, width = patch
     for line, colour in ((2.4, "black"), (1.2, "white")):
-        axes.add_patch(
-            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, lw=line, clip_on=False)
-        )
+        look = {"edgecolor": colour, "linewidth": line, "fill": False, "clip_on": False}
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, **look))
 
 
 def _mark_position(axes: Axes, *, row: int, column: int) -> None:
@@ -256,12 +204,8 @@ def feature_depth(summary: pd.DataFrame, *, title: str = "How feature maps chang
     """Six measures of the maps of each block, from input to output.
 
     Args:
-        summary: table with block and height, channels, receptive_field, mean, silent and dead (the last two shares in
-            [0, 1]); rows in order of depth. Measures that are not known are NaN.
-        title: of the figure.
-
-    Raises:
-        ValueError: if the table lacks a column or has no rows.
+        summary: block, height, channels, receptive_field, mean, silent and dead (the last two shares in [0, 1]); in
+            order of depth. Measures that are not known are NaN.
     """
     need_columns(summary, ["block", *MEASURES])
     figure = new_figure(3.9, title=title)

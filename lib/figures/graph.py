@@ -24,11 +24,7 @@ def model_graph(
 
     Args:
         blocks: name, layer labels in order, output shape (batch axis None or left out) and parameters of each.
-        opened: name of the block whose layers are shown.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there is no block of that name; the message lists the ones there are.
+        opened: name of one of them, whose layers are shown.
     """
     names = [name for name, *_ in blocks]
     need(opened in names, f"opened must be one of {', '.join(names)}", repr(opened))
@@ -41,24 +37,18 @@ def model_graph(
     axes.set(xlim=(0, WIDTH), ylim=(height, -0.02))
     axes.set_axis_off()
     for place, (name, _, shape, parameters) in enumerate(blocks):
+        top = place * (BOX_HEIGHT + GAP)
+        colour, edge = (PALE, BLUE) if name == opened else (PAPER, GREY)
+        _draw_box(axes, (0.1, top, BOX_WIDTH, BOX_HEIGHT), colour=colour, edge=edge)
         count = f"{parameters:,} parameters" if parameters else "no parameters"
-        text = f"{shape_text(shape)}   {count}".strip()
-        _draw_closed(axes, name, text=text, top=place * (BOX_HEIGHT + GAP), is_open=name == opened)
+        axes.text(0.2, top + 0.15, shorten(name, 38), weight="bold", va="center")
+        axes.text(0.2, top + 0.32, f"{shape_text(shape)}   {count}".strip(), va="center", fontsize=7.5)
+        if place:
+            _draw_arrow(axes, 0.1 + BOX_WIDTH / 2, start=top - GAP, stop=top)
     middle = names.index(opened) * (BOX_HEIGHT + GAP) + BOX_HEIGHT / 2
-    _draw_opened(
-        axes, opened, layers=layers, top=min(max(middle - inside / 2, 0), height - 0.1 - inside), middle=middle
-    )
+    top = min(max(middle - inside / 2, 0), height - 0.1 - inside)
+    _draw_opened(axes, opened, layers=layers, top=top, middle=middle)
     return figure
-
-
-def _draw_closed(axes: Axes, name: str, *, text: str, top: float, is_open: bool) -> None:
-    """One block of the chain, with an arrow from the one above."""
-    colour, edge = (PALE, BLUE) if is_open else (PAPER, GREY)
-    _draw_box(axes, (0.1, top, BOX_WIDTH, BOX_HEIGHT), colour=colour, edge=edge)
-    axes.text(0.2, top + 0.15, shorten(name, 38), weight="bold", va="center")
-    axes.text(0.2, top + 0.32, text, va="center", fontsize=7.5)
-    if top > 0:
-        _draw_arrow(axes, 0.1 + BOX_WIDTH / 2, start=top - GAP, stop=top)
 
 
 def _draw_opened(axes: Axes, name: str, *, layers: Sequence[str], top: float, middle: float) -> None:
@@ -84,6 +74,5 @@ def _draw_box(axes: Axes, box: tuple[float, float, float, float], *, colour: str
 
 
 def _draw_arrow(axes: Axes, x: float, *, start: float, stop: float) -> None:
-    axes.annotate(
-        "", (x, stop), (x, start), arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0}
-    )
+    look = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (x, stop), (x, start), arrowprops=look)

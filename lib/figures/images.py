@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from lib.figures.colours import BLACK, BLUE, DARK_GREY, PAPER, VERMILLION
-from lib.figures.style import TALLEST, WIDTH, need, shorten, styled
+from lib.figures.style import TALLEST, WIDTH, need, need_each, shorten, styled
 
 # Inches.
 GAP, MARGIN, LARGEST_SIDE = 0.08, 0.06, 1.6
@@ -23,7 +23,7 @@ KEY_LINE, KEY_BAR = 0.2, 1.1  # height of a line of the key, length of its colou
 class Cell:
     """One place of a grid."""
 
-    image: np.ndarray | None = None  # see `show_image`; None leaves the place empty
+    image: np.ndarray | None = None  # numbers in [0, 255], (H, W, 3), (H, W, 1) or (H, W); None leaves the place empty
     text: str = ""  # above the image; each line is shortened to fit
     ending: str = ""  # of the first line of the text, never cut
     span: int = 1  # columns that the text may fill
@@ -50,24 +50,12 @@ class Key:
     ends: tuple[str, str] = ("", "")
 
 
-def rows_of_images(
-    rows: Sequence[Row], *, title: str, columns: int = 0, size: float = 7.5, key: Key | None = None
-) -> Figure:
-    """Rows of squares, each with an image and a text above it.
+def rows_of_images(rows: Sequence[Row], *, title: str, columns: int = 0, size: float = 7.5, key: Key = Key()) -> Figure:
+    """Rows of squares, each with an image and a text above it of that size in points; the key stands under the title.
 
-    Placed by hand because the automatic layout is slow with a hundred axes.
-
-    Args:
-        rows: from top to bottom; shorter ones leave their last places empty.
-        title: of the figure.
-        columns: room is left for so many, or for the longest row.
-        size: of the texts above images, in points.
-        key: stands between the title and the rows.
-
-    Returns:
-        The figure, no taller than a page. Its axes come row by row, without empty places; the key's are the last.
+    There is room for `columns`, or for the longest row; shorter rows leave their last places empty. Axes come row by
+    row, without empty places, those of the key last. They are placed by hand: the automatic layout is slow with many.
     """
-    key = key or Key()
     columns = max(columns, *(len(row.cells) for row in rows))
     left = MARGIN + (NAMES if any(row.name for row in rows) else 0)
     lines = [max((cell.text.count("\n") + 1 for cell in row.cells if cell.text), default=0) for row in rows]
@@ -100,16 +88,8 @@ def characters(axes: Axes, *, size: float) -> int:
     return max(int(inches / (size * 0.0083)), 4)
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
-    """Draw an image centred in square axes without ticks, whatever its own shape.
-
-    Args:
-        axes: where to draw.
-        image: numbers in [0, 255], shape (H, W, 3), (H, W, 1) or (H, W); one without a pixel is said to be.
-
-    Raises:
-        ValueError: if the shape is none of these.
-    """
+def _show_image(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image centred in square axes without ticks, whatever its own shape; one without a pixel is said to be."""
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
@@ -136,7 +116,7 @@ def _draw_cell(axes: Axes, cell: Cell, *, size: float) -> None:
     if cell.image is None:
         axes.set_axis_off()
     else:
-        show_image(axes, cell.image)
+        _show_image(axes, cell.image)
     if cell.frame:
         axes.spines[:].set(visible=True, color=cell.frame, linewidth=2)
     if cell.mark:
@@ -172,6 +152,7 @@ def _draw_key(figure: Figure, key: Key, *, below: float) -> None:
 
 
 def _in_rows(cells: Sequence[Cell], columns: int) -> list[Row]:
+    need(columns > 0, "columns must be at least 1", columns)
     return [Row(cells[start : start + columns]) for start in range(0, len(cells), columns)]
 
 
@@ -184,18 +165,10 @@ def sample_grid(
     Args:
         images: numbers in [0, 255], each (H, W, 3) or (H, W), of any size.
         titles: one per image, shown above it and shortened to fit; None shows none.
-        columns: images in a row.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there are no images, the titles do not match them or columns is below 1.
+        columns: images in a row, at least 1.
     """
     titles = [""] * len(images) if titles is None else titles
-    need(
-        len(images) > 0 and columns > 0 and len(titles) == len(images),
-        "sample_grid needs at least one image, one title per image and at least one column",
-        f"{len(images)} images, {len(titles)} titles, columns={columns}",
-    )
+    need_each(images=images, titles=titles)
     cells = [Cell(image, text=text) for image, text in zip(images, titles, strict=True)]
     return rows_of_images(_in_rows(cells, columns), title=title, columns=columns)
 
@@ -210,25 +183,15 @@ def before_after_grid(
     """Named rows of images, e.g. one row per augmentation, or one row per image resized in several ways.
 
     Args:
-        rows: name and images of each row; images are numbers in [0, 255], (H, W, 3) or (H, W), of any size.
+        rows: name and images of each row; images are numbers in [0, 255], (H, W, 3) or (H, W), of any size. Shorter
+            rows leave their last places empty.
         column_titles: shown above the first row, one per column; None shows none.
-        title: of the figure.
-
-    Returns:
-        The figure; shorter rows leave their last places empty.
-
-    Raises:
-        ValueError: if there are no rows, no images, or not one title per column.
     """
-    columns = max((len(images) for _, images in rows), default=0)
-    heads = [""] * columns if column_titles is None else column_titles
-    need(
-        columns > 0 and len(heads) == columns,
-        "before_after_grid needs at least one image and one title per column",
-        f"{len(rows)} rows, {columns} columns, column_titles={column_titles}",
-    )
+    columns = range(max((len(images) for _, images in rows), default=0))
+    heads = [""] * len(columns) if column_titles is None else column_titles
+    need_each(columns=columns, column_titles=heads)
     grid = [Row([Cell(image) for image in images], name) for name, images in rows]
-    first = [*rows[0][1], *[None] * (columns - len(rows[0][1]))]
+    first = [*rows[0][1], *[None] * (len(columns) - len(rows[0][1]))]
     grid[0] = Row([Cell(image, text=head) for image, head in zip(first, heads, strict=True)], rows[0][0])
     return rows_of_images(grid, title=title, size=8)
 
@@ -250,18 +213,9 @@ def predictions_grid(
         true_names: one class name per image.
         predicted_names: one class name per image.
         confidences: highest probability of each image, in [0, 1].
-        columns: images in a row.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there are no images, the lists differ in length or columns is below 1.
+        columns: images in a row, at least 1.
     """
-    lengths = [len(images), len(true_names), len(predicted_names), len(confidences)]
-    need(
-        lengths[0] > 0 and len(set(lengths)) == 1 and columns > 0,
-        "predictions_grid needs as many names and confidences as images, and at least one column",
-        f"lengths {lengths}, columns={columns}",
-    )
+    need_each(images=images, true_names=true_names, predicted_names=predicted_names, confidences=confidences)
     cells = []
     for image, true, predicted, confidence in zip(images, true_names, predicted_names, confidences, strict=True):
         text, colour = (f"✓ {predicted}", BLUE) if true == predicted else (f"✗ {predicted}\nis {true}", VERMILLION)
@@ -277,14 +231,9 @@ def pair_grid(
 
     Args:
         pairs: two images, each numbers in [0, 255] of shape (H, W, 3) or (H, W), and a text, shortened to fit.
-        columns: pairs in a row.
-        title: of the figure.
-
-    Raises:
-        ValueError: if there are no pairs or columns is below 1.
+        columns: pairs in a row, at least 1.
     """
-    received = f"{len(pairs)} pairs, columns={columns}"
-    need(len(pairs) > 0 and columns > 0, "pair_grid needs at least one pair and one column", received)
+    need_each(pairs=pairs)
     columns = min(columns, max(2, len(pairs)))
     cells = [cell for left, right, text in pairs for cell in (Cell(left, text=text, span=2), Cell(right))]
     figure = rows_of_images(_in_rows(cells, 2 * columns), title=title, columns=2 * columns)

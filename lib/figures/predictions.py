@@ -26,21 +26,14 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = "C
     Args:
         matrix: (C, C) counts, true class (row) by predicted class (column).
         class_names: C names.
-        title: of the figure.
 
     Returns:
         The figure: each row in per cent of the true class's images; rows without images stay grey. Colours grow with
         the square root, so that rare mistakes can be seen.
-
-    Raises:
-        ValueError: if the matrix is not square or the names do not match it.
     """
     matrix = np.asarray(matrix)
-    need(
-        matrix.shape == (len(class_names), len(class_names)),
-        "confusion needs a square matrix and one name per class",
-        f"shape {matrix.shape} and {len(class_names)} names",
-    )
+    rule = "confusion needs a square matrix and one name per class"
+    need(matrix.shape == (len(class_names),) * 2, rule, f"shape {matrix.shape} and {len(class_names)} names")
     images = matrix.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, matrix / np.maximum(images, 1), np.nan)
     if len(matrix) <= MOST_CLASSES:
@@ -102,13 +95,9 @@ def reliability(bins: pd.DataFrame, *, title: str = "Accuracy against confidence
     Args:
         bins: one row per bin: low, high, images, confidence, accuracy (NaN where no image is), as
             `evaluation.reliability_bins` gives.
-        title: of the figure.
 
     Returns:
         The figure: above accuracy by confidence, below the images in each bin.
-
-    Raises:
-        ValueError: if a column is missing.
     """
     need_columns(bins, ["low", "high", "images", "confidence", "accuracy"])
     figure = new_figure(4.6, title=title)

@@ -1,4 +1,7 @@
-"""Rows of a data set as images and titles for the notebooks: samples, changed copies, findings of the audit."""
+"""Rows of a data set as images and titles for the notebooks: samples, changed copies, findings of the audit.
+
+`rows` are places in the index of the data set. Functions return what the figure takes that their description names.
+"""
 
 from collections.abc import Iterable
 
@@ -26,13 +29,7 @@ SINGLE_CHANGES = {
 
 
 def sample_rows(dataset: Dataset, *, count: int, seed: int = 0) -> np.ndarray:
-    """Rows of the index, one of each class in turn, so that every class comes before any comes twice.
-
-    Args:
-        dataset: the data set.
-        count: how many rows; fewer where the data set is smaller.
-        seed: of the choice within each class.
-    """
+    """At most `count` rows, one of each class in turn, so that every class comes before any comes twice."""
     return evaluation.one_class_in_turn(dataset.index["label"].to_numpy(), seed=seed)[:count]
 
 
@@ -48,23 +45,17 @@ def small_side(dataset: Dataset) -> int:
 
 
 def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np.ndarray]]], list[str]]:
-    """Each image as it is and as a network may see it, for `figures.before_after_grid`.
+    """Each image as it is and as a network may see it, and the titles of the columns, for `before_after_grid`.
 
-    Args:
-        dataset: the data set.
-        rows: index rows.
-
-    Returns:
-        Rows of images, each with its class name, and the titles of the columns. Where all images are squares of one
-        size: the image made smaller, the same without averaging, enlarged again, and what that has lost (mid-grey is
-        nothing, differences are doubled). Else: stretched to 32 and 64 pixels, cropped and padded.
+    Where all images are squares of one size: the image made smaller, the same without averaging, enlarged again, and
+    what that has lost (mid-grey is nothing, differences are doubled). Else: stretched to 32 and 64 pixels, and cropped.
     """
     small = small_side(dataset)
     sides = np.unique(dataset.index[["width", "height"]])
     if len(sides) == 1:
         titles = [f"as read, {sides[0]} px", f"{small} px, bilinear", f"{small} px, picked", "enlarged again", "lost"]
     else:
-        titles = ["original", "32 px", "64 px", "64 px, crop", "64 px, pad"]
+        titles = ["original", "32 px", "64 px", "64 px, crop"]
     copies = []
     for image in open_images(dataset, rows):
         if len(sides) == 1:
@@ -72,21 +63,16 @@ def resized(dataset: Dataset, rows: np.ndarray) -> tuple[list[tuple[str, list[np
             picked = cv2.resize(image, (small, small), interpolation=cv2.INTER_NEAREST)
             copies.append([image, smaller, picked, enlarged, 128 + 2 * (image.astype(np.float32) - enlarged)])
         else:
-            ways = ((32, "stretch"), (64, "stretch"), (64, "crop"), (64, "pad"))
+            ways = ((32, "stretch"), (64, "stretch"), (64, "crop"))
             copies.append([image, *(resize_image(image, size=size, resize=resize) for size, resize in ways)])
     return list(zip(dataset.index["class_name"].iloc[rows], copies, strict=True)), titles
 
 
 def contrast_kept(dataset: Dataset, rows: np.ndarray, *, size: int) -> float:
-    """Share of the variance of an image's pixels that survives if it is made smaller and enlarged again.
+    """Share in [0, 1] of the variance of pixels that survives if an image is made smaller and enlarged again.
 
-    Args:
-        dataset: the data set.
-        rows: index rows to average over.
-        size: side in pixels of the smaller copy.
-
-    Returns:
-        The mean share in [0, 1]; images of one shade are left out, and 1 is returned if all are.
+    The mean over the rows, for copies with sides of `size` pixels; images of one shade are left out, and 1 is returned
+    if all are.
     """
     shares = []
     for image in open_images(dataset, rows):
@@ -105,15 +91,9 @@ def _shrunk(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
-    """The same images before and after each change, for `figures.before_after_grid`.
+    """Images (N, S, S, 3) uint8 in [0, 255] before and after each change, for `before_after_grid`.
 
-    Args:
-        images: (N, S, S, 3) uint8 in [0, 255].
-        changes: settings by name, one row each.
-        seed: of the random changes.
-
-    Returns:
-        A row "as read", then one row per change; float32 images in [0, 255].
+    A row "as read", then one row per change under its name, float32 in [0, 255].
     """
     from lib.training.device import import_tensorflow
 
@@ -129,11 +109,11 @@ def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0)
 
 
 def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, picks) -> dict:
-    """Some predictions as `figures.predictions_grid` takes them.
+    """Some predictions as `predictions_grid` takes them.
 
     Args:
         dataset: the data set.
-        rows: (N,) index rows of the predictions.
+        rows: (N,) rows of the predicted images.
         labels: (N,) int true classes.
         probabilities: (N, C) predictions.
         picks: which of the N to show.
@@ -148,15 +128,9 @@ def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, pick
 
 
 def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """Pairs of images that an audit found, for `figures.pair_grid`: a few of each check, the gravest first.
+    """At most `count` pairs of images that the audit found, for `pair_grid`: a few of each check, the gravest first.
 
-    Args:
-        dataset: the data set.
-        findings: of its audit.
-        count: pairs at most.
-
-    Returns:
-        Two images each, and what they are: the check, or for a leak the two sides, and their classes.
+    Their text is the check, or for a leak the two sides, and their classes.
     """
     found = findings[findings["other"].notna()]
     found = found.assign(place=found["check"].map(PAIR_CHECKS.get)).sort_values("place", kind="stable")
@@ -173,30 +147,18 @@ def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tupl
 
 
 def odd(dataset: Dataset, findings: pd.DataFrame, *, each: int) -> list[tuple[str, list[np.ndarray]]]:
-    """Images that an audit flagged one by one, for `figures.before_after_grid`.
+    """Images that the audit flagged one by one, a row per check, for `before_after_grid`.
 
-    Args:
-        dataset: the data set.
-        findings: of its audit.
-        each: images of a check at most: of each class in turn, the one with the lowest score.
-
-    Returns:
-        The name of each check that flagged any, and its images.
+    At most `each` of a check: of each class in turn, the one with the lowest score.
     """
     single = findings[findings["path"].isin(dataset.index["path"]) & findings["other"].isna()]
     groups = _classes_in_turn(single.sort_values("value", kind="stable")).groupby("check", sort=False)
-    return [
-        (check, open_images(dataset, groups.get_group(check)["path"].head(each))) for check in single["check"].unique()
-    ]
+    checks = single["check"].unique()
+    return [(check, open_images(dataset, groups.get_group(check)["path"].head(each))) for check in checks]
 
 
 def look_alikes(dataset: Dataset, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """Pairs of images with the names of their classes, for `figures.pair_grid`.
-
-    Args:
-        dataset: the data set.
-        rows: (M, 2) int64 index rows.
-    """
+    """The images of rows (M, 2) with the names of their classes, for `pair_grid`."""
     names = dataset.index["class_name"].to_numpy()
     return [(*open_images(dataset, pair), " | ".join(names[pair])) for pair in rows]
 

@@ -46,15 +46,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def new_figure(height: float, *, title: str) -> Figure:
-    """An empty figure of the page's width that arranges its own axes.
-
-    Args:
-        height: inches, cut at the height of a page.
-        title: shown at the top left, wrapped.
-
-    Returns:
-        A Figure that pyplot does not know, so nothing stays open.
-    """
+    """An empty figure of the page's width and so many inches high, at most a page; pyplot does not keep it open."""
     figure = Figure(figsize=(WIDTH, min(height, TALLEST)), layout="constrained")
     figure.suptitle(textwrap.fill(title, 72), x=0.01, ha="left")
     return figure
@@ -95,21 +87,21 @@ def log_axis(axes: Axes, *, steps: Sequence[int] = (1,), ticks: int = 6, space: 
 
 
 def need(holds: bool, rule: str, received: object) -> None:
-    """Refuse arguments that break a rule.
-
-    Raises:
-        ValueError: stating the rule and what was received.
-    """
+    """Refuse arguments that break a rule with a ValueError that says the rule and what was received."""
     if not holds:
         raise ValueError(f"{rule}. Received: {received}")
 
 
-def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse a table that lacks a column or has no rows.
+def need_each(**lists: Sequence) -> None:
+    """Refuse lists that are empty or differ in length; they are passed by the names that the message shows."""
+    counts = [len(entries) for entries in lists.values()]
+    received = ", ".join(f"{count} {name}" for name, count in zip(lists, counts, strict=True))
+    rule = f"{', '.join(lists)}: at least one is needed" + (", and the same number of each" if len(lists) > 1 else "")
+    need(counts[0] > 0 and len(set(counts)) == 1, rule, received)
 
-    Raises:
-        ValueError: naming what is missing and what is there.
-    """
+
+def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse a table that lacks a column or has no rows."""
     there = set(columns) <= set(frame.columns)
     need(there, f"the table must have the columns {', '.join(columns)}", ", ".join(map(str, frame.columns)))
     need(not frame.empty, "the table must have at least one row", "none")

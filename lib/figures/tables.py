@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib import evaluation
-from lib.figures.style import need, shape_text
+from lib.figures.style import need, need_columns, need_each, shape_text
 
 RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
 RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
@@ -29,7 +29,7 @@ def experiments_table(runs: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     Raises:
         ValueError: if there are no runs, one lacks its experiment or seed, or two are the same.
     """
-    need(len(runs) > 0, "the table needs at least one run", "none")
+    need_each(runs=runs)
     for run in runs:
         named = run.get("experiment") is not None and run.get("seed") is not None
         need(named, "every run must have an experiment and a seed", dict(run))
@@ -58,8 +58,7 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
     Raises:
         ValueError: if a column is missing or the baseline is not in the table.
     """
-    there = {"experiment", "val_accuracy"} <= set(frame.columns)
-    need(there, "the table must have the columns experiment and val_accuracy", ", ".join(frame.columns))
+    need_columns(frame, ["experiment", "val_accuracy"])
     groups = dict(list(frame.groupby("experiment", sort=False)))
     need(baseline in groups, f"baseline must be one of {', '.join(groups)}", repr(baseline))
     reached = {name: group["val_accuracy"].dropna().to_numpy(float) for name, group in groups.items()}
@@ -76,23 +75,18 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
         row["mean"] = float(values.mean()) if len(values) else math.nan
         row["spread"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         row["difference"] = row["mean"] - float(reference.mean()) if len(reference) else math.nan
-        row["verdict"] = "baseline" if name == baseline else _verdict(values, reference)
-        row["result"] = _mean_spread(100 * values)
+        if name == baseline:
+            row["verdict"] = "baseline"
+        elif not len(values):
+            row["verdict"] = "no finished run"
+        else:
+            finished = len(reference) > 0
+            row["verdict"] = evaluation.compare_seeds(values, reference).verdict if finished else "no finished baseline"
+        percent = 100 * values
+        spread = f" ± {percent.std(ddof=1):.1f}" if len(values) > 1 else ""  # one seed has no spread to show
+        row["result"] = f"{percent.mean():.1f}{spread} (n={len(values)})" if len(values) else f"{NOT_THERE} (n=0)"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _verdict(values: np.ndarray, reference: np.ndarray) -> str:
-    if not len(values):
-        return "no finished run"
-    return evaluation.compare_seeds(values, reference).verdict if len(reference) else "no finished baseline"
-
-
-def _mean_spread(values: np.ndarray) -> str:
-    """Mean, sample standard deviation and number of seeds; one seed has no spread to show."""
-    mean = f"{values.mean():.1f}" if len(values) else NOT_THERE
-    spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{mean}{spread} (n={len(values)})"
 
 
 def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
@@ -104,11 +98,8 @@ def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
     Returns:
         experiment and the settings that are not the same everywhere; tuples as "16-32-64", truth values as yes and no,
         absent settings as "–".
-
-    Raises:
-        ValueError: if there are no experiments.
     """
-    need(len(configs) > 0, "the table needs at least one experiment", "none")
+    need_each(experiments=configs)
     settings = dict.fromkeys(key for config in configs.values() for key in config if key != "why")
     shown = {key: [_readable(config.get(key)) for config in configs.values()] for key in settings}
     differing = {key: column for key, column in shown.items() if any(value != column[0] for value in column)}
@@ -129,13 +120,10 @@ def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """The layers of a model with their sum.
 
     Args:
-        layers: records with layer (name), type, output_shape (batch axis None or left out) and parameters.
+        layers: records with layer (name), type, output_shape (batch axis None or left out), parameters.
 
     Returns:
         One row per layer, and a last one, "total", with all parameters.
-
-    Raises:
-        ValueError: if there are no layers or one lacks a field.
     """
     complete = len(layers) > 0 and all(set(LAYER_COLUMNS) <= set(layer) for layer in layers)
     need(complete, f"each layer must have {', '.join(LAYER_COLUMNS)}, and there must be one", layers)

@@ -41,13 +41,7 @@ def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_
 
 
 def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw one affine map per image.
-
-    Args:
-        count: number of images.
-        config: the ranges.
-        sides: (2,) height and width in pixels.
-        seed: (2,) int.
+    """One affine map per image, drawn from the ranges of `config`; `sides` is height and width in pixels.
 
     Returns:
         (count, 8) float32 rows for `warp`: output pixel (x, y) reads from (a x + b y + c, d x + e y + f).
@@ -109,12 +103,9 @@ def _neighbours(position: tf.Tensor, side: tf.Tensor, fill: str):
 
 
 def jitter_colour(images: tf.Tensor, *, strength: float, seed: tf.Tensor) -> tf.Tensor:
-    """Change brightness, contrast and saturation per image by up to `strength`, clipped to [0, 255].
+    """Change brightness, contrast and saturation per image by up to `strength` in [0, 1], clipped to [0, 255].
 
-    Args:
-        images: (B, H, W, 3) float32 in [0, 255].
-        strength: in [0, 1]; 0.3 scales contrast and saturation by 0.7 to 1.3, brightness by up to 0.15 of the range.
-        seed: (2,) int.
+    0.3 scales contrast and saturation by 0.7 to 1.3, and moves brightness by up to 0.15 of the range.
     """
     draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, -strength, strength)
     brightness, contrast, saturation = tf.unstack(draw)
@@ -126,15 +117,9 @@ def jitter_colour(images: tf.Tensor, *, strength: float, seed: tf.Tensor) -> tf.
 
 
 def random_boxes(images: tf.Tensor, area: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-    """One random rectangle per image, cut off at the border.
+    """One random rectangle per image, cut off at the border: (B, H, W, 1) float32, 1 inside.
 
-    Args:
-        images: (B, H, W, C); only the shape is used.
-        area: (B,) float fraction of the image that the uncut square covers.
-        seed: (2,) int.
-
-    Returns:
-        (B, H, W, 1) float32, 1 inside the rectangle.
+    `area` (B,) is the fraction of the image that the uncut square covers.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     centre = tf.random.stateless_uniform((2, count, 1, 1), seed)
@@ -146,16 +131,10 @@ def random_boxes(images: tf.Tensor, area: tf.Tensor, *, seed: tf.Tensor) -> tf.T
 
 
 def cutmix(images: tf.Tensor, rows: tf.Tensor, *, pasted: tf.Tensor, seed: tf.Tensor):
-    """CutMix (Yun et al. 2019) with the batch in reverse order and Beta(1, 1).
-
-    Args:
-        images: (B, H, W, 3) float32 in [0, 255].
-        rows: (B, num_classes) float32 class weights.
-        pasted: (B,) bool, into which images a rectangle is pasted.
-        seed: (2,) int.
+    """CutMix (Yun et al. 2019) with the batch in reverse order and Beta(1, 1), where `pasted` (B,) is true.
 
     Returns:
-        The mixed images, and rows weighted by the share of pixels that each image really gave.
+        The mixed images, and class weights (B, num_classes) by the share of pixels that each image really gave.
     """
     where, place = tf.unstack(tf.random.split(seed, 2))
     share = tf.random.stateless_uniform((tf.shape(images)[0],), where)

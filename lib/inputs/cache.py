@@ -54,12 +54,6 @@ def _scale(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def decode_rows(dataset: Dataset, rows: np.ndarray | range, *, size: int, resize: str) -> np.ndarray:
     """Some images of a data set, decoded and resized: (B, size, size, 3) uint8.
 
-    Args:
-        dataset: the images.
-        rows: row numbers of its index.
-        size: side in pixels.
-        resize: see `resize_image`.
-
     Raises:
         DataError: if a file has gone or was damaged since it was indexed.
     """

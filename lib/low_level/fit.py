@@ -21,13 +21,7 @@ from lib.training.runs import Run
 
 
 def fit(perceptron: Perceptron, images: FlatImages, *, run: Run, seed: int) -> tuple[dict, float]:
-    """Train a perceptron; leave its weights and its predictions on val in its run folder.
-
-    Args:
-        perceptron: all settings.
-        images: what it trains on and what its epochs are compared by; test is not read.
-        run: the folder.
-        seed: of the weights and of the order of the images.
+    """Train a perceptron; leave its weights and its predictions on val in its run folder. Test is not read.
 
     Returns:
         Final figures on train and val, and the seconds of all epochs.
@@ -104,15 +98,7 @@ def predict(network: Network, images: np.ndarray, *, batch_size: int = 4096) -> 
 
 
 def predict_test(perceptron: Perceptron, images: FlatImages, *, run: Run, best: bool = False) -> None:
-    """Write the predictions of a finished run on the test images.
-
-    Args:
-        perceptron: the run's settings.
-        images: with the test images.
-        run: the run folder.
-        best: whether to take the weights of the epoch with the highest val accuracy, as `predictions_test_best.npz`,
-            instead of the last ones, as `predictions_test.npz`.
-    """
+    """Write the predictions of a finished run on the test images, by its last weights or by those of its best epoch."""
     suffix = "_best" if best else ""
     network = make_network(perceptron, images, seed=0)
     with np.load(run.folder / f"weights{suffix}.npz") as stored:

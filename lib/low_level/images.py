@@ -52,12 +52,7 @@ def flatten(dataset: Dataset, split: Split, *, classes: tuple[int, ...] = ()) ->
 
 
 def check_classes(classes: tuple[int, ...], class_names: tuple[str, ...]) -> tuple[int, ...]:
-    """The class numbers as given.
-
-    Raises:
-        ValueError: if there are neither none nor two different ones, or one does not exist; the message lists those
-            that do.
-    """
+    """The class numbers as given: none, or two different ones that exist, else a ValueError lists those."""
     known = ", ".join(f"{number} {name}" for number, name in enumerate(class_names))
     if classes and (len(classes) != 2 or classes[0] == classes[1]):
         raise ValueError(f"A binary classifier needs two different classes of: {known}. Received: {classes}")

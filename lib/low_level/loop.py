@@ -42,7 +42,7 @@ def make_epoch(step: Callable, *, batch_size: int | None) -> Callable:
 
     Args:
         step: from `make_step`, or a graph made of it.
-        batch_size: images a step at most. The images are dealt out evenly: a last batch of the few that are left would
+        batch_size: images per step at most. Images are dealt out evenly: a last batch of the few that are left would
             make a step of its own, as long as the others and far noisier. None takes all images at once.
 
     Returns:

@@ -35,14 +35,7 @@ RATES = {
 def measure(
     name: str, members: Mapping[str, Perceptron], *, images: FlatImages, run: Run, seeds: Sequence[int]
 ) -> tuple[dict, float]:
-    """Make one measurement; its table is `measured.csv` in the run folder.
-
-    Args:
-        name: keras_twin, speed, first_steps, rates_of_norm or rates_of_adam.
-        members: the perceptrons it is made with.
-        images: what they read; test is not read.
-        run: the folder.
-        seeds: of trainings at several learning rates.
+    """Make one measurement of `jobs.MEASUREMENTS` with its perceptrons; its table is `measured.csv` in the run folder.
 
     Returns:
         The number of rows, as `{"rows": ...}`, and the seconds it took.
@@ -63,13 +56,7 @@ def measure(
 
 
 def keras_twin(perceptron: Perceptron, network: Network, *, jit_compile: bool = False) -> keras.Model:
-    """The same network in Keras, from the same weights, with Keras' own loss and optimizer.
-
-    Args:
-        perceptron: settings; gradient descent without batch norm.
-        network: whose weights are copied.
-        jit_compile: whether Keras compiles its step with XLA.
-    """
+    """The same network in Keras from the same weights, with its own loss and gradient descent; no batch norm."""
     units = network.output.bias.shape[0]
     dense = [keras.layers.Dense(width, activation="relu") for width in perceptron.hidden]
     model = keras.Sequential([keras.Input((network.hidden[0].kernel.shape[0],)), *dense, keras.layers.Dense(units)])
@@ -84,8 +71,7 @@ def keras_twin(perceptron: Perceptron, network: Network, *, jit_compile: bool = 
 def compare_with_keras(perceptron: Perceptron, images: FlatImages, *, seed: int) -> pd.DataFrame:
     """The loss of the first steps, by hand and by Keras, from the same weights and on the same batches.
 
-    Returns:
-        Columns step, by_hand, keras and difference (absolute), losses in nats before each step.
+    Columns step, by_hand, keras and difference (absolute), losses in nats before each step.
     """
     network = make_network(perceptron, images, seed=seed)
     twin = keras_twin(perceptron, network)
@@ -103,9 +89,8 @@ def compare_with_keras(perceptron: Perceptron, images: FlatImages, *, seed: int)
 def measure_speed(perceptron: Perceptron, images: FlatImages, *, seed: int) -> pd.DataFrame:
     """Seconds of an epoch by each route, at several batch sizes; tracing and compiling are not counted.
 
-    Returns:
-        Columns route, batch_size, seconds (median of several rounds, of an epoch of at most 10,000 images),
-        images_per_second, and relative_seconds: over those of Keras' `fit` at this batch size.
+    Columns route, batch_size, seconds (median of several rounds, of an epoch of at most 10,000 images),
+    images_per_second, and relative_seconds: over those of Keras' `fit` at this batch size.
     """
     count = min(EPOCH, len(images.train.labels))
     rows = []
@@ -154,9 +139,8 @@ def compare_rates(
 ) -> pd.DataFrame:
     """Short trainings of some perceptrons at several learning rates; their graphs are traced once each.
 
-    Returns:
-        Columns variant, learning_rate, seed, epoch, loss, val_loss, val_accuracy; epochs after the loss became no
-        number are missing.
+    Columns variant, learning_rate, seed, epoch, loss, val_loss, val_accuracy; epochs after the loss became no number
+    are missing.
     """
     rows = []
     for name, perceptron in variants.items():
@@ -175,9 +159,8 @@ def compare_rates(
 def watch_first_steps(perceptron: Perceptron, images: FlatImages, *, seed: int) -> pd.DataFrame:
     """How far Adam moves in its first steps with and without bias correction, from the same weights and batches.
 
-    Returns:
-        Columns step, corrected and uncorrected (mean absolute change of a weight in units of the learning rate),
-        corrected_loss and uncorrected_loss (nats, before the step).
+    Columns step, corrected and uncorrected (mean absolute change of a weight in units of the learning rate),
+    corrected_loss and uncorrected_loss (nats, before the step).
     """
     columns = {"step": np.arange(1, FIRST_STEPS + 1)}
     for name, correction in (("corrected", True), ("uncorrected", False)):

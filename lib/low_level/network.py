@@ -1,6 +1,6 @@
 """A fully connected network from variables and products: `tf.Variable` and `tf.Module`, nothing of Keras.
 
-Each layer works inside a name scope of its own, so that the traced graph has one box a layer.
+Each layer works inside a name scope of its own, so that the traced graph has one box per layer.
 """
 
 import numpy as np
@@ -91,12 +91,7 @@ class Network(tf.Module):
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Cross entropy of each image in nats, computed from logits so that it overflows for none.
 
-    Args:
-        logits: (B,) of two classes, or (B, C).
-        targets: float32: (B,) of 0 and 1, or (B, C) one-hot rows.
-
-    Returns:
-        (B,) float32.
+    Logits are (B,) of two classes with float32 targets 0 and 1, or (B, C) with one-hot rows; the result is (B,).
     """
     with tf.name_scope("loss"):
         if logits.shape.rank == 1:

@@ -1,7 +1,8 @@
 """Keras building blocks: functions from tensor to tensor whose layers share a name prefix.
 
 `Block_64__conv` is drawn inside a collapsible `Block_64` on TensorBoard's Graphs page, and can be tapped by name.
-Further `__` nest: `Block_64__unit_2__conv_1`.
+Further `__` nest: `Block_64__unit_2__conv_1`. Maps are (B, H, W, C), `filters` and `units` are the channels of the
+result, `name` is the block's name or a prefix of layer names, and `strides` shrink the maps, rounding up.
 """
 
 import keras
@@ -11,19 +12,7 @@ from lib.models.batch_norm import BatchNormalization
 
 
 def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool = True, relu: bool = True):
-    """Convolution 3 x 3, then batch norm and ReLU where asked.
-
-    Args:
-        x: (B, H, W, C) tensor.
-        filters: channels of the result.
-        name: prefix of the layer names.
-        strides: step of the convolution.
-        batch_norm: normalise, and leave out the bias that normalising would cancel.
-        relu: apply ReLU.
-
-    Returns:
-        (B, ceil(H / strides), ceil(W / strides), filters) tensor.
-    """
+    """Convolution 3 x 3, then batch norm and ReLU where asked; no bias where normalising would cancel it."""
     x = _conv(x, filters, name=f"{name}conv", strides=strides, use_bias=not batch_norm)
     if batch_norm:
         x = normalise(x, f"{name}batchnorm")
@@ -33,16 +22,7 @@ def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool 
 def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm: bool = True, dropout: float = 0.0):
     """Convolutions, then dropout of whole channels and 2 x 2 max pooling (Simonyan & Zisserman 2014, with batch norm).
 
-    Args:
-        x: (B, H, W, C) tensor.
-        filters: channels of the result.
-        name: name of the block.
-        convolutions: how many in a row.
-        batch_norm: normalise after each convolution.
-        dropout: share of channels dropped while training.
-
-    Returns:
-        (B, H // 2, W // 2, filters) tensor.
+    Maps (B, H, W, C) become (B, H // 2, W // 2, filters).
     """
     for number in range(1, convolutions + 1):
         prefix = f"{name}__" if convolutions == 1 else f"{name}__unit_{number}__"
@@ -55,14 +35,7 @@ def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm:
 def residual_block(x, filters: int, *, name: str, strides: int = 1):
     """Two convolutions beside a shortcut, ReLU after the sum (He et al. 2016a).
 
-    Args:
-        x: (B, H, W, C) tensor.
-        filters: channels of the result.
-        name: name of the block.
-        strides: 2 halves the image; the shortcut then averages 2 x 2 pixels (He et al. 2019, "ResNet-D").
-
-    Returns:
-        (B, H / strides, W / strides, filters) tensor.
+    Where the block halves the image, the shortcut averages 2 x 2 pixels (He et al. 2019, "ResNet-D").
     """
     shortcut = _shortcut(x, filters, name=name, strides=strides)
     branch = conv_unit(x, filters, name=f"{name}__unit_1__", strides=strides)
@@ -71,18 +44,9 @@ def residual_block(x, filters: int, *, name: str, strides: int = 1):
 
 
 def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: float = 0.0, penalty=None):
-    """Fully connected layer, then batch norm where asked, ReLU, and dropout where asked.
+    """Fully connected layer (B, N) -> (B, units), then batch norm where asked, ReLU, and dropout where asked.
 
-    Args:
-        x: (B, N) tensor.
-        units: length of the result.
-        name: prefix of the layer names.
-        batch_norm: normalise, and leave out the bias that normalising would cancel.
-        dropout: share of the units dropped while training.
-        penalty: Keras regulariser of the kernel, added to the training loss; None for none.
-
-    Returns:
-        (B, units) tensor.
+    `penalty` is a Keras regulariser of the kernel, added to the training loss.
     """
     x = layers.Dense(
         units,
@@ -112,12 +76,7 @@ def stem(x, filters: int, *, strides: int):
 
 
 def normalise(x, name: str):
-    """Batch normalisation whose running statistics follow short trainings.
-
-    Args:
-        x: (B, ..., C) tensor, normalised over all but its last axis.
-        name: name of the layer.
-    """
+    """Batch normalisation over all but the last axis, whose running statistics follow short trainings."""
     # Momentum 0.9 needs dozens of steps; Keras' 0.99 needs thousands.
     return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 

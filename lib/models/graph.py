@@ -1,4 +1,4 @@
-"""The model as TensorBoard draws it: layers named `Block_32__conv` become `Block_32/conv`, one box a block."""
+"""The model as TensorBoard draws it: layers named `Block_32__conv` become `Block_32/conv`, one box per block."""
 
 import re
 

@@ -14,7 +14,7 @@ from lib.training.jobs import run_jobs
 from lib.training.network import network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 
-# The jobs that a brief plans, by kind.
+# The jobs that a brief plans, by kind: its networks, and the trainings of `lib.low_level`.
 PLANS = {"experiments": network_jobs, "by_hand": low_level.by_hand_jobs}
 
 
@@ -43,8 +43,7 @@ def make_report(
         The report's first page.
 
     Raises:
-        ValueError: if the brief, the profile or the data does not exist (the message lists what does), or a notebook
-            does not keep what is promised.
+        ValueError: if the brief, the profile or the data does not exist, or a notebook does not keep what is promised.
         NotebookError: if a notebook fails.
         CheckFailed: if a written report holds a number that no run stands behind, or breaks another rule; all pages are
             there then.
@@ -64,20 +63,14 @@ def make_report(
     faults = written.write_reports(opened.brief)
     page = pages.write_pages(opened, *further)
     if faults:
-        raise written.CheckFailed(faults)
+        raise written.CheckFailed("\n".join(faults))
     return page
 
 
 def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) -> list[str]:
-    """Train what a brief plans and has not finished yet; a training that fails stops no other one.
+    """Train what a brief plans, of some kinds of jobs, and has not finished yet; a failed training stops no other one.
 
-    Args:
-        opened: brief, data and split.
-        kinds: of jobs, as the table of notebooks names them.
-        at_once: how many to train beside each other.
-
-    Returns:
-        Ids of planned runs that are neither finished nor known to fail: the profile's minutes were used up.
+    Returns the ids of planned runs that are neither finished nor known to fail: the profile's minutes were used up.
     """
     waiting = []
     for kind in (kind for kind in PLANS if kind in kinds):
@@ -98,20 +91,16 @@ def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, wai
             print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
             continue
         print(f"{name}: running ({reason})", flush=True)
-        _clear(folder, names[position:])
+        # What will be made again goes first: if a notebook fails, nothing of an earlier report looks finished.
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = set(notebooks.names()) - set(names[position:])
+        results.drop(folder, lambda entry, kept=kept: entry["notebook"] not in kept)
+        (folder / "index.html").unlink(missing_ok=True)
+        written.drop_reports(folder)
+        pages.write_overview()
         with freshness.recording(name, folder, made_from=made_from):
             notebooks.execute(name, parameters)
             table.check_promises(name, folder)
         reason = f"as {name} ran"
     # A later notebook may add to a run that an earlier one shows, such as the predictions on test.
     freshness.refresh_runs(folder, names)
-
-
-def _clear(folder: Path, names: tuple[str, ...]) -> None:
-    """Drop what will be made again: if a notebook fails, nothing of an earlier report looks finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    existing = notebooks.names()
-    results.drop(folder, lambda entry: entry["notebook"] in names or entry["notebook"] not in existing)
-    (folder / "index.html").unlink(missing_ok=True)
-    written.drop_reports(folder)
-    pages.write_overview()

@@ -51,13 +51,7 @@ def read_history(run: Run) -> pd.DataFrame:
 
 
 def read_scalars(folder: Path) -> dict[str, pd.Series]:
-    """All scalars of the event files in one folder, without its subfolders.
-
-    Args:
-        folder: e.g. a run's `train`.
-
-    Returns:
-        Tag -> float64 values by step; of a step written twice, the later value.
+    """All scalars of the event files in one folder: tag -> float64 values by step, the later one if written twice.
 
     Raises:
         EventFileError: if a file is damaged.
@@ -72,9 +66,6 @@ def read_scalars(folder: Path) -> dict[str, pd.Series]:
 
 def read_graph(run: Run) -> dict[str, list[str]]:
     """The boxes of a run's graph as TensorBoard's Graphs page shows them when it opens.
-
-    Args:
-        run: a trained run.
 
     Returns:
         Name of each box, in the order of the graph's nodes -> names of what is directly inside; none in a single node.

@@ -60,12 +60,6 @@ class State:
 def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: int) -> tuple[dict, float]:
     """Train one experiment, or continue it; leave model, history and predictions on val in its run folder.
 
-    Args:
-        experiment: all settings.
-        opened: the images, and rows of train and val; test is not read.
-        run: the folder.
-        seed: of weights, order, augmentation and dropout.
-
     Returns:
         Final figures on train and val, and the seconds of all epochs.
 

@@ -81,17 +81,7 @@ def network_jobs(opened: OpenBrief) -> list[NetworkJob]:
 
 
 def train_one(brief: str, experiment: str, *, profile: str, seed: int = 0, data: str = "") -> Run:
-    """Train one experiment of a brief, or continue it, and say how it went.
-
-    Args:
-        brief: name of the brief.
-        experiment: name of the experiment, or "best".
-        profile: smoke, quick or full.
-        seed: of weights, order and augmentation.
-        data: folder of images, for the brief `folder`.
-
-    Returns:
-        The run.
+    """Train one experiment of a brief, or continue it, and say how it went; "best" is the one that the brief calls so.
 
     Raises:
         JobFailed: if it cannot be finished.

@@ -53,7 +53,7 @@ class Run:
         return read_json(self._file("environment.json"))
 
     def history(self) -> pd.DataFrame:
-        """One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, image_size, seconds."""
+        """One row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, image_size, seconds."""
         return pd.read_csv(self._file("history.csv"))
 
     def predictions(self, role: str = "val") -> tuple[np.ndarray, np.ndarray, np.ndarray]:

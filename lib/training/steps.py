@@ -63,15 +63,9 @@ def image_spec(model: keras.Model) -> tf.TensorSpec:
 
 
 def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
-    """Class probabilities of every image of a dataset.
+    """Class probabilities of every image of a data set of (images, labels): (N, C) float32, rows sum to 1.
 
-    Args:
-        model: pixels -> logits.
-        dataset: `tf.data.Dataset` of (images, labels).
-        mirror: average over each image and its mirror image.
-
-    Returns:
-        (N, C) float32, rows sum to 1.
+    With `mirror` they are the mean over each image and its mirror image.
     """
 
     @tf.function(input_signature=[image_spec(model)])

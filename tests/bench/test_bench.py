@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import bench
-from lib.bench import routes
+from lib.bench import input_pipeline
 from lib.config import paths
 from lib.datasets import Dataset
 
@@ -16,18 +16,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:Please import .* from the .scipy
 
 
 @pytest.fixture
-def source(photos, tmp_path, monkeypatch) -> routes.Source:
+def source(photos, tmp_path, monkeypatch) -> input_pipeline.Source:
     """Eighteen images in batches of four."""
-    monkeypatch.setattr(routes, "BATCH_SIZE", 4)
+    monkeypatch.setattr(input_pipeline, "BATCH_SIZE", 4)
     (tmp_path / "links").mkdir()
-    return routes.Source(photos, routes.link_images(photos, tmp_path / "links"), 8)
+    return input_pipeline.Source(photos, input_pipeline.link_images(photos, tmp_path / "links"), 8)
 
 
 def test_links_are_the_images_of_the_index_by_class(photos: Dataset, photo_folder, tmp_path):
     (photo_folder / "apple" / "stray.jpg").write_bytes(b"not indexed")
     folder = tmp_path / "links"
     folder.mkdir()
-    assert routes.link_images(photos, folder) == folder
+    assert input_pipeline.link_images(photos, folder) == folder
     links = sorted(path for path in folder.rglob("*.jpg"))
     assert [link.parent.name for link in links] == ["000"] * 6 + ["001"] * 6 + ["002"] * 6
     for link, path in zip(links, photos.index["path"], strict=True):
@@ -36,14 +36,14 @@ def test_links_are_the_images_of_the_index_by_class(photos: Dataset, photo_folde
 
 def test_each_route_reads_all_images(source, capsys):
     read = {
-        routes.image_data_generator: [4, 4, 4, 4, 2],
-        routes.random_layers: [4, 4, 4, 4, 2],
-        routes.cached: [4] * 4 * routes.EPOCHS,  # full batches only
-        routes.from_directory: [0, 4, 4, 4, 4, 2],
-        routes.filling_the_cache: [0, 18],
-        routes.streamed: [0, 4, 4, 4, 4, 2],
+        input_pipeline.image_data_generator: [4, 4, 4, 4, 2],
+        input_pipeline.random_layers: [4, 4, 4, 4, 2],
+        input_pipeline.cached: [4] * 4 * input_pipeline.EPOCHS,  # full batches only
+        input_pipeline.from_directory: [0, 4, 4, 4, 4, 2],
+        input_pipeline.filling_the_cache: [0, 18],
+        input_pipeline.streamed: [0, 4, 4, 4, 4, 2],
     }
-    assert set(read) == set(bench.ROUTES.values())
+    assert set(read) == set(input_pipeline.ROUTES.values())
     for route, counts in read.items():
         assert list(route(source)) == counts
         assert capsys.readouterr().out == ""
@@ -76,8 +76,8 @@ def test_summary_takes_medians_of_speed_and_the_largest_memory():
 def test_bars_are_met_or_missed():
     speeds = {"ImageDataGenerator": 300, "image_dataset_from_directory + layers": 800, "ours, cached": 3600}
     speeds |= {"image_dataset_from_directory": 2000, "ours, filling the cache": 2000, "ours, streamed": 1500}
-    rows = [(route, case, 1.0, speeds[route], 0.0) for route, case in bench.ROUTES]
-    assert bench.judge(pd.DataFrame(rows, columns=bench.COLUMNS)) == [
+    rows = [(route, case, 1.0, speeds[route], 0.0) for route, case in input_pipeline.ROUTES]
+    assert input_pipeline.judge(pd.DataFrame(rows, columns=bench.COLUMNS)) == [
         "augmented: ours, cached is 12.0 times as fast as ImageDataGenerator (at least 10 asked: met)",
         "augmented: ours, cached is 4.5 times as fast as image_dataset_from_directory + layers "
         "(at least 5 asked: missed)",
@@ -88,10 +88,10 @@ def test_bars_are_met_or_missed():
 
 
 def test_a_whole_benchmark(photos, monkeypatch, capsys):
-    monkeypatch.setattr(routes, "BATCH_SIZE", 4)
-    table = bench.run(photos, size=8, rounds=1)
+    monkeypatch.setattr(input_pipeline, "BATCH_SIZE", 4)
+    table = input_pipeline.run(photos, size=8, rounds=1)
     stored = pd.read_csv(paths.reports() / "bench" / "input_pipeline.csv")
-    assert stored.columns.tolist() == bench.COLUMNS and len(stored) == len(bench.ROUTES) == 6
+    assert stored.columns.tolist() == bench.COLUMNS and len(stored) == len(input_pipeline.ROUTES) == 6
     assert stored["route"].tolist() == table["route"].tolist()
     assert (stored[["seconds", "images_per_second"]] > 0).all(axis=None) and (stored["peak_mb"] >= 0).all()
     np.testing.assert_allclose(stored["seconds"] * stored["images_per_second"], 18)
@@ -108,10 +108,10 @@ def test_the_demo_set_stands_in_where_caltech_101_is_not_at_hand(own_folders, mo
     def ask(name, **options):
         raise LookupError(name, options)
 
-    monkeypatch.setattr(bench.datasets, "load", ask)
+    monkeypatch.setattr(input_pipeline.datasets, "load", ask)
     with pytest.raises(LookupError, match="'demo', {'include_clutter': True}"):
-        bench.run()
+        input_pipeline.run()
     for name in ("accordion", "airplanes"):
         (own_folders / "raw" / "101_ObjectCategories" / name).mkdir(parents=True)
     with pytest.raises(LookupError, match="'caltech101', {'include_clutter': True}"):
-        bench.run()
+        input_pipeline.run()

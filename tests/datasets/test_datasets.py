@@ -1,5 +1,6 @@
 """Data sets found, checked and indexed: small folders with every oddity that real ones have."""
 
+import csv
 import dataclasses
 import functools
 import http.server
@@ -20,11 +21,11 @@ from PIL import Image
 
 from lib import datasets
 from lib.config import paths
+from lib.config.files import checksum
 from lib.datasets import DataError, catalogue, images, load
+from lib.datasets.catalogue import Download
 from lib.datasets.drawn import objects
-from lib.datasets.entry import Download
 from lib.datasets.fetch import acquire
-from lib.datasets.fetch.disk import md5_of
 
 
 @pytest.fixture
@@ -135,39 +136,38 @@ def test_keep(home):
 # odd files
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind", "options", "channels"),
-    [
-        ("L", "JPEG", {}, 1),
-        ("CMYK", "JPEG", {}, 4),
-        ("RGBA", "PNG", {}, 4),
-        ("LA", "PNG", {}, 2),
-        ("P", "PNG", {}, 3),
-        ("P", "PNG", {"transparency": 0}, 4),
-        ("1", "PNG", {}, 1),
-        ("I;16", "PNG", {}, 1),
-        ("P", "GIF", {}, 3),
-        ("RGB", "WEBP", {}, 3),
-        ("RGB", "BMP", {}, 3),
-        ("RGB", "TIFF", {}, 3),
-        ("RGB", "PPM", {}, 3),
-    ],
-)
-def test_every_decodable_image_stays_whatever_its_suffix(home, mode, kind, options, channels):
+ODD = [
+    ("L", "JPEG", {}, 1),
+    ("CMYK", "JPEG", {}, 4),
+    ("RGBA", "PNG", {}, 4),
+    ("LA", "PNG", {}, 2),
+    ("P", "PNG", {}, 3),
+    ("P", "PNG", {"transparency": 0}, 4),
+    ("1", "PNG", {}, 1),
+    ("I;16", "PNG", {}, 1),
+    ("P", "GIF", {}, 3),
+    ("RGB", "WEBP", {}, 3),
+    ("RGB", "BMP", {}, 3),
+    ("RGB", "TIFF", {}, 3),
+    ("RGB", "PPM", {}, 3),
+]
+
+
+def test_every_decodable_image_stays_whatever_its_suffix(home):
     folder = photos(home / "photos")
-    if mode == "I;16":
-        Image.fromarray(np.full((8, 12), 300, np.uint16)).save(folder / "cat" / "odd.jpg", kind)
-    else:
-        picture(folder / "cat" / "odd.jpg", mode=mode, kind=kind, **options)
+    for number, (mode, kind, options, _) in enumerate(ODD):
+        file = folder / "cat" / f"odd{number:02d}.jpg"
+        if mode == "I;16":
+            Image.fromarray(np.full((8, 12), 300, np.uint16)).save(file, kind)
+        else:
+            picture(file, mode=mode, kind=kind, **options)
+    picture(folder / "cat" / "without suffix")
     data = load_folder(folder)
     assert len(data.left_out) == 0
-    assert data.index.iloc[3]["channels"] == channels
-    assert data.open_image(3).mode == "RGB"
-
-
-def test_images_need_no_suffix(home):
-    picture(photos(home / "photos") / "cat" / "IMG")
-    assert len(load_folder(home / "photos").index) == 7
+    odd = data.index.index[data.index["path"].str.contains("odd")]
+    assert data.index["channels"].iloc[odd].tolist() == [channels for *_, channels in ODD]
+    assert {data.open_image(row).mode for row in odd} == {"RGB"}
+    assert "cat/without suffix" in set(data.index["path"])
 
 
 def test_rgb_pixels(tmp_path):
@@ -205,11 +205,11 @@ def test_jpegs_are_decoded_smaller_where_that_suffices(tmp_path):
     assert images.read_pixels(picture(tmp_path / "1.png", size=(400, 240), kind="PNG"), at_least=60).shape[0] == 240
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_pixels_of_a_jpeg_are_those_of_its_rgb_image(mode, tmp_path):
-    file = picture(tmp_path / "1.jpg", mode=mode, size=(40, 24))
-    pixels = images.read_pixels(file)
-    np.testing.assert_allclose(pixels.astype(float), np.asarray(images.read_rgb(file)), atol=3)
+def test_pixels_of_a_jpeg_are_those_of_its_rgb_image(tmp_path):
+    for mode in ("RGB", "L", "CMYK"):
+        file = picture(tmp_path / "1.jpg", mode=mode, size=(40, 24))
+        pixels = images.read_pixels(file)
+        np.testing.assert_allclose(pixels.astype(float), np.asarray(images.read_rgb(file)), atol=3)
 
 
 def test_a_damaged_jpeg_is_refused_by_name(tmp_path):
@@ -246,27 +246,6 @@ def test_what_cannot_be_decoded_is_left_out_with_the_reason(home):
     assert found["cat/nothing.jpg"] == "zero bytes"
     for name in ("noise.jpg", "notes.txt", "page.jpg", "drawing.jpg"):
         assert found[f"cat/{name}"] == "not an image, or damaged from its first bytes on"
-
-
-@pytest.mark.parametrize("side", [9_000, 12_000, 60_000])
-def test_small_file_that_claims_a_huge_image(home, side):
-    header = b"IHDR" + side.to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
-    chunks = (
-        (13).to_bytes(4)
-        + header
-        + zlib.crc32(header).to_bytes(4)
-        + bytes(4)
-        + b"IDAT"
-        + zlib.crc32(b"IDAT").to_bytes(4)
-    )
-    (photos(home / "photos") / "cat" / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    assert reasons(load_folder(home / "photos"))["cat/bomb.png"].startswith("too large: ")
-
-
-def test_file_that_is_too_large_to_be_an_image(home, monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 10_000)
-    (photos(home / "photos") / "cat" / "film.mp4").write_bytes(bytes(20_000))
-    assert reasons(load_folder(home / "photos")) == {"cat/film.mp4": "larger than 0 MB"}
 
 
 def test_strays_are_listed_and_system_files_ignored(home):
@@ -350,13 +329,6 @@ def test_damaged_stored_index_is_made_again(home):
     assert load_folder(folder).checksum == first.checksum
 
 
-def test_cache_that_cannot_be_written(home, monkeypatch):
-    (home / "file").write_text("")
-    monkeypatch.setenv("COURSEWORK_CACHE", str(home / "file"))
-    with pytest.raises(DataError, match="Writing to .*file.* failed"):
-        load_folder(photos(home / "photos"))
-
-
 # users' mistakes
 
 
@@ -372,66 +344,23 @@ def test_wrong_paths(home):
         load("caltech101", path=home)
 
 
-def test_too_few_classes(home):
-    (home / "empty").mkdir()
-    with pytest.raises(DataError, match="At least two class folders .* are needed in .*empty. Received: none"):
-        load_folder(home / "empty")
-    for number in range(3):
-        picture(home / "flat" / f"{number}.jpg")
-    with pytest.raises(DataError, match="Received: none"):
-        load_folder(home / "flat")
-    with pytest.raises(DataError, match="Received: cat$"):
-        load_folder(photos(home / "one", ["cat"]))
-    photos(home / "outer" / "photos")
-    with pytest.raises(DataError, match="Received: photos. Did you mean .*outer/photos"):
-        load_folder(home / "outer")
-
-
-def test_empty_class(home):
-    folder = photos(home / "photos")
-    (folder / "eel").mkdir()
-    with pytest.raises(DataError, match="no usable image in .*photos: eel. .* Left out there: nothing"):
-        load_folder(folder)
-    (folder / "eel" / "1.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match="Left out there: eel/1.jpg: zero bytes"):
-        load_folder(folder)
-    picture(folder / "eel" / "images" / "1.jpg")
-    with pytest.raises(DataError, match=r"eel/images: folder inside a class folder \(1 files inside\)"):
-        load_folder(folder)
-
-
 # train, val and test folders
 
 
-@pytest.mark.parametrize("val", ["val", "valid", "validation", "VAL"])
-def test_layout_in_roles(home, val):
-    for role in ("train", val, "test"):
-        photos(home / "photos" / role, count=2)
-    (home / "photos" / "labels.csv").write_text("")
-    (home / "photos" / "extra").mkdir()
-    data = load_folder(home / "photos")
-    assert data.class_names == ("cat", "dog")
-    roles = data.index.set_index("path")["role"]
-    assert roles[f"{val}/cat/0.jpg"] == "val"
-    assert roles.value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
-    assert set(reasons(data)) == {"labels.csv", "extra"}
-    assert set(data.left_out["reason"]) == {"beside the train, val and test folders"}
-
-
-def test_test_folder_without_labels(home):
-    photos(home / "photos" / "train")
-    for number in range(5):
-        picture(home / "photos" / "test" / f"{number}.jpg")
-    data = load_folder(home / "photos")
-    assert data.index["role"].unique().tolist() == ["train"]
-    assert reasons(data) == {"test": "no class folders: 5 files without labels"}
-
-
-def test_class_that_is_only_tested(home):
-    photos(home / "photos" / "train")
-    photos(home / "photos" / "test", ["cat", "dog", "eel"])
-    with pytest.raises(DataError, match="Class folders with no image to train on in .*: eel"):
-        load_folder(home / "photos")
+def test_layout_in_roles(home):
+    for val in ("val", "valid", "validation", "VAL"):
+        root = home / val / "photos"
+        for role in ("train", val, "test"):
+            photos(root / role, count=2)
+        (root / "labels.csv").write_text("")
+        (root / "extra").mkdir()
+        data = load_folder(root)
+        assert data.class_names == ("cat", "dog")
+        roles = data.index.set_index("path")["role"]
+        assert roles[f"{val}/cat/0.jpg"] == "val"
+        assert roles.value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
+        assert set(reasons(data)) == {"labels.csv", "extra"}
+        assert set(data.left_out["reason"]) == {"beside the train, val and test folders"}
 
 
 def test_train_may_be_the_name_of_a_class(home):
@@ -513,31 +442,29 @@ def test_caltech101_leaves_out_tmp_although_it_is_an_image(home):
     assert reasons(data)["BACKGROUND_Google/tmp"] == "stray JPEG of the official archive, outside its numbering"
 
 
+def test_extracted_folder_is_found(home, monkeypatch):
+    inner = "101_ObjectCategories"
+    places = (inner, "caltech101", "Caltech 101", f"caltech101/{inner}", f"caltech-101/caltech-101/{inner}")
+    for number, place in enumerate(places):
+        data = home / f"data{number}"
+        caltech101(data / place)
+        (data / "other").mkdir()
+        monkeypatch.setenv("COURSEWORK_DATA", str(data))
+        assert load_caltech("caltech101").root == data / place
+        assert not (home / "cache" / "extracted").exists()
+        monkeypatch.setenv("COURSEWORK_DATA", str(data / place.partition("/")[0]))  # the folder itself
+        assert load_caltech("caltech101").root == data / place
+
+
 @pytest.mark.parametrize(
-    "place",
+    ("place", "name"),
     [
-        "101_ObjectCategories",
-        "caltech101",
-        "Caltech 101",
-        "caltech101/101_ObjectCategories",
-        "caltech-101/caltech-101/101_ObjectCategories",
+        ("", "101_ObjectCategories.tar.gz"),
+        ("caltech-101", "caltech-101.tgz"),
+        ("", "caltech101.tar.xz"),
+        ("caltech-101", "Caltech_101.zip"),
+        ("", "caltech-101.ZIP"),
     ],
-)
-def test_extracted_folder_is_found(home, monkeypatch, place):
-    caltech101(home / "data" / place)
-    (home / "data" / "other").mkdir()
-    monkeypatch.setenv("COURSEWORK_DATA", str(home / "data"))
-    data = load_caltech("caltech101")
-    assert data.root == home / "data" / place
-    assert not (home / "cache" / "extracted").exists()
-    monkeypatch.setenv("COURSEWORK_DATA", str(home / "data" / place.partition("/")[0]))  # the folder itself
-    assert load_caltech("caltech101").root == home / "data" / place
-
-
-@pytest.mark.parametrize("place", ["", "caltech-101"])
-@pytest.mark.parametrize(
-    "name",
-    ["101_ObjectCategories.tar.gz", "caltech-101.tgz", "caltech101.tar.xz", "Caltech_101.zip", "caltech-101.ZIP"],
 )
 def test_archive_is_found_and_never_changed(home, monkeypatch, place, name):
     made = caltech101(home / "made" / "101_ObjectCategories")
@@ -547,13 +474,13 @@ def test_archive_is_found_and_never_changed(home, monkeypatch, place, name):
         official_zip(home, file)
     else:
         tar(made, file, "w:xz" if name.endswith("xz") else "w:gz")
-    before = (md5_of(file), file.stat().st_mtime_ns)
+    before = (checksum(file, "md5"), file.stat().st_mtime_ns)
     monkeypatch.setenv("COURSEWORK_DATA", str(home / "data"))
     data = load_caltech("caltech101")
     assert len(data.index) == 6
     assert data.source == "unverified copy"
     assert data.root == home / "cache" / "extracted" / f"caltech101-{before[0][:16]}" / "101_ObjectCategories"
-    assert (md5_of(file), file.stat().st_mtime_ns) == before
+    assert (checksum(file, "md5"), file.stat().st_mtime_ns) == before
     assert sorted(p.name for p in (home / "data" / place).iterdir()) == [name]
     assert list((home / "raw").iterdir()) == []
     monkeypatch.setenv("COURSEWORK_DATA", str(file))  # the archive itself
@@ -562,7 +489,7 @@ def test_archive_is_found_and_never_changed(home, monkeypatch, place, name):
 
 def test_archive_with_the_official_sum_is_verified(home, monkeypatch):
     file = tar(caltech256(home / "made" / "256_ObjectCategories"), home / "raw" / "256_ObjectCategories.tar", "w")
-    official = dataclasses.replace(catalogue.CALTECH256.downloads[0], md5=md5_of(file))
+    official = dataclasses.replace(catalogue.CALTECH256.downloads[0], md5=checksum(file, "md5"))
     entry = dataclasses.replace(catalogue.CALTECH256, downloads=(official,), images=13)
     monkeypatch.setitem(catalogue.ENTRIES, "caltech256", entry)
     data = load_caltech("caltech256")
@@ -575,7 +502,7 @@ def test_archive_with_the_official_sum_is_verified(home, monkeypatch):
 
 def test_inner_archive_alone_is_verified_as_well(home):
     file = tar(caltech101(home / "made" / "101_ObjectCategories"), home / "raw" / "101_ObjectCategories.tar.gz")
-    entry = dataclasses.replace(catalogue.CALTECH101, inner_md5=md5_of(file))
+    entry = dataclasses.replace(catalogue.CALTECH101, inner_md5=checksum(file, "md5"))
     assert acquire.find_or_download(entry, progress=False)[1] == "verified"
 
 
@@ -586,28 +513,6 @@ def test_raw_folder_comes_before_other_folders(home, monkeypatch):
     assert (home / "cache") in load_caltech("caltech101").root.parents
 
 
-def test_damaged_archive_is_named(home):
-    file = tar(caltech101(home / "made" / "101_ObjectCategories"), home / "raw" / "101_ObjectCategories.tar.gz")
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DataError, match="101_ObjectCategories.tar.gz is cut short, damaged or no archive"):
-        load_caltech("caltech101")
-    assert [path.suffix for path in (home / "cache" / "extracted").iterdir()] == [".md5"]
-
-
-def test_archive_without_classes(home):
-    with tarfile.open(home / "raw" / "caltech101.tar", "w") as packed:
-        packed.add(picture(home / "made" / "1.jpg"), "1.jpg")
-    with pytest.raises(DataError, match="caltech101.tar holds no class folders: it does not seem to be Caltech-101"):
-        load_caltech("caltech101")
-    assert [path.suffix for path in (home / "cache" / "extracted").iterdir()] == [".md5"]
-
-
-def test_data_folder_that_does_not_exist(home, monkeypatch):
-    monkeypatch.setenv("COURSEWORK_DATA", str(home / "nowhere"))
-    with pytest.raises(DataError, match="COURSEWORK_DATA names a folder that does not exist: .*nowhere"):
-        load_caltech("caltech101")
-
-
 def test_download_when_it_is_nowhere(home, monkeypatch):
     (home / "site").mkdir()
     file = official_zip(home, home / "site" / "caltech-101.zip")
@@ -616,7 +521,7 @@ def test_download_when_it_is_nowhere(home, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
         address = f"http://127.0.0.1:{server.server_port}/caltech-101.zip"
-        official = Download(address, size=file.stat().st_size, md5=md5_of(file))
+        official = Download(address, size=file.stat().st_size, md5=checksum(file, "md5"))
         entry = dataclasses.replace(catalogue.CALTECH101, downloads=(official,), images=9)
         monkeypatch.setitem(catalogue.ENTRIES, "caltech101", entry)
         data = load_caltech("caltech101")
@@ -636,7 +541,7 @@ def test_catalogue():
             assert file.size > 0
             # What cannot be compared with a sum must at least come from where it says.
             assert file.address.startswith("https://") or (file.address.startswith("http://") and file.md5)
-        assert all(len(value) == 32 and int(value, 16) for value in entry.sums)
+        assert all(len(value) == 32 and int(value, 16) for value in entry.checksums)
 
 
 def test_every_entry_is_described():
@@ -673,7 +578,7 @@ def test_demo_is_drawn_once_and_has_masks(small_demo):
 
 def test_interrupted_drawing_leaves_nothing(home, monkeypatch):
     def draw(folder, *, progress):
-        picture(Path(folder) / "001.anchor" / "001_0001.jpg")
+        picture(Path(folder) / "images" / "001.anchor" / "001_0001.jpg")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(objects, "draw", draw)
@@ -697,6 +602,30 @@ def test_progress_bars(home, capsys):
 
 def test_room_does_not_import_tensorflow():
     code = (
-        "import sys; from lib import datasets, splits; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        "import sys; from lib.datasets import audit, splits; "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0
+
+
+# published results
+
+
+def test_published_results_are_whole_and_name_their_source():
+    with (paths.DATA / "published.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert row["data_set"] in datasets.names()
+        assert 0 < float(row["accuracy"]) < 100
+        assert row["spread"] == "" or 0 < float(row["spread"]) < 10
+        assert row["pretrained"] in ("yes", "no")
+        assert all(row[name] for name in ("result", "measured on", "protocol", "source"))
+
+
+def test_published_results_of_one_data_set_come_with_their_spread():
+    table = catalogue.published_results("caltech256")
+    assert list(table.columns) == ["result", "accuracy (%)", "measured on", "protocol", "pretrained", "source"]
+    assert table["accuracy (%)"].iloc[0] == "38.8 ± 1.4"
+    assert table["pretrained"].tolist() == sorted(table["pretrained"])
+    assert table.index.tolist() == list(range(len(table)))
+    assert catalogue.published_results("demo").empty

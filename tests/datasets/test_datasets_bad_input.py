@@ -4,6 +4,7 @@ Whatever happens, no traceback reaches the user, no file vanishes without a word
 """
 
 import bz2
+import contextlib
 import errno
 import functools
 import gzip
@@ -31,8 +32,8 @@ from lib import briefs
 from lib.__main__ import main
 from lib.config import paths
 from lib.datasets import load
-from lib.datasets.fetch import archives, disk
-from lib.datasets.readers import tree
+from lib.datasets.fetch import archives
+from lib.datasets.readers import folders
 
 
 class Case(NamedTuple):
@@ -243,7 +244,7 @@ def image_beside_the_classes(raw):
 
 
 @case("folder", "no class folders: 2 files without labels", path="test")
-def test_folder_without_labels(raw):
+def folder_of_test_images_without_labels(raw):
     photos(raw / "photos").rename(raw / "photos" / "train")
     for number in range(2):
         put(raw / "photos" / "test" / f"{number}.jpg", photo(number))
@@ -533,7 +534,7 @@ BATCHES = {
     "malicious": (b"cos\nsystem\n(S'touch it_ran'\ntR.", "data_batch_1 was not read: it asks for os.system"),
     "no images": (batch(data="x"), "data must be bytes of shape .* Received: str"),
     "narrow": (batch(data=np.zeros((10, 3071), np.uint8)), r"Received: uint8 \(10, 3071\)"),
-    "few labels": (batch(labels=[1, 2]), "labels must hold one number an image. Received: 2 for 10 images"),
+    "few labels": (batch(labels=[1, 2]), "labels must hold one number per image. Received: 2 for 10 images"),
     "no labels": (batch(labels="x"), "labels must be a list of whole numbers"),
     "label 10": (batch(labels=[10] * 10), r"labels of train must lie in 0..9. Received: 10 \(10 such images\)"),
     "float images": (pickle.dumps({"data": np.zeros((10, 3072)), "labels": [0] * 10}, 2), "an array of type 'f8'"),
@@ -560,7 +561,7 @@ def tiny(raw):
     return small.tiny_imagenet(raw, wnids={"n01443537": "goldfish", "n02106662": "German shepherd"})
 
 
-@case("tiny_imagenet", "holds no folder train, with one folder a class")
+@case("tiny_imagenet", "holds no folder train, with one folder per class")
 def no_train_folder(raw):
     shutil.rmtree(tiny(raw) / "train")
 
@@ -624,7 +625,7 @@ def full_disk(monkeypatch):
     def write(*args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(disk.os, "replace", write)
+    monkeypatch.setattr(Path, "replace", write)
 
 
 def read_only_cache(monkeypatch):
@@ -642,7 +643,7 @@ def forbidden_folder(monkeypatch):
             raise PermissionError(errno.EACCES, "Permission denied")
         return scan(folder)
 
-    monkeypatch.setattr(tree.os, "scandir", scandir)
+    monkeypatch.setattr(folders.os, "scandir", scandir)
 
 
 def forbidden_file(monkeypatch):
@@ -713,82 +714,80 @@ def unaccounted(folder, data):
     """Files below a folder that are neither in the index nor left out, in it or with a folder around them."""
     named = set(data.index["path"]) | set(data.left_out["path"])
     files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    names = [tree.spell_out(path.relative_to(folder).as_posix()) for path in files]
+    names = [folders.spell_out(path.relative_to(folder).as_posix()) for path in files]
     return [name for name in names if not {name, *map(str, Path(name).parents)} & named]
 
 
-@pytest.fixture
-def raw(tmp_path, monkeypatch):
-    """The raw folder of a machine that has nothing else; a folder `share` beside it becomes COURSEWORK_DATA."""
-    monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
-    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("VENV", "none")
-    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "raw").mkdir()
-    return tmp_path / "raw"
+@contextlib.contextmanager
+def machine(tmp_path, case):
+    """The raw folder of a machine that has nothing else but the case; a folder `share` becomes COURSEWORK_DATA."""
+    home = tmp_path / str(len(list(tmp_path.iterdir())))
+    raw = home / "raw"
+    raw.mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "RAW", raw)
+        patch.setenv("COURSEWORK_CACHE", str(home / "cache"))
+        patch.setenv("VENV", "none")
+        patch.delenv("COURSEWORK_DATA", raising=False)
+        patch.chdir(home)
+        case.make(raw)
+        before = state_of(raw)
+        if (home / "share").is_dir():
+            patch.setenv("COURSEWORK_DATA", str(home / "share"))
+        with pytest.MonkeyPatch.context() as machine_patch:
+            if isinstance(case.patch, tuple):
+                machine_patch.setattr(*case.patch)
+            elif case.patch:
+                case.patch(machine_patch)
+            yield raw
+        assert state_of(raw) == before
 
 
-def patch_machine(case, raw, monkeypatch):
-    if (raw.parent / "share").is_dir():
-        monkeypatch.setenv("COURSEWORK_DATA", str(raw.parent / "share"))
-    if isinstance(case.patch, tuple):
-        monkeypatch.setattr(*case.patch)
-    elif case.patch:
-        case.patch(monkeypatch)
+WRONG = {name: case for name, case in CASES.items() if case.says and not case.path}
+ODD = {name: case for name, case in CASES.items() if case.path or not case.says}
+each_set = pytest.mark.parametrize("dataset", sorted({case.dataset for case in CASES.values()}))
 
 
-WRONG = [name for name, case in CASES.items() if case.says and not case.path]
-ODD = [name for name, case in CASES.items() if case.path or not case.says]
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_input_ends_in_one_line(name, raw, monkeypatch, capsys):
-    case = CASES[name]
-    brief = briefs.load("folder").replace(dataset=case.dataset)
+@each_set
+def test_a_wrong_input_ends_in_one_line(dataset, tmp_path, monkeypatch, capsys):
+    brief = briefs.load("folder").replace(dataset=dataset)
     monkeypatch.setattr(briefs, "load", lambda name: brief)
-    case.make(raw)
-    before = state_of(raw)
-    with monkeypatch.context() as patch:
-        patch_machine(case, raw, patch)
-        data = ["--data", str(raw / "photos")] if case.dataset == "folder" else []
-        status = main(["data", "--brief", "folder", *data])
-    shown = capsys.readouterr().err
-    assert status == 2
-    assert "Traceback" not in shown
-    (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
-    assert re.search(case.says, line), line
-    assert shown.rstrip().endswith(line)
-    assert state_of(raw) == before
-    assert not (raw.parent / "it_ran").exists()
+    for name, case in ((name, case) for name, case in WRONG.items() if case.dataset == dataset):
+        with machine(tmp_path, case) as raw:
+            data = ["--data", str(raw / "photos")] if dataset == "folder" else []
+            status = main(["data", "--brief", "folder", *data])
+        shown = capsys.readouterr().err
+        assert status == 2, name
+        assert "Traceback" not in shown, name
+        (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
+        assert re.search(case.says, line), (name, line)
+        assert shown.rstrip().endswith(line)
+        assert not (raw.parent / "it_ran").exists()
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_an_odd_input_is_kept_or_listed(name, raw, monkeypatch):
-    case = CASES[name]
-    case.make(raw)
-    before = state_of(raw)
-    options = {"path": raw / "photos"} if case.dataset == "folder" else {}
-    data = load(case.dataset, progress=False, **options)
-    left_out = dict(data.left_out.itertuples(index=False, name=None))
-    if case.path:
-        assert re.search(case.says, left_out[case.path]), left_out
-        assert case.path not in set(data.index["path"])
-    else:
-        assert not left_out
-        for row in range(len(data.index)):
-            assert data.open_image(row).mode == "RGB"
-    if case.dataset == "folder":
-        assert unaccounted(raw / "photos", data) == []
-    assert state_of(raw) == before
+@each_set
+def test_an_odd_input_is_kept_or_listed(dataset, tmp_path):
+    for name, case in ((name, case) for name, case in ODD.items() if case.dataset == dataset):
+        with machine(tmp_path, case) as raw:
+            options = {"path": raw / "photos"} if dataset == "folder" else {}
+            data = load(dataset, progress=False, **options)
+            left_out = dict(data.left_out.itertuples(index=False, name=None))
+            if case.path:
+                assert re.search(case.says, left_out[case.path]), (name, left_out)
+                assert case.path not in set(data.index["path"])
+            else:
+                assert not left_out, name
+                assert {data.open_image(row).mode for row in range(len(data.index))} == {"RGB"}, name
+            if dataset == "folder":
+                assert unaccounted(raw / "photos", data) == [], name
 
 
 def test_the_table_is_long_enough():
-    assert len(CASES) >= 60
+    assert len(CASES) >= 130
     assert len(WRONG) + len(ODD) == len(CASES)
 
 
-def test_a_file_that_vanishes_would_be_noticed(raw):
-    data = load("folder", path=photos(raw), progress=False)
-    assert unaccounted(raw / "photos", data) == []
-    assert unaccounted(raw / "photos", data.keep(np.arange(5))) == ["dog/2.jpg"]
+def test_a_file_that_vanishes_would_be_noticed(own_folders):
+    data = load("folder", path=photos(own_folders), progress=False)
+    assert unaccounted(own_folders / "photos", data) == []
+    assert unaccounted(own_folders / "photos", data.keep(np.arange(5))) == ["dog/2.jpg"]

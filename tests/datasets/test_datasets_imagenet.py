@@ -8,7 +8,7 @@ import small_data_sets as small
 
 from lib.config import Split, paths
 from lib.datasets import DataError, load, splits
-from lib.datasets.readers.imagenet10 import TEN, TEN_OF_TINY
+from lib.datasets.readers.imagenet import TEN, TEN_OF_TINY
 
 
 @pytest.fixture
@@ -73,10 +73,12 @@ def test_val_is_carved_from_train_and_the_labelled_val_is_test(raw):
     assert set(role[split.val]) == {"train"} and len(split.val) == 2
 
 
-@pytest.mark.parametrize("name", ["tiny-imagenet-200.zip", "tiny-imagenet-10.tar.gz", "Tiny_ImageNet.zip"])
-def test_archive_is_found(raw, name):
-    small.pack(small.tiny_imagenet(raw.parent / "made", wnids=TWO), raw / name)
-    assert len(get("tiny_imagenet").index) == 12
+def test_archive_is_found(raw):
+    made = small.tiny_imagenet(raw.parent / "made", wnids=TWO)
+    for name in ("tiny-imagenet-200.zip", "tiny-imagenet-10.tar.gz", "Tiny_ImageNet.zip"):
+        archive = small.pack(made, raw / name)
+        assert len(get("tiny_imagenet").index) == 12
+        archive.unlink()
 
 
 def test_val_sorted_into_class_folders(raw):
@@ -163,27 +165,25 @@ def test_ten_classes_of_the_coursework(raw):
     assert min(map(len, (split.train, split.val, split.test))) >= 10
 
 
-@pytest.mark.parametrize("label", ["number", "name"])
-@pytest.mark.parametrize("heading", ["image_name,class\n", ""])
-def test_labels_of_the_coursework_in_a_csv_file(raw, label, heading):
+def test_labels_of_the_coursework_in_a_csv_file(raw):
     root = small.imagenet10(raw)
-    names = list(TEN)
-    rows = [f"test_set/unknown{row}.JPEG,{row if label == 'number' else names[row]}" for row in range(9)]
-    (root / "test_labels.csv").write_text(heading + "\n".join(rows))
-    data = get("imagenet10")
-    test = data.index[data.index["role"] == "test"].set_index("path")
-    assert test.loc["test_set/unknown3.JPEG", "class_name"] == "cat"
-    assert len(test) == 9
-    assert data.unlabelled == ("test_set/unknown9.JPEG",)
-    assert reasons(data) == {"test_set/unknown9.JPEG": "no label in test_labels.csv"}
+    for heading, labels in (("image_name,class\n", range(9)), ("", list(TEN))):
+        rows = [f"test_set/unknown{row}.JPEG,{labels[row]}" for row in range(9)]
+        (root / "test_labels.csv").write_text(heading + "\n".join(rows))
+        data = get("imagenet10")
+        test = data.index[data.index["role"] == "test"].set_index("path")
+        assert test.loc["test_set/unknown3.JPEG", "class_name"] == "cat"
+        assert len(test) == 9
+        assert data.unlabelled == ("test_set/unknown9.JPEG",)
+        assert reasons(data) == {"test_set/unknown9.JPEG": "no label in test_labels.csv"}
 
 
-@pytest.mark.parametrize("rows", ["name,class\nunknown0.JPEG,zebra", "name,class\nunknown0.JPEG,10", "unknown0.JPEG"])
-def test_labels_that_name_no_class(raw, rows):
+def test_labels_that_name_no_class(raw):
     root = small.imagenet10(raw)
-    (root / "test_labels.csv").write_text(rows)
-    with pytest.raises(DataError, match="test_labels.csv: row [12] (names no class|must hold a file name and a class)"):
-        get("imagenet10")
+    for rows in ("name,class\nunknown0.JPEG,zebra", "name,class\nunknown0.JPEG,10", "unknown0.JPEG"):
+        (root / "test_labels.csv").write_text(rows)
+        with pytest.raises(DataError, match="test_labels.csv: row [12] (names no class|must hold a file name)"):
+            get("imagenet10")
 
 
 def test_tiny_imagenet_gives_ten_of_its_classes(raw):
@@ -217,7 +217,7 @@ def test_classes_of_the_coursework_are_chosen_too(raw):
 
 
 def imagenet(folder, wnids):
-    """The layout of ImageNet itself: a folder a class, without a folder images in it."""
+    """The layout of ImageNet itself: one folder per class, without a folder images in it."""
     for number, wnid in enumerate(wnids):
         for part, count in {"train": 3, "val": 1}.items():
             for row, image in enumerate(small.pixels(np.full(count, number), (40, 50, 3), seed=100 * number + count)):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lib.datasets import DataError, images, index
 from lib.datasets.index import read_index
-from lib.datasets.readers.tree import list_class_folders
+from lib.datasets.readers.folders import list_class_folders
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,16 @@ def jpeg(size=(90, 70), mode="RGB", seed=0, **options):
     return out.getvalue()
 
 
+def skim(data):
+    found = images.decode_jpeg(data, at_least=1)
+    return found and found[1]
+
+
+def look(data):
+    image = images.decode(data)
+    return image.width, image.height, images.count_channels(image)
+
+
 FLAWLESS = {
     "colour": jpeg(),
     "grey": jpeg(mode="L"),
@@ -37,23 +47,20 @@ FLAWLESS = {
 }
 
 
-@pytest.mark.parametrize("name", FLAWLESS)
-def test_quick_look_says_what_pillow_says(name):
-    assert index._skim_jpeg(FLAWLESS[name]) == index._decode(FLAWLESS[name])
-
-
-@pytest.mark.parametrize("data", [jpeg(mode="CMYK"), jpeg()[:-300], jpeg()[:200], b"\xff\xd8\xff", b"", b"\x89PNG"])
-def test_quick_look_leaves_all_else_to_pillow(data):
-    assert index._skim_jpeg(data) is None
+def test_quick_look_says_what_pillow_says_and_leaves_all_else_to_it():
+    for name, data in FLAWLESS.items():
+        assert skim(data) == look(data), name
+    for data in (jpeg(mode="CMYK"), jpeg()[:-300], jpeg()[:200], b"\xff\xd8\xff", b"", b"\x89PNG"):
+        assert skim(data) is None
 
 
 def test_quick_look_keeps_the_limit(monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 90 * 70)
-    assert index._skim_jpeg(jpeg()) is not None
+    assert skim(jpeg()) is not None
     monkeypatch.setattr(images, "MAX_PIXELS", 90 * 70 - 1)
-    assert index._skim_jpeg(jpeg()) is None
+    assert skim(jpeg()) is None
     with pytest.raises(DataError, match="too large: 90 x 70 pixels"):
-        index._decode(jpeg())
+        look(jpeg())
 
 
 def test_quick_look_never_passes_what_pillow_refuses():
@@ -64,14 +71,14 @@ def test_quick_look_never_passes_what_pillow_refuses():
             del data[rng.randrange(3, len(data)) :]
         for _ in range(number % 3):
             data[rng.randrange(3, len(data))] = rng.randrange(256)
-        found = index._skim_jpeg(bytes(data))
+        found = skim(bytes(data))
         if found is not None:
             accepted += 1
-            assert found == index._decode(bytes(data))
+            assert found == look(bytes(data))
     assert 50 < accepted < 250
 
 
-@pytest.mark.parametrize("count", [1, 63, 64, 65, 150])
+@pytest.mark.parametrize("count", [1, 64, 150])
 def test_rows_keep_the_order_of_the_files(tmp_path, count):
     bad = {row for row in range(count) if row % 7 == 3}
     for row in range(count):

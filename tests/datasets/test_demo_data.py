@@ -1,5 +1,6 @@
 """The drawn demo set: same seed same bytes, the promised layout, pictures that are legible but not trivial."""
 
+import functools
 import hashlib
 import os
 import signal
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 
 from lib.config import paths
-from lib.datasets.drawn import objects, scene, shapes
+from lib.datasets import DataError
+from lib.datasets.drawn import draw_demo, objects, scene, shapes
 
 PER_CLASS = 3
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -29,7 +31,7 @@ def digests(root: Path) -> dict[str, str]:
 def drawn(tmp_path_factory) -> Path:
     """A small demo set: its parent folder."""
     root = tmp_path_factory.mktemp("drawn")
-    objects.draw(root / "demo", images_per_class=PER_CLASS, seed=0, progress=False)
+    objects.draw(root, images_per_class=PER_CLASS, seed=0, progress=False)
     return root
 
 
@@ -47,7 +49,7 @@ def test_categories_are_sorted_objects_and_clutter_last():
 
 
 def test_layout_and_counts(drawn):
-    images, masks = digests(drawn / "demo"), digests(drawn / "masks")
+    images, masks = digests(drawn / "images"), digests(drawn / "masks")
     expected = [
         f"{objects.folder_name(category)}/{i:03d}_{number:04d}"
         for i, category in enumerate(objects.CATEGORIES, start=1)
@@ -55,18 +57,17 @@ def test_layout_and_counts(drawn):
     ]
     assert sorted(images) == [f"{stem}.jpg" for stem in expected]
     assert sorted(masks) == [f"{stem}.png" for stem in expected if "clutter" not in stem]
-    assert sorted(path.name for path in drawn.iterdir()) == ["demo", "masks"]
+    assert sorted(path.name for path in drawn.iterdir()) == ["images", "masks"]
 
 
 def test_no_two_images_are_alike(drawn):
-    assert len(set(digests(drawn / "demo").values())) == PER_CLASS * len(objects.CATEGORIES)
+    assert len(set(digests(drawn / "images").values())) == PER_CLASS * len(objects.CATEGORIES)
 
 
 def test_same_seed_same_bytes_and_fewer_images_are_the_first_ones(drawn, tmp_path):
-    objects.draw(tmp_path / "again", images_per_class=PER_CLASS - 1, seed=0, progress=False)
-    for again, before in [("again", "demo"), ("masks", "masks")]:
-        first, second = digests(drawn / before), digests(tmp_path / again)
-        assert second == {name: digest for name, digest in first.items() if f"_{PER_CLASS:04d}." not in name}
+    objects.draw(tmp_path, images_per_class=PER_CLASS - 1, seed=0, progress=False)
+    first, second = digests(drawn), digests(tmp_path)
+    assert second == {name: digest for name, digest in first.items() if f"_{PER_CLASS:04d}." not in name}
 
 
 def test_other_seed_draws_other_images():
@@ -76,7 +77,7 @@ def test_other_seed_draws_other_images():
 
 
 def test_files_are_jpegs_of_the_promised_sizes_with_masks_that_match(drawn):
-    for path in (drawn / "demo").glob("*/*.jpg"):
+    for path in (drawn / "images").glob("*/*.jpg"):
         with Image.open(path) as image:
             assert image.format == "JPEG" and image.mode in ("RGB", "L")
             assert all(80 <= side <= 400 for side in image.size)
@@ -124,12 +125,12 @@ def test_clutter_has_no_mask():
     assert objects.draw_image("clutter", 1)[1] is None
 
 
-@pytest.mark.parametrize("name", shapes.OBJECTS)
-def test_every_outline_varies_and_stays_in_its_square(name):
-    outlines = [shapes.OBJECTS[name](np.random.default_rng(seed)) for seed in (1, 2)]
-    points = [np.concatenate([part.points for part in outline]) for outline in outlines]
-    assert all(np.abs(corners).max() < 1.3 for corners in points)
-    assert points[0].shape != points[1].shape or not np.allclose(*points)
+def test_every_outline_varies_and_stays_in_its_square():
+    for name, shape in shapes.OBJECTS.items():
+        outlines = [shape(np.random.default_rng(seed)) for seed in (1, 2)]
+        points = [np.concatenate([part.points for part in outline]) for outline in outlines]
+        assert all(np.abs(corners).max() < 1.3 for corners in points), name
+        assert points[0].shape != points[1].shape or not np.allclose(*points), name
 
 
 def test_rasterise_paints_in_order_and_cuts_holes():
@@ -155,60 +156,42 @@ def test_set_apart_moves_only_what_is_too_close():
     assert scene.set_apart(surface, cover, around=0.1).mean() == pytest.approx(0.5)
 
 
-def test_refuses_a_folder_that_exists(drawn):
-    before = digests(drawn)
-    with pytest.raises(ValueError, match="must not exist yet"):
-        objects.draw(drawn / "demo", images_per_class=1)
-    assert digests(drawn) == before
-
-
-def test_refuses_to_replace_a_folder_of_masks_that_is_not_its_own(tmp_path):
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / "mine.png").write_bytes(b"precious")
-    with pytest.raises(ValueError, match="object masks only"):
-        objects.draw(tmp_path / "demo", images_per_class=1)
-    assert (tmp_path / "masks" / "mine.png").read_bytes() == b"precious"
-
-
-def test_refuses_a_folder_called_masks(tmp_path):
-    with pytest.raises(ValueError, match="'masks'"):
-        objects.draw(tmp_path / "masks", images_per_class=1)
-
-
-@pytest.mark.parametrize("options", [{"images_per_class": 0}, {"images_per_class": 10_000}, {"seed": -1}])
-def test_refuses_numbers_out_of_range(tmp_path, options):
-    with pytest.raises(ValueError, match="from 1 to 9999 and seed at least 0"):
-        objects.draw(tmp_path / "demo", **options)
-    assert not list(tmp_path.iterdir())
+def test_refuses_numbers_out_of_range(tmp_path):
+    for options in ({"images_per_class": 0}, {"images_per_class": 10_000}, {"seed": -1}):
+        with pytest.raises(ValueError, match="from 1 to 9999 and seed at least 0"):
+            objects.draw(tmp_path, **options)
+        assert not list(tmp_path.iterdir())
 
 
 def test_progress_is_reported_on_standard_error(tmp_path, capsys):
-    objects.draw(tmp_path / "demo", images_per_class=1, progress=True)
-    assert "13 of 13 images" in capsys.readouterr().err
+    objects.draw(tmp_path, images_per_class=1, progress=True)
+    assert "Drawing the demo set: 100%" in capsys.readouterr().err
 
 
-def test_a_draw_that_cannot_write_leaves_nothing_behind(tmp_path):
+def test_a_draw_that_cannot_write_leaves_nothing_behind(own_folders):
     resource = pytest.importorskip("resource", reason="Windows has no limit on file sizes")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(RuntimeError, match="File too large"):
-            objects.draw(tmp_path / "demo", images_per_class=1, progress=False)
+        with pytest.raises(DataError, match="Drawing the demo set failed: .*File too large"):
+            draw_demo(progress=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not list(tmp_path.iterdir())
+    assert not list((own_folders / "cache" / "demo").iterdir())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX process groups")
-def test_a_killed_draw_does_not_count_and_can_be_repeated(tmp_path):
-    code = f"from lib.datasets.drawn import objects; objects.draw({str(tmp_path / 'demo')!r})"
+def test_a_killed_draw_does_not_count_and_can_be_repeated(own_folders, monkeypatch):
+    home = own_folders / "cache" / "demo"
+    code = "from lib.datasets.drawn import draw_demo; draw_demo()"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=paths.ROOT, start_new_session=True)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".drawing-*/images/*/*.jpg")) and time.monotonic() < deadline:
+    while not list(home.glob(".partial-*/images/*/*.jpg")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert list(tmp_path.glob(".drawing-*")) and not (tmp_path / "demo").exists()
-    (tmp_path / "masks" / "001.anchor").mkdir(parents=True)  # as if killed between the two renames
-    objects.draw(tmp_path / "demo", images_per_class=1, progress=False)
-    assert len(digests(tmp_path / "demo")) == 13 and len(digests(tmp_path / "masks")) == 12
+    (left,) = home.iterdir()
+    assert left.name.startswith(".partial-")
+    monkeypatch.setattr(objects, "draw", functools.partial(objects.draw, images_per_class=1))
+    images = draw_demo(progress=False)
+    assert len(digests(images)) == 13 and len(digests(images.with_name("masks"))) == 12

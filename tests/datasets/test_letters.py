@@ -60,13 +60,6 @@ def test_every_letter_is_drawn_in_every_font():
     assert rim.max() == 0  # no letter is cut off
 
 
-def test_reading_between_pixels_weighs_the_four_neighbours_and_is_black_outside():
-    image = np.array([[[0.0, 1.0], [2.0, 4.0]]])
-    columns = np.array([[[0.0, 1.0, 0.5, 0.25, 1.5, -1.0, 5.0]]])
-    rows = np.array([[[0.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0]]])
-    assert letters.read_bilinear(image, columns, rows).tolist() == [[[0.0, 4.0, 1.75, 0.25, 0.5, 0.0, 0.0]]]
-
-
 def test_wrong_input_is_refused(tmp_path):
     with pytest.raises(ValueError, match="each class needs images. Received: 3 to train on, 0 to test"):
         letters.draw(tmp_path, train_per_class=3, test_per_class=0)

@@ -14,7 +14,7 @@ from lib.datasets.splits import make_split, take
 
 
 def make_dataset(counts, *, roles=None, equal=(), prefix=""):
-    """A data set without files: `counts` images a class; `equal` are groups of rows with the same bytes."""
+    """A data set without files: `counts` images per class; `equal` are groups of rows with the same bytes."""
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     sums = [hashlib.sha256(f"image {row}".encode()).hexdigest() for row in range(len(labels))]
     for first, *others in equal:
@@ -95,16 +95,16 @@ def test_draw_follows_the_bytes_and_not_names_or_order():
     assert set(shuffled["sha256"].iloc[make_split(other, SplitConfig()).test]) == drawn
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_equal_images_stay_on_one_side(seed):
+def test_equal_images_stay_on_one_side():
     groups = [(0, 1, 2), (5, 25), (21, 22)]  # the second lies in two classes
     dataset = make_dataset([20, 20], equal=groups)
-    split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3))
-    for group in groups:
-        sides = [rows for rows in (split.train, split.val, split.test) if set(group) & set(rows)]
-        assert len(sides) == 1
-        assert set(group) <= set(sides[0])
-    assert len(split.train) + len(split.val) + len(split.test) == 40
+    for seed in range(20):
+        split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3))
+        for group in groups:
+            sides = [rows for rows in (split.train, split.val, split.test) if set(group) & set(rows)]
+            assert len(sides) == 1
+            assert set(group) <= set(sides[0])
+        assert len(split.train) + len(split.val) + len(split.test) == 40
 
 
 def test_class_of_equal_images_only_trains():
@@ -112,16 +112,16 @@ def test_class_of_equal_images_only_trains():
     assert per_class(dataset, make_split(dataset, SplitConfig()).train)[0] == 3
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_groups_stay_on_one_side(seed):
+def test_groups_stay_on_one_side():
     together = [(0, 1, 2), (5, 25), (21, 22)]  # the second lies in two classes
     dataset, groups = make_dataset([20, 20]), np.arange(40)
     for rows in together:
         groups[list(rows)] = rows[0]
-    split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3), groups=groups)
-    for rows in together:
-        assert sum(bool(set(rows) & set(side)) for side in (split.train, split.val, split.test)) == 1
-    assert len(split.train) + len(split.val) + len(split.test) == 40
+    for seed in range(20):
+        split = make_split(dataset, SplitConfig(seed=seed, test=0.3, val=0.3), groups=groups)
+        for rows in together:
+            assert sum(bool(set(rows) & set(side)) for side in (split.train, split.val, split.test)) == 1
+        assert len(split.train) + len(split.val) + len(split.test) == 40
 
 
 def test_groups_of_one_change_nothing_and_numbers_do_not_matter():
@@ -152,7 +152,7 @@ def test_groups_do_not_touch_what_the_layout_fixes():
 
 
 def test_groups_must_be_one_number_an_image():
-    with pytest.raises(ValueError, match=r"one number an image, 10. Received: shape \(9,\)"):
+    with pytest.raises(ValueError, match=r"one number per image, 10. Received: shape \(9,\)"):
         make_split(make_dataset([5, 5]), SplitConfig(), groups=np.arange(9))
 
 
@@ -231,7 +231,7 @@ def test_saved_and_read_again(tmp_path):
     dataset = make_dataset([10, 10], roles=(["train"] * 8 + ["test"] * 2) * 2, equal=[(0, 8)])
     split = make_split(dataset, SplitConfig())
     split.save(tmp_path / "report" / "split.csv")
-    again = splits.load(tmp_path / "report" / "split.csv")
+    again = splits.read_split(tmp_path / "report" / "split.csv")
     for name in ("train", "val", "test", "unused"):
         rows, expected = getattr(again, name), getattr(split, name)
         assert rows.dtype == np.int64
@@ -246,7 +246,7 @@ def test_names_that_look_like_numbers_or_gaps_are_kept(tmp_path):
     dataset.index["path"] = ["001", "NA", "", "nan", 'a,"b"', " 1.0 "]
     split = make_split(dataset, SplitConfig())
     split.save(tmp_path / "split.csv")
-    assert splits.load(tmp_path / "split.csv").table["path"].tolist() == dataset.index["path"].tolist()
+    assert splits.read_split(tmp_path / "split.csv").table["path"].tolist() == dataset.index["path"].tolist()
 
 
 def test_changed_file_is_refused(tmp_path):
@@ -255,20 +255,20 @@ def test_changed_file_is_refused(tmp_path):
     text = file.read_text()
     file.write_text(text.replace("test", "train", 1))
     with pytest.raises(DataError, match="split.csv was changed after it was written"):
-        splits.load(file)
+        splits.read_split(file)
     file.write_text(text.partition("\n")[2])
     with pytest.raises(DataError, match="was changed after it was written"):
-        splits.load(file)
+        splits.read_split(file)
     with pytest.raises(DataError, match="cannot be read"):
-        splits.load(tmp_path / "missing.csv")
+        splits.read_split(tmp_path / "missing.csv")
     file.write_text(text, newline="\r\n")  # what git does on Windows is no change
-    assert len(splits.load(file).table) == 20
+    assert len(splits.read_split(file).table) == 20
 
 
 def test_other_table_is_no_split(tmp_path):
-    splits.write_table(tmp_path / "other.csv", pd.DataFrame({"a": [1]}), facts={})
+    splits.write_table(tmp_path / "other.csv", pd.DataFrame({"a": [1]}))
     with pytest.raises(DataError, match="other.csv is not a split"):
-        splits.load(tmp_path / "other.csv")
+        splits.read_split(tmp_path / "other.csv")
 
 
 def test_take_everything():

@@ -46,3 +46,5 @@ def test_bad_features_are_refused():
     for features in (np.zeros((3, 2)), np.zeros(4), np.full((4, 1), np.nan)):
         with pytest.raises(ValueError, match="features must be finite, shape"):
             evaluation.confused_examples(features, [0, 0, 1, 1], pairs=1)
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, ...\]. Received: values from -1"):
+        evaluation.confused_examples(np.zeros((2, 3)), [0, -1], pairs=1)

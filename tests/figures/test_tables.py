@@ -5,8 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from lib import config
+from lib.config import Experiment
 from lib.figures import tables
+from lib.models import SimpleCnn
 
 RUNS = [
     {"experiment": "wide", "seed": 1, "why": "more filters?", "parameters": 2000, "minutes": 4.0, "val_accuracy": 0.90},
@@ -42,7 +43,7 @@ def test_experiments_table_keeps_failed_runs_and_further_fields():
 
 def test_experiments_table_refuses():
     for runs, message in [
-        ([], "at least one run"),
+        ([], "runs: at least one is needed"),
         ([{"seed": 0}], r"an experiment and a seed. Received: \{'seed': 0\}"),
         ([{"experiment": "a", "seed": None}], "an experiment and a seed"),
         ([RUNS[0], RUNS[0]], "must appear once. Received: wide, seed 1 twice"),
@@ -80,7 +81,7 @@ def test_experiments_summary_of_the_bare_minimum():
 def test_experiments_summary_refuses():
     with pytest.raises(ValueError, match="baseline must be one of wide, base, deep, broken. Received: 'nobody'"):
         summary(baseline="nobody")
-    with pytest.raises(ValueError, match="columns experiment and val_accuracy. Received: experiment, seed"):
+    with pytest.raises(ValueError, match="columns experiment, val_accuracy. Received: experiment, seed"):
         tables.experiments_summary(pd.DataFrame(columns=["experiment", "seed"]), baseline="base")
 
 
@@ -104,7 +105,7 @@ def test_settings_table_shows_only_what_differs():
 
 
 def test_settings_table_takes_real_experiments():
-    base = config.Experiment(why="where to start")
+    base = Experiment(why="where to start", model=SimpleCnn(filters=(16, 32, 64)))
     wide = base.vary("more filters?", model={"filters": (32, 64, 128)})
     frame = tables.settings_table({"base": base.flat(), "wide": wide.flat()})
     assert frame.to_dict("list") == {"experiment": ["base", "wide"], "model.filters": ["16-32-64", "32-64-128"]}
@@ -112,7 +113,7 @@ def test_settings_table_takes_real_experiments():
 
 def test_settings_table_of_one_experiment_or_none():
     assert list(tables.settings_table({"a": {"rate": 1}}).columns) == ["experiment"]
-    with pytest.raises(ValueError, match="at least one experiment"):
+    with pytest.raises(ValueError, match="experiments: at least one is needed"):
         tables.settings_table({})
 
 

@@ -8,7 +8,7 @@ from small_report import make_small_report, small_study
 
 from lib.config import paths
 from lib.report import pages
-from lib.report.pages.browser import BrowserError, find_chromium, open_page
+from lib.report.pages.tensorboard import BrowserError, find_chromium, open_page
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
 

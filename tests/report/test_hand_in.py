@@ -16,7 +16,7 @@ from small_report import BASELINE, BEST, CLASSES, MACHINE, change_value, make_sm
 
 from lib.__main__ import main
 from lib.config import paths
-from lib.report import hand_in
+from lib.report import hand_in, pages
 from lib.report.hand_in import pack
 from lib.report.hand_in.pack import MANIFEST, file_name_of, zip_bytes
 from lib.report.results import read_values
@@ -103,7 +103,7 @@ def test_of_a_report_only_what_it_lists_goes_in(folder):
         (folder / name).write_text("x")
     assert set(pack.report_files("demo")) == before
     assert {name for name in before if name.startswith("reports/demo/runs/")} == {
-        f"reports/demo/runs/{run}/{name}" for run in (BEST, BASELINE) for name in pack.RUN_FILES
+        f"reports/demo/runs/{run}/{name}" for run in (BEST, BASELINE) for name in pages.RUN_FILES
     }
 
 
@@ -117,11 +117,7 @@ def test_predictions_name_image_truth_guess_and_confidence(folder):
     }
 
 
-def test_predictions_that_a_notebook_made_are_taken_as_they_are(folder):
-    (folder / pack.PREDICTIONS).write_text("image,predicted_class\na.jpg,ant\n")
-    held = opened(hand_in.write_submission("demo", "jo"))
-    assert held["jo_test_preds.csv"] == b"image,predicted_class\na.jpg,ant\n"
-    (folder / pack.PREDICTIONS).unlink()
+def test_a_report_without_a_test_result_has_no_predictions(folder):
     values = read_values(folder)
     del values["best.test_accuracy"]
     (folder / "values.json").write_text(json.dumps(values))

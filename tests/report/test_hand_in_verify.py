@@ -81,7 +81,8 @@ def test_an_accuracy_that_the_predictions_do_not_give_is_found(files, tmp_path, 
     assert "  jo_test_preds.csv gives a test accuracy of 0.6667, the report states 0.9900" in lines
     predictions = pd.read_csv(io.BytesIO(files["jo_test_preds.csv"])).drop(columns="true_class")
     unlabelled = listed_anew(lie | {"jo_test_preds.csv": predictions.to_csv(index=False).encode()})
-    assert check(unlabelled, tmp_path, capsys)[0]  # where the labels of test are not given, there is nothing to compare
+    holds, lines = check(unlabelled, tmp_path, capsys)
+    assert not holds and "  jo_test_preds.csv lacks the column true_class or predicted_class" in lines
 
 
 def test_a_hand_in_that_was_unpacked_and_packed_again_holds(files, tmp_path, capsys):
@@ -144,7 +145,7 @@ def test_a_link_two_files_of_one_name_and_a_bomb_are_not_opened(files, tmp_path,
     file = zipped(files, tmp_path)
     with zipfile.ZipFile(file, "a") as packed, pytest.warns(UserWarning, match="Duplicate name"):
         packed.writestr("lib/__main__.py", "import os")
-    with pytest.raises(ValueError, match="two files of one name: 'lib/__main__.py'"):
+    with pytest.raises(ValueError, match="holds the name '__main__.py' twice"):
         hand_in.verify_submission(file)
     monkeypatch.setattr("lib.datasets.fetch.archives.MIN_LIMIT", 10**6)
     with pytest.raises(ValueError, match="grows to more than 20 times its size"):
@@ -177,7 +178,7 @@ def made_again(monkeypatch):
 
 def run_again(files, tmp_path, capsys):
     capsys.readouterr()
-    status = main(["verify", str(zipped(files, tmp_path)), "--rerun"])
+    status = main(["verify", "--zip", str(zipped(files, tmp_path)), "--rerun"])
     return status, capsys.readouterr().out.splitlines()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams
 from lib import briefs
 from lib.config import paths
 from lib.report.pages import tensorboard
-from lib.report.pages.browser import BrowserError, find_chromium, open_page
+from lib.report.pages.tensorboard import BrowserError, find_chromium, open_page
 from lib.report.results import read_manifest, read_values
 from lib.training.runs import Run
 
@@ -209,11 +210,14 @@ def test_a_tensorboard_that_does_not_start_is_said(tmp_path, monkeypatch):
         pass
 
 
-def test_a_browser_that_is_not_there_or_does_not_start_is_said(monkeypatch):
+def test_a_browser_that_is_missing_or_does_not_start_is_said(monkeypatch):
     monkeypatch.setenv("COURSEWORK_CHROMIUM", "none")
     assert find_chromium() is None
     with pytest.raises(BrowserError, match="no Chromium was found"), open_page(width=300, height=300):
         pass
     monkeypatch.setenv("COURSEWORK_CHROMIUM", "false")  # a program that ends at once
     with pytest.raises(BrowserError, match="closed"), open_page(width=300, height=300):
+        pass
+    monkeypatch.setitem(sys.modules, "playwright", None)  # it is optional with VENV=none
+    with pytest.raises(BrowserError, match="the package playwright is not installed"), open_page(width=300, height=300):
         pass

@@ -90,16 +90,8 @@ def test_a_value_must_be_a_finite_number_text_or_truth_value(results):
             results.save_value("loss", value)
     for value in (None, [1, 2], np.array([1, 2]), {"a": 1}):
         with pytest.raises(ValueError, match="number, text or truth value. Received"):
-            results.save_values({"fine": 1, "x": value})
+            results.save_value("x", value)
     assert read_values(results.folder) == {}
-
-
-def test_several_values_of_the_same_runs_are_kept_at_once(results):
-    results.save_values({"best.epochs": 3, "best.loss": 0.5}, runs=["best-1"])
-    assert {name: (entry["value"], entry["runs"]) for name, entry in read_values(results.folder).items()} == {
-        "best.epochs": (3, ["best-1"]),
-        "best.loss": (0.5, ["best-1"]),
-    }
 
 
 def test_an_unknown_value_lists_similar_names(results):
@@ -137,10 +129,11 @@ def test_fractions_without_a_format_are_short_and_braces_can_be_written(results,
 
 
 def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
-    results.save_values({"dataset.images": 3, "name": "best"})
+    results.save_value("dataset.images", 3)
+    results.save_value("name", "best")
     for text, message in {
         "{dataset.image}": "'dataset.image'. Similar: dataset.images",
-        "{}": "No notebook has saved the value '0'",
+        "{}": "No notebook has saved the value ''",
         "{0}": "No notebook has saved the value '0'",
         "{name:.2f}": "format must fit its value. Received: '.2f' for 'best'",
     }.items():

@@ -1,16 +1,17 @@
-"""The findings of an audit, one row each, and their summary."""
+"""The findings of an audit, one row each, their summary, and which pairs lead from one side of a split to another."""
 
 import numpy as np
 import pandas as pd
 
 from lib.datasets import Dataset
-from lib.datasets.audit.leaks import EQUAL, equal_pairs, leaks
-from lib.datasets.audit.measures import GREY, flagged
+from lib.datasets.audit.notes import GREY, flagged
+from lib.datasets.audit.pairs import EQUAL, NEAR, PHOTOGRAPH, first_of_equal
+from lib.datasets.splits import ROLES
 
 COLUMNS = ["check", "path", "class_name", "role", "other", "other_class", "other_role", "value"]
+LINK = ["row", "other", "similarity", "relation"]
 LEFT_OUT, CONFLICT = "left out", "same bytes, other label"
-NEAR, NEAR_CONFLICT = "near duplicate", "near duplicate, other label"
-PHOTOGRAPH = "same photograph"
+NEAR_CONFLICT = "near duplicate, other label"
 LAYOUT_LEAK, LEAK = "leak in the official split", "leak in this split"
 GREY_FILE, GREY_PICTURE = "one channel", "grey picture"
 MEANING = {
@@ -56,13 +57,13 @@ def find_faults(
     Args:
         dataset: the images.
         roles: (N,) what each image is for in the split: train, val, test or unused.
-        properties: of the images, as `integrity.inspect` gives them.
-        pairs: of images, as `integrity.inspect` gives them.
+        properties: of the images, as `Notes` has them.
+        pairs: near duplicates and same photographs, columns `LINK`.
 
     Returns:
-        One row a finding, columns `COLUMNS`: the check; path, class and role of the image; those of the other one of a
-        pair; and the similarity of a pair or the score of a check, NaN where there is none. And one row a check: check,
-        images (how many it concerns), share (of all, in per cent) and meaning.
+        One row per finding, columns `COLUMNS`: the check; path, class and role of the image; those of the other one of
+        a pair; and the similarity of a pair or the score of a check, NaN where there is none. And one row per check:
+        check, images (how many it concerns), share (of all, in per cent) and meaning.
     """
     index = dataset.index
     linked = _linked(index, roles, pairs)
@@ -78,10 +79,40 @@ def find_faults(
     return findings.astype({"value": "float64"}), _summary(index, counts)
 
 
+def leaks(checksums: pd.Series, pairs: pd.DataFrame, roles: np.ndarray) -> pd.DataFrame:
+    """Held-out images that are linked to an image of another side: test to train or val, val to train.
+
+    Args:
+        checksums: (N,) sha256 of each image.
+        pairs: columns `LINK`, links between images whose bytes differ; they hold for all copies of these.
+        roles: (N,) train, val, test or something else, which counts for nothing.
+
+    Returns:
+        Columns `LINK`: one row per held-out image, with its strongest link.
+    """
+    rank = {role: place for place, role in enumerate(ROLES)}
+    first, roles = first_of_equal(checksums), np.asarray(roles)
+    members = pd.DataFrame({"row": np.arange(len(first)), "key": first, "side": pd.Series(roles).map(rank).fillna(-1)})
+    ends = pd.DataFrame({"key": first[pairs["row"]], "far": first[pairs["other"]]})
+    ends = ends.assign(similarity=pairs["similarity"].to_numpy(), relation=pairs["relation"].to_numpy())
+    itself = pd.DataFrame({"key": np.unique(first), "similarity": 1.0, "relation": EQUAL})
+    known = pd.concat([itself.assign(far=itself["key"]), ends, ends.rename(columns={"key": "far", "far": "key"})])
+    held = members[members["side"] > 0]
+    sources = members[members["side"].between(0, 1)].drop_duplicates(["key", "side"])
+    sources = sources.rename(columns={"row": "other", "key": "far", "side": "from"})
+    found = held.merge(known, on="key").merge(sources, on="far")
+    found = found[found["from"] < found["side"]]
+    order = found.assign(equal=found["relation"] != EQUAL, weak=-found["similarity"])
+    order = order.sort_values(["row", "equal", "weak", "from", "other"])
+    return order.drop_duplicates("row")[LINK].reset_index(drop=True)
+
+
 def _linked(index: pd.DataFrame, roles: np.ndarray, pairs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Checks of pairs of images, each with its pairs."""
     labels, sums = index["label"].to_numpy(), index["sha256"]
-    equal = equal_pairs(sums)
+    first = first_of_equal(sums)
+    further = np.flatnonzero(first != np.arange(len(first)))
+    equal = pd.DataFrame({"row": first[further], "other": further, "similarity": 1.0, "relation": EQUAL})
     near = pairs[pairs["relation"] == NEAR]
     photograph = pairs[pairs["relation"] == PHOTOGRAPH]
     return [

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lib.config import paths
+from lib.datasets import storage
 from lib.datasets.drawn import letters, objects
-from lib.datasets.fetch import disk
 
 
 def draw_demo(*, progress: bool = True) -> Path:
@@ -19,11 +19,10 @@ def draw_demo(*, progress: bool = True) -> Path:
         The folder `images`; the folder `masks` lies beside it.
 
     Raises:
-        DataError: if the cache cannot be written to.
+        DataError: if it cannot be drawn, e.g. because the disk is full.
     """
     sources = Path(objects.__file__).parent.glob("*.py")
-    home = _draw("demo", sources, lambda folder: objects.draw(folder / "images", progress=progress))
-    return home / "images"
+    return _draw("demo", sources, lambda folder: objects.draw(folder, progress=progress)) / "images"
 
 
 def draw_letters() -> Path:
@@ -43,9 +42,6 @@ def _draw(name: str, sources: Iterable[Path], fill: Callable[[Path], None]) -> P
     key = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()[:16]
     home = paths.cache() / name / key
     if not home.is_dir():
-        try:
-            with disk.whole_folder(home) as partial:
-                fill(partial)
-        except OSError as error:
-            raise disk.write_error(error, home.parent) from error
+        with storage.whole_folder(home) as partial:
+            fill(partial)
     return home

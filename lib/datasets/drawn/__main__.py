@@ -1,4 +1,4 @@
-"""Draw some categories of the demo set; `lib.demo_data.draw` starts one such process per core."""
+"""Draw some categories of the demo set; `objects.draw` starts one such process per core."""
 
 import sys
 from pathlib import Path

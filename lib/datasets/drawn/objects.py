@@ -5,19 +5,19 @@ alone: size, place, pose, colour, texture, light, ground and distractors are dra
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from lib.config import paths
 from lib.datasets.drawn import scene
 from lib.datasets.drawn.shapes import OBJECTS
+from lib.datasets.storage import DataError
 
 CATEGORIES: tuple[str, ...] = (*OBJECTS, "clutter")
 GREY_SHARE = 0.05
@@ -37,7 +37,7 @@ def draw_image(category: str, number: int, *, seed: int = 0) -> tuple[Image.Imag
         seed: which demo set.
 
     Returns:
-        The image (mode RGB, or L for about one in twenty), 80 to 400 pixels a side, and its mask (mode L, same size,
+        The image (mode RGB, or L for about one in twenty), 80 to 400 pixels per side, and its mask (mode L, same size,
         255 = object, else 0), which is None for clutter.
     """
     rng = np.random.default_rng([seed, CATEGORIES.index(category), number])
@@ -67,82 +67,53 @@ def draw_category(category: str, *, root: Path, count: int, seed: int) -> None:
 
 
 def draw(folder: Path, *, images_per_class: int = 100, seed: int = 0, progress: bool = True) -> None:
-    """Draw the demo set into `folder`, with the object masks in a sibling folder called `masks`.
-
-    Everything is drawn into a temporary folder beside it and renamed at the end, the images last: if `folder` exists,
-    the set in it is whole. Fewer images per class are the first ones of the same images.
+    """Draw the demo set with one Python process per core; of fewer images per class, the first ones are drawn.
 
     Args:
-        folder: where the category folders go; must not exist yet.
+        folder: an empty folder; gets the folders `images` and `masks`.
         images_per_class: images of each category, from 1 to 9999.
         seed: the same seed draws the same bytes.
-        progress: whether to report on standard error.
+        progress: whether to show a progress bar.
 
     Raises:
-        ValueError: if `folder` exists or is called `masks`, if the folder for the masks holds something else, or if a
-            number is out of range.
-        RuntimeError: if a drawing process fails, e.g. because the disk is full.
+        ValueError: if a number is out of range.
+        DataError: if a drawing process fails, e.g. because the disk is full.
     """
-    folder = Path(folder).resolve()
-    masks = folder.parent / "masks"
     if not 1 <= images_per_class <= 9999 or seed < 0:
         raise ValueError(
             "images_per_class must be from 1 to 9999 and seed at least 0. "
             f"Received: images_per_class={images_per_class}, seed={seed}"
         )
-    check_target(folder, masks)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".drawing-{folder.name}-", dir=folder.parent) as unfinished:
-        draw_in_processes(Path(unfinished), count=images_per_class, seed=seed, progress=progress)
-        check_target(folder, masks)  # another process may have drawn it meanwhile
-        if masks.exists():
-            shutil.rmtree(masks)
-        (Path(unfinished) / "masks").rename(masks)
-        (Path(unfinished) / "images").rename(folder)
-
-
-def check_target(folder: Path, masks: Path) -> None:
-    """Refuse to draw over anything but the masks that an interrupted draw left behind."""
-    if folder.exists() or folder == masks:
-        raise ValueError(f"The folder to draw into must not exist yet or be called 'masks'. Received: {folder}")
-    ours = {folder_name(category) for category in OBJECTS}
-    if masks.exists() and not ours >= {entry.name for entry in masks.iterdir()}:
-        raise ValueError(f"The folder beside it called 'masks' must hold object masks only. Received: {masks}")
-
-
-def draw_in_processes(root: Path, *, count: int, seed: int, progress: bool) -> None:
-    """Draw all categories into root/images and root/masks, with one Python process per core.
-
-    Plain processes, not `multiprocessing`: that would run the caller's own script again in each of them, or copy a
-    process in which TensorFlow's threads are at work.
-    """
     cores = min(os.cpu_count() or 1, len(CATEGORIES))
-    command = [sys.executable, "-m", "lib.datasets.drawn", str(root), str(count), str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "lib.datasets.drawn",
+        str(Path(folder).resolve()),
+        str(images_per_class),
+        str(seed),
+    ]
+    # Plain processes, not `multiprocessing`: that would run the caller's own script again in each of them.
     workers = [
         subprocess.Popen([*command, *CATEGORIES[core::cores]], cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
         for core in range(cores)
     ]
+    bar = tqdm(
+        total=images_per_class * len(CATEGORIES), desc="Drawing the demo set", unit=" images", disable=not progress
+    )
     try:
-        while any(worker.poll() is None for worker in workers):
+        running = True
+        while running:
             time.sleep(0.1)
-            if progress and sys.stderr.isatty():
-                report_progress(root, count=count)
+            running = any(worker.poll() is None for worker in workers)
+            bar.update(sum(1 for _ in Path(folder).glob("images/*/*.jpg")) - bar.n)
         for worker in workers:
             complaint = worker.communicate()[1].strip().splitlines()
             if worker.returncode:
-                raise RuntimeError(f"Drawing the demo set failed. Received: {(complaint or [worker.returncode])[-1]}")
+                raise DataError(f"Drawing the demo set failed: {(complaint or [worker.returncode])[-1]}")
     finally:
+        bar.close()
         for worker in workers:
             worker.kill()
             worker.wait()
             worker.stderr.close()
-    if progress:
-        report_progress(root, count=count, end="\n")
-
-
-def report_progress(root: Path, *, count: int, end: str = "") -> None:
-    """Write how many images are there, over the last such line."""
-    done = sum(1 for _ in root.glob("images/*/*.jpg"))
-    print(
-        f"\rDrawing the demo set: {done:,} of {count * len(CATEGORIES):,} images", end=end, file=sys.stderr, flush=True
-    )

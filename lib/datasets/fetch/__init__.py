@@ -1,1 +1,1 @@
-"""Getting a data set: found on this machine or downloaded from its official address, checked, and safely extracted."""
+"""A data set's files: found on this machine or downloaded (`acquire`), and unpacked safely (`archives`)."""

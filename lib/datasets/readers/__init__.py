@@ -1,1 +1,1 @@
-"""One reader per layout or file format of a data set: each turns files into an index, or into arrays with an index."""
+"""One file per layout, each with the functions that list what a folder holds: image files or arrays, by class."""

@@ -1,9 +1,10 @@
-"""Data sets that come as arrays: unpacked once into memory-mapped .npy files, a row an image."""
+"""Data sets that come as arrays: unpacked once into memory-mapped .npy files, one row per image."""
 
 import hashlib
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib.config import paths
-from lib.datasets.errors import DataError
-from lib.datasets.fetch import disk
+from lib.datasets import storage
 from lib.datasets.index import COLUMNS, NUMBERS
+from lib.datasets.storage import DataError
 
-VERSION = 1  # raise it when what is stored changes: stored arrays are then made anew
+VERSION = 2  # raise it when what is stored changes: stored arrays are then made anew
 MAX_BYTES = 4 * 10**9  # pixels of one part: a small file can claim any size, beyond this it is not read
 
 
@@ -28,7 +29,6 @@ class Part:
     role: str  # train, val or test where the files fix it, else empty
     pixels: np.ndarray  # (N, H, W) or (N, H, W, 3) uint8
     labels: np.ndarray | None  # (N,) int64, positions in Arrays.classes; None where images have none
-    superclasses: np.ndarray | None = None  # (N,) int64, positions in Arrays.superclasses, where there are any
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ class Arrays:
     classes: tuple[str, ...]  # names in the order of the labels
     read: Callable[[], list[Part]]
     left_out: tuple[tuple[str, str], ...] = ()  # path, reason
-    superclasses: tuple[str, ...] = ()  # names of the groups that the classes form, where they do
 
     @property
     def class_names(self) -> dict[str, str]:
-        """Name to show of each class, as in `tree.Listing`."""
+        """Name to show of each class, as in `folders.Listing`."""
         return {name: name for name in self.classes}
 
 
@@ -61,16 +60,16 @@ def require_size(where: str, *, shape: tuple[int, ...], itemsize: int = 1) -> in
     Raises:
         DataError: if the array would take more than `MAX_BYTES`.
     """
-    size = itemsize
-    for length in shape:
-        size *= int(length)
+    size = itemsize * math.prod(map(int, shape))
     if size > MAX_BYTES:
         declared = " x ".join(f"{length:,}" for length in shape)
         raise DataError(f"{where} declares an array of {declared} values, more than {MAX_BYTES / 1e9:.0f} GB.")
     return size
 
 
-def read_arrays(arrays: Arrays, *, name: str, progress: bool) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def read_arrays(
+    arrays: Arrays, *, name: str, progress: bool
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], tuple[str, ...]]:
     """Unpack the arrays of a data set, or reuse what was unpacked if no file has changed since.
 
     Args:
@@ -79,73 +78,40 @@ def read_arrays(arrays: Arrays, *, name: str, progress: bool) -> tuple[pd.DataFr
         progress: whether to show one.
 
     Returns:
-        The images with labels (columns `index.COLUMNS` and `superclass`; `folder` is the class name) and, by part, the
-        memory-mapped pixels of all.
+        The images with labels (columns `index.COLUMNS`; `folder` is the class name), by part the memory-mapped pixels
+        of all, and the paths of the images without a label.
 
     Raises:
         DataError: if the files cannot be used, or the result cannot be stored.
     """
-    folder = paths.cache() / "arrays" / f"{name}-{_fingerprint(arrays)}"
+    facts = [(os.fspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in arrays.files]
+    fingerprint = hashlib.sha256(repr((VERSION, facts, arrays.classes)).encode()).hexdigest()[:16]
+    folder = paths.cache() / "arrays" / f"{name}-{fingerprint}"
     try:
-        return _open(folder)
+        return _read_stored(folder)
     except (DataError, OSError, ValueError):  # not made yet, or damaged
         shutil.rmtree(folder, ignore_errors=True)
     parts = arrays.read()
     for part in parts:
         _check(part, arrays)
-    disk.make_folder(folder.parent)
-    disk.require_space(folder.parent, sum(part.pixels.nbytes for part in parts))
-    try:
-        with disk.whole_folder(folder) as partial:
-            for part in parts:
-                _write(partial / f"{part.name}.npy", part.pixels)
-            table = pd.concat([_measure(part, arrays, progress=progress) for part in parts if part.labels is not None])
-            disk.write_table(partial / "index.csv", table, facts={})
-    except OSError as error:
-        raise disk.write_error(error, folder.parent) from error
-    return _open(folder)
+    with storage.whole_folder(folder) as partial:
+        storage.require_space(folder.parent, sum(part.pixels.nbytes for part in parts))
+        for part in parts:
+            with (partial / f"{part.name}.npy").open("wb") as file:  # through a memory map a full disk would kill us
+                np.lib.format.write_array(file, np.ascontiguousarray(part.pixels), allow_pickle=False)
+        table = pd.concat([_index(part, arrays, progress=progress) for part in parts if part.labels is not None])
+        storage.write_table(partial / "index.csv", table)
+    return _read_stored(folder)
 
 
-def unlabelled(found: pd.DataFrame, pixels: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """Paths of the images that have no label, given what `read_arrays` returned."""
-    labelled = set(found["path"].str.partition("#")[0])
-    return tuple(_path(part, row) for part in pixels if part not in labelled for row in range(len(pixels[part])))
-
-
-def superclass_names(found: pd.DataFrame, classes: Iterable[str]) -> tuple[str, ...] | None:
-    """The superclass of each class, or None where the data set has none.
-
-    Args:
-        found: what `read_arrays` returned.
-        classes: names of the classes.
-
-    Raises:
-        DataError: if a class belongs to two.
-    """
-    pairs = found[["folder", "superclass"]].drop_duplicates()
-    if not pairs["superclass"].any():
-        return None
-    if pairs["folder"].duplicated().any():
-        twice = pairs.loc[pairs["folder"].duplicated(), "folder"].iloc[0]
-        both = " and ".join(pairs.loc[pairs["folder"] == twice, "superclass"])
-        raise DataError(f"Each class must belong to one superclass. Received: {twice} in {both}")
-    of_class = dict(pairs.itertuples(index=False, name=None))
-    return tuple(of_class[name] for name in classes)
-
-
-def _fingerprint(arrays: Arrays) -> str:
-    """Changes when one of the files is written to or moved, and with how they are read."""
-    facts = [(os.fspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in arrays.files]
-    return hashlib.sha256(repr((VERSION, facts, arrays.classes, arrays.superclasses)).encode()).hexdigest()[:16]
-
-
-def _open(folder: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    table = disk.read_table(folder / "index.csv")[0].astype(dict.fromkeys(NUMBERS, "int64"))
+def _read_stored(folder: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], tuple[str, ...]]:
+    table = storage.read_table(folder / "index.csv")[0].astype(dict.fromkeys(NUMBERS, "int64"))
     counts = table["path"].str.partition("#")[0].value_counts()
     pixels = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
     if any(part not in pixels or len(pixels[part]) != count for part, count in counts.items()):
         raise DataError(f"{folder} is damaged: its arrays are not those of its index.")
-    return table, pixels
+    unlabelled = (_path(part, row) for part in pixels if part not in counts for row in range(len(pixels[part])))
+    return table, pixels, tuple(unlabelled)
 
 
 def _check(part: Part, arrays: Arrays) -> None:
@@ -154,33 +120,23 @@ def _check(part: Part, arrays: Arrays) -> None:
         raise DataError(f"{where}: {part.name} holds no images. Received: {part.pixels.dtype} {part.pixels.shape}")
     if not part.pixels.size:
         raise DataError(f"{where}: {part.name} is empty. Received an array of shape {part.pixels.shape}")
-    for what, labels, names in (
-        ("labels", part.labels, arrays.classes),
-        ("superclasses", part.superclasses, arrays.superclasses),
-    ):
-        if labels is None:
-            continue
-        if len(labels) != len(part.pixels):
-            raise DataError(f"{where}: {part.name} has {len(part.pixels):,} images and {len(labels):,} {what}.")
-        wrong = labels[(labels < 0) | (labels >= len(names))]
-        if len(wrong):
-            raise DataError(
-                f"{where}: {what} of {part.name} must lie in 0..{len(names) - 1}. Received: {wrong[0]} "
-                f"({len(wrong):,} such images)"
-            )
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    """Write an array as .npy, through a file: through a memory map a full disk would kill the process."""
-    with path.open("wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(pixels), allow_pickle=False)
+    if part.labels is None:
+        return
+    if len(part.labels) != len(part.pixels):
+        raise DataError(f"{where}: {part.name} has {len(part.pixels):,} images and {len(part.labels):,} labels.")
+    wrong = part.labels[(part.labels < 0) | (part.labels >= len(arrays.classes))]
+    if len(wrong):
+        raise DataError(
+            f"{where}: labels of {part.name} must lie in 0..{len(arrays.classes) - 1}. Received: {wrong[0]} "
+            f"({len(wrong):,} such images)"
+        )
 
 
 def _path(part: str, row: int) -> str:
     return f"{part}#{row:05d}"
 
 
-def _measure(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
+def _index(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
     count, height, width, *rest = part.pixels.shape
     rows = tqdm(part.pixels, desc=f"Checking {part.name}", unit=" images", disable=not progress, mininterval=0.5)
     facts = {
@@ -192,8 +148,5 @@ def _measure(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
         "channels": rest[0] if rest else 1,
         "bytes": part.pixels[0].nbytes,
         "sha256": [hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest() for pixels in rows],
-        "superclass": "",
     }
-    if part.superclasses is not None:
-        facts["superclass"] = np.array(arrays.superclasses, dtype=object)[part.superclasses]
-    return pd.DataFrame(facts, columns=[*COLUMNS, "superclass"])
+    return pd.DataFrame(facts, columns=COLUMNS)

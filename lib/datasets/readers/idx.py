@@ -4,36 +4,21 @@ A header of big-endian 32-bit numbers (magic with the number of dimensions, then
 """
 
 import gzip
-import struct
 import zlib
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lib.datasets.drawn import letters
-from lib.datasets.errors import DataError
 from lib.datasets.readers.arrays import Arrays, Part, require_size
+from lib.datasets.storage import DataError
 
-FASHION_CLASSES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
-)  # fmt: skip
-PARTS = {"train": "train", "test": "t10k"}
+STEMS = {"train": "train", "test": "t10k"}  # parts, and how their files begin
 UNSIGNED_BYTE = 8  # the type that the magic number names
 MAX_RATIO = 1100  # deflate shrinks to a 1032nd at most
 
 
-def list_fashion_mnist(root: Path) -> Arrays:
-    """The four files of Fashion-MNIST; arguments as for `list_idx`."""
-    return list_idx(root, FASHION_CLASSES)
-
-
-def list_letters(root: Path) -> Arrays:
-    """The four files of the drawn letters; arguments as for `list_idx`."""
-    return list_idx(root, letters.CLASSES)
-
-
-def list_idx(root: Path, classes: tuple[str, ...]) -> Arrays:
+def list_idx(root: Path, *, classes: tuple[str, ...]) -> Arrays:
     """Four files named as those of MNIST.
 
     Args:
@@ -43,12 +28,9 @@ def list_idx(root: Path, classes: tuple[str, ...]) -> Arrays:
     Raises:
         DataError: if one of them is missing.
     """
-    files = {part: (_find(root, f"{stem}-images", 3), _find(root, f"{stem}-labels", 1)) for part, stem in PARTS.items()}
-    return Arrays(
-        files=tuple(file for pair in files.values() for file in pair),
-        classes=classes,
-        read=partial(_read_parts, files),
-    )
+    files = {part: (_find(root, f"{stem}-images", 3), _find(root, f"{stem}-labels", 1)) for part, stem in STEMS.items()}
+    everything = tuple(file for pair in files.values() for file in pair)
+    return Arrays(files=everything, classes=classes, read=partial(_read_parts, files))
 
 
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
@@ -80,20 +62,19 @@ def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
 
 def _read(path: Path, stream, *, dimensions: int, most: int) -> np.ndarray:
     header = stream.read(4 + 4 * dimensions)
-    magic = UNSIGNED_BYTE << 8 | dimensions
-    if len(header) < 4 + 4 * dimensions or struct.unpack_from(">I", header)[0] != magic:
+    magic = (UNSIGNED_BYTE << 8 | dimensions).to_bytes(4, "big")
+    if len(header) < 4 + 4 * dimensions or not header.startswith(magic):
         kind = "images" if dimensions == 3 else "labels"
         found = header[:4].hex() or "nothing"
-        raise DataError(f"{path} holds no IDX {kind}: it must begin with {magic:08x}. Received: {found}")
-    shape = struct.unpack_from(f">{dimensions}I", header, 4)
+        raise DataError(f"{path} holds no IDX {kind}: it must begin with {magic.hex()}. Received: {found}")
+    shape = tuple(np.frombuffer(header, ">u4")[1:].tolist())
     size = require_size(str(path), shape=shape)
-    declared = " x ".join(map(str, shape))
-    if size > most:
-        raise DataError(f"{path} declares {declared} bytes, more than it can hold: it is cut short or damaged.")
-    content = stream.read(size + 1)
+    content = stream.read(size + 1) if size <= most else b""
     if len(content) != size:
+        declared = " x ".join(map(str, shape))
         found = "more" if len(content) > size else f"only {len(content):,}"
-        raise DataError(f"{path} declares {declared} bytes and holds {found}: it is cut short or damaged.")
+        held = f"and holds {found}" if size <= most else "more than it can hold"
+        raise DataError(f"{path} declares {declared} bytes, {held}: it is cut short or damaged.")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 

@@ -1,12 +1,33 @@
-"""Tiny-ImageNet, and folders laid out like it: one folder a class, named by WordNet's number (wnid)."""
+"""Tiny-ImageNet, ten classes of ImageNet, and folders laid out like them: one per class, named by WordNet's number."""
 
-from collections.abc import Collection
+import csv
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lib.datasets.errors import DataError
-from lib.datasets.readers.tree import Listing, list_files, spell_out, subfolders, visible
+from lib.datasets.readers.folders import Listing, list_files, spell_out, subfolders, visible
+from lib.datasets.storage import DataError
 
 WNID = 9  # letters of WordNet's number: n and eight digits
+
+# The coursework's ten, by their numbers in its files and, where it differs, in the ImageNet of 1,000 classes.
+TEN = {
+    "baboon": ("n02486410",),
+    "banana": ("n07753592",),
+    "canoe": ("n02951358",),
+    "cat": ("n02123159",),
+    "desk": ("n03179701",),
+    "drill": ("n03239726", "n03995372"),
+    "dumbbell": ("n03255030",),
+    "football": ("n04254680",),
+    "mug": ("n03797390", "n03063599"),
+    "orange": ("n07747607",),
+}
+# Tiny-ImageNet has only five of them; these ten are those five and five of a similar kind.
+TEN_OF_TINY = (
+    "n02486410", "n07753592", "n07747607", "n03179701", "n03255030",  # baboon, banana, orange, desk, dumbbell
+    "n02124075", "n04118538", "n04259630", "n04398044", "n02769748",  # cat, rugby ball, sombrero, teapot, backpack
+)  # fmt: skip
+LABELS = ("test_labels.csv", "test_set.csv")  # of the images in test_set: file name, class name or number
 
 
 def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> Listing:
@@ -22,9 +43,11 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
     Raises:
         DataError: if `train` is missing, or a text file is not what it should be.
     """
-    known = set(read_lines(root / "wnids.txt")) if (root / "wnids.txt").is_file() else None
-    folders = _train_folders(root)
-    listing = Listing(shown=read_words(root, {folder.name for folder in folders}))
+    known = set(_read_lines(root / "wnids.txt")) if (root / "wnids.txt").is_file() else None
+    if not (root / "train").is_dir():
+        raise DataError(f"{root} holds no folder train, with one folder per class.")
+    folders = subfolders(root / "train")
+    listing = Listing(shown=_read_words(root, {folder.name for folder in folders}))
     for folder in folders:
         if wanted is not None and folder.name not in wanted:
             continue
@@ -34,57 +57,91 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
         listing.folders.add(folder.name)
         _list_train_class(root, folder, listing=listing)
     if known is not None and wanted is None:
-        missing = sorted(set(known) - listing.folders)
+        missing = sorted(known - listing.folders)
         listing.left_out += [(f"train/{spell_out(wnid)}", "named in wnids.txt, but missing") for wnid in missing]
     _list_val(root, wanted=wanted, listing=listing)
     if (root / "test").is_dir():
-        list_unlabelled(root, root / "test", listing=listing)
+        _list_unlabelled(root, root / "test", listing=listing)
     return listing
 
 
-def read_words(root: Path, numbers: Collection[str]) -> dict[str, str]:
-    """Names of classes by number, e.g. `n02106662` -> `German shepherd`; the first of several names that differ.
+def list_imagenet10(root: Path, classes: Sequence[str] = ()) -> Listing:
+    """Ten classes of ImageNet, or those that are asked for.
 
     Args:
-        root: folder with `words.txt` (number, tab, names) or `LOC_synset_mapping.txt` (number, blank, names), or none.
-        numbers: the classes to name; the files name tens of thousands.
+        root: folder with `train_set` (one folder per class) and `test_set`, as the coursework has them; or with `train`
+            and `val` in the layout of Tiny-ImageNet or ImageNet (one folder per class, named by its wnid).
+        classes: names or wnids; empty takes the coursework's ten, or in Tiny-ImageNet, which has only five of them, the
+            ten of `TEN_OF_TINY`. Where a copy holds just ten classes, those are taken.
+
+    Raises:
+        DataError: if a class is not there; the message lists some that are.
+    """
+    if (root / "train_set").is_dir():
+        return _list_coursework(root, classes)
+    folders = [folder.name for folder in subfolders(root / "train")] if (root / "train").is_dir() else []
+    words = _read_words(root, set(folders))
+    chosen = [_find(name, folders, words, root=root) for name in classes] or _usual(folders, root=root)
+    return list_tiny_imagenet(root, wanted=frozenset(chosen))
+
+
+def _usual(folders: list[str], *, root: Path) -> list[str]:
+    if len(folders) == len(TEN):
+        return folders
+    ten = [next((number for number in numbers if number in folders), "") for numbers in TEN.values()]
+    for choice in (ten, TEN_OF_TINY):
+        if set(choice) <= set(folders):
+            return list(choice)
+    raise DataError(
+        f"{root / 'train'} holds neither the ten classes of the coursework nor those of Tiny-ImageNet: name those to "
+        f"take. Received: {len(folders)} class folders"
+    )
+
+
+def _find(name: str, folders: list[str], words: dict[str, str], *, root: Path) -> str:
+    """The folder of one class, given its wnid, its name in the list of words, or its name in the coursework."""
+    candidates = [name, *TEN.get(name, ()), *(number for number, word in words.items() if word == name)]
+    found = [candidate for candidate in candidates if candidate in folders]
+    if not found:
+        some = ", ".join(words.get(folder, folder) for folder in folders[:10])
+        raise DataError(f"{root} holds no class {name!r}. It holds {len(folders)}, among them: {some}")
+    return found[0]
+
+
+def _read_words(root: Path, numbers: Collection[str]) -> dict[str, str]:
+    """Names of classes by number, e.g. `n02106662` -> `German shepherd`; the first of several names that differ.
+
+    `words.txt` (number, tab, names) or `LOC_synset_mapping.txt` (number, blank, names) names tens of thousands.
     """
     for name, separator in (("words.txt", "\t"), ("LOC_synset_mapping.txt", " ")):
         if (root / name).is_file():
-            lines = (line.partition(separator) for line in read_lines(root / name) if line[:WNID] in numbers)
+            lines = (line.partition(separator) for line in _read_lines(root / name) if line[:WNID] in numbers)
             return {number: names.partition(",")[0].strip() for number, _, names in lines if names.strip()}
     return {}
 
 
-def _train_folders(root: Path) -> list[Path]:
-    if not (root / "train").is_dir():
-        raise DataError(f"{root} holds no folder train, with one folder a class.")
-    return subfolders(root / "train")
-
-
 def _list_train_class(root: Path, folder: Path, *, listing: Listing) -> None:
-    images = folder / "images"
-    list_files(root, images if images.is_dir() else folder, label=folder.name, role="train", listing=listing)
-    if not images.is_dir():
+    images = _inner(folder)
+    list_files(root, images, label=folder.name, role="train", listing=listing)
+    if images == folder:
         return
     for entry in visible(folder):
+        where = f"train/{folder.name}/{entry.name}"
         if entry.name == f"{folder.name}_boxes.txt":
-            _read_boxes(root, Path(entry.path), images, listing=listing)
+            for number, line in enumerate(_read_lines(Path(entry.path)), start=1):
+                name, *corners = line.split("\t")
+                if box := _box(corners):
+                    listing.boxes.append((f"train/{folder.name}/images/{name}", *box))
+                else:
+                    text = spell_out(" ".join(line[:80].split()))
+                    listing.left_out.append((where, f"line {number} is no box: {text}"))
         elif entry.name != "images":
-            listing.left_out.append((spell_out(f"train/{folder.name}/{entry.name}"), "beside the folder images"))
+            listing.left_out.append((spell_out(where), "beside the folder images"))
 
 
-def _read_boxes(root: Path, path: Path, images: Path, *, listing: Listing) -> None:
-    """Boxes of one class: lines with file name, x0, y0, x1 and y1."""
-    before = images.relative_to(root).as_posix()
-    for number, line in enumerate(read_lines(path), start=1):
-        name, *corners = line.split("\t")
-        box = _box(corners)
-        if box is None:
-            where = path.relative_to(root).as_posix()
-            listing.left_out.append((where, f"line {number} is no box: {spell_out(' '.join(line[:80].split()))}"))
-        else:
-            listing.boxes.append((f"{before}/{name}", *box))
+def _inner(folder: Path) -> Path:
+    """Where a folder's images lie: in a folder of that name, or in itself."""
+    return folder / "images" if (folder / "images").is_dir() else folder
 
 
 def _box(corners: list[str]) -> tuple[int, int, int, int] | None:
@@ -96,7 +153,7 @@ def _box(corners: list[str]) -> tuple[int, int, int, int] | None:
 
 
 def _list_val(root: Path, *, wanted: Collection[str] | None, listing: Listing) -> None:
-    """The labelled held-out part: one folder of images with a list of labels, or one folder a class."""
+    """The labelled held-out part: one folder of images with a list of labels, or one folder per class."""
     notes = root / "val" / "val_annotations.txt"
     if notes.is_file():
         _list_annotated(root, notes, wanted=wanted, listing=listing)
@@ -105,15 +162,14 @@ def _list_val(root: Path, *, wanted: Collection[str] | None, listing: Listing) -
         return
     folders = [folder for folder in subfolders(root / "val") if folder.name in listing.folders]
     for folder in folders:
-        inner = folder / "images" if (folder / "images").is_dir() else folder
-        list_files(root, inner, label=folder.name, role="test", listing=listing)
+        list_files(root, _inner(folder), label=folder.name, role="test", listing=listing)
     if not folders and wanted is None:
         raise DataError(f"{root / 'val'} holds neither val_annotations.txt nor the class folders of train.")
 
 
 def _list_annotated(root: Path, notes: Path, *, wanted: Collection[str] | None, listing: Listing) -> None:
     labels, twice, boxes = {}, set(), {}
-    for number, line in enumerate(read_lines(notes), start=1):
+    for number, line in enumerate(_read_lines(notes), start=1):
         name, _, rest = line.partition("\t")
         label, *corners = rest.split("\t")
         if not label:
@@ -121,52 +177,84 @@ def _list_annotated(root: Path, notes: Path, *, wanted: Collection[str] | None, 
         if labels.setdefault(name, label) != label:
             twice.add(name)
         boxes[name] = _box(corners)
-    part = Listing()
-    list_files(root, root / "val" / "images", label="", role="test", listing=part)
-    listing.left_out += part.left_out
     there = set()
-    for file in part.files:
-        name = file.path.rpartition("/")[2]
+    for path, name, file in _test_files(root, root / "val" / "images", listing=listing):
         there.add(name)
         if wanted is not None and labels.get(name) not in wanted:
             continue
-        reason = _reason_against(name, labels, twice, folders=listing.folders)
-        if reason:
-            listing.left_out.append((file.path, reason))
-            continue
-        listing.files.append(file._replace(folder=labels[name]))
-        if boxes[name]:
-            listing.boxes.append((file.path, *boxes[name]))
+        if name not in labels:
+            listing.left_out.append((path, "no label in val_annotations.txt"))
+        elif name in twice:
+            listing.left_out.append((path, "two labels in val_annotations.txt"))
+        elif labels[name] not in listing.folders:
+            reason = f"of a class without training images: {spell_out(labels[name])}"
+            listing.left_out.append((path, reason))
+        else:
+            listing.files.append(file._replace(folder=labels[name]))
+            listing.boxes += [(path, *boxes[name])] if boxes[name] else []
     gone = [name for name in sorted(labels.keys() - there) if wanted is None or labels[name] in wanted]
-    listing.left_out += [
-        (f"val/images/{spell_out(name)}", "named in val_annotations.txt, but missing") for name in gone
-    ]
+    reason = "named in val_annotations.txt, but missing"
+    listing.left_out += [(f"val/images/{spell_out(name)}", reason) for name in gone]
 
 
-def _reason_against(name: str, labels: dict[str, str], twice: set[str], *, folders: set[str]) -> str:
-    if name not in labels:
-        return "no label in val_annotations.txt"
-    if name in twice:
-        return "two labels in val_annotations.txt"
-    return "" if labels[name] in folders else f"of a class without training images: {spell_out(labels[name])}"
+def _list_coursework(root: Path, classes: Sequence[str]) -> Listing:
+    listing = Listing()
+    for folder in subfolders(root / "train_set"):
+        if not classes or folder.name in classes:
+            listing.folders.add(folder.name)
+            list_files(root, folder, label=folder.name, role="train", listing=listing)
+    if missing := sorted(set(classes) - listing.folders):
+        raise DataError(f"{root / 'train_set'} holds no folder {missing[0]!r}.")
+    labels = next((root / name for name in LABELS if (root / name).is_file()), None)
+    if (root / "test_set").is_dir() and labels is None:
+        _list_unlabelled(root, root / "test_set", listing=listing)
+    elif (root / "test_set").is_dir():
+        given = _read_labels(labels, sorted(listing.folders))
+        for path, name, file in _test_files(root, root / "test_set", listing=listing):
+            if name in given:
+                listing.files.append(file._replace(folder=given[name]))
+            else:
+                listing.unlabelled.append(path)
+                listing.left_out.append((path, f"no label in {labels.name}"))
+    used = {"train_set", "test_set", "mapping.txt", "README.md", labels.name if labels else ""}
+    others = [entry.name for entry in visible(root) if entry.name not in used]
+    listing.left_out += [(spell_out(name), "beside the folders train_set and test_set") for name in others]
+    return listing
 
 
-def list_unlabelled(root: Path, folder: Path, *, listing: Listing) -> None:
-    """Set the images of a folder apart as unlabelled, and say in one line how many there are."""
+def _read_labels(file: Path, classes: list[str]) -> dict[str, str]:
+    """Class by file name, from a CSV file of rows with the file's name and the class's name or number."""
+    given = {}
+    for number, row in enumerate(csv.reader(_read_lines(file)), start=1):
+        if len(row) < 2:
+            raise DataError(f"{file}: row {number} must hold a file name and a class. Received: {','.join(row)!r}")
+        name, label = row[0].replace("\\", "/").rpartition("/")[2], row[1].strip()
+        label = classes[int(label)] if label.isdecimal() and int(label) < len(classes) else label
+        if label in classes:
+            given[name] = label
+        elif number > 1:  # the first row may hold headings
+            raise DataError(f"{file}: row {number} names no class. Received: {row[1]!r}")
+    return given
+
+
+def _test_files(root: Path, folder: Path, *, listing: Listing) -> list[tuple]:
+    """Path, name and facts of each file of a test folder; what cannot be an image is left out of the listing."""
     part = Listing()
-    list_files(root, folder / "images" if (folder / "images").is_dir() else folder, label="", role="", listing=part)
+    list_files(root, folder, label="", role="test", listing=part)
     listing.left_out += part.left_out
-    listing.unlabelled += [file.path for file in part.files]
-    if part.files:
-        listing.left_out.append((folder.name, f"{len(part.files):,} images without labels"))
+    return [(file.path, file.path.rpartition("/")[2], file) for file in part.files]
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file that are not blank.
+def _list_unlabelled(root: Path, folder: Path, *, listing: Listing) -> None:
+    """Set the images of a folder apart as unlabelled, and say in one line how many there are."""
+    found = [path for path, _, _ in _test_files(root, _inner(folder), listing=listing)]
+    listing.unlabelled += found
+    if found:
+        listing.left_out.append((folder.name, f"{len(found):,} images without labels"))
 
-    Raises:
-        DataError: if it cannot be read, or is no text.
-    """
+
+def _read_lines(path: Path) -> list[str]:
+    """Lines of a text file that are not blank."""
     try:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""notMNIST: letters A to J, as folders of PNG files or as an HDF5 file with one row an image."""
+"""notMNIST: letters A to J, as folders of PNG files or as an HDF5 file with one row per image."""
 
 import contextlib
 import string
@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lib.datasets.errors import DataError
 from lib.datasets.readers.arrays import Arrays, Part, require_size
-from lib.datasets.readers.tree import Listing, list_class_folders, visible
+from lib.datasets.readers.folders import Listing, list_class_folders, visible
+from lib.datasets.storage import DataError
 
 CLASSES = tuple(string.ascii_uppercase[:10])
 SIDE = 28  # pixels
@@ -33,31 +33,23 @@ def list_notmnist(root: Path) -> Listing | Arrays:
     if not files:
         return list_class_folders(root)
     path = next((file for file in files if file.name.lower() == "data.h5"), files[0])
-    parts, left_out = _parts(path)
-    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path, parts), left_out=left_out)
-
-
-def _parts(path: Path) -> tuple[dict[str, bool], tuple[tuple[str, str], ...]]:
-    """Which parts there are, each with whether its rows end in a label, and what is left out for lack of one."""
-    parts, left_out = {}, ()
-    with _open(path) as file:
+    parts, left_out = {}, ()  # part -> whether its rows end in a label
+    with _opened(path) as file:
         for part, key in KEYS.items():
             if part == "test" and key not in list(file):
                 continue  # then a test part is carved from train, as for any other data set
-            rows, width = _dataset(path, file, key).shape
+            rows, width = _table(path, file, key).shape
             parts[part] = width == SIDE**2 + 1
             if width == SIDE**2 and part == "test":
                 left_out = ((f"{path.name}/{key}", f"{rows:,} images without labels"),)
             elif not parts[part]:
-                raise DataError(
-                    f"{path}: {key} must have {SIDE**2 + 1} columns, {SIDE} x {SIDE} pixels and the label. "
-                    f"Received: {width}"
-                )
-    return parts, left_out
+                expected = f"{SIDE**2 + 1} columns, {SIDE} x {SIDE} pixels and the label"
+                raise DataError(f"{path}: {key} must have {expected}. Received: {width}")
+    return Arrays(files=(path,), classes=CLASSES, read=partial(_read_parts, path, parts), left_out=left_out)
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file to read from; whatever the library says of a damaged one becomes a DataError."""
     try:
         with h5py.File(path, "r") as file, np.errstate(invalid="ignore"):
@@ -68,7 +60,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {str(error).strip(chr(39))}") from error
 
 
-def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
+def _table(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
     """One two-dimensional array of numbers that lies in this file and nowhere else."""
     if key not in list(file):  # `key in file` is false for links that lead nowhere
         raise DataError(f"{path} holds no {key}. It holds: {', '.join(map(str, file)) or 'nothing'}")
@@ -76,7 +68,7 @@ def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
         raise DataError(f"{path}: {key} is a link to other data. It was not followed.")
     found = file[key]
     if not isinstance(found, h5py.Dataset) or found.ndim != 2 or found.dtype.kind not in "fiu":
-        raise DataError(f"{path}: {key} must be a table of numbers, one row an image. Received: {found}")
+        raise DataError(f"{path}: {key} must be a table of numbers, one row per image. Received: {found}")
     if found.external or found.is_virtual:
         raise DataError(f"{path}: {key} takes its values from other files. They were not opened.")
     size = require_size(f"{path}: {key}", shape=found.shape, itemsize=found.dtype.itemsize)
@@ -86,36 +78,26 @@ def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
 
 
 def _read_parts(path: Path, parts: dict[str, bool]) -> list[Part]:
-    with _open(path) as file:
-        return [
-            _read_part(path, _dataset(path, file, KEYS[part]), part, labelled=labelled)
-            for part, labelled in parts.items()
-        ]
+    with _opened(path) as file:
+        return [_read_part(path, _table(path, file, KEYS[part]), part=part, labelled=parts[part]) for part in parts]
 
 
-def _read_part(path: Path, source: h5py.Dataset, part: str, *, labelled: bool) -> Part:
+def _read_part(path: Path, source: h5py.Dataset, *, part: str, labelled: bool) -> Part:
     pixels = np.empty((len(source), SIDE, SIDE), np.uint8)
     labels = np.empty(len(source), np.int64) if labelled else None
     for start in range(0, len(source), BLOCK):
         rows = source[start : start + BLOCK].astype(np.float64)
         where = f"{path}: {KEYS[part]}, rows {start:,} to {start + len(rows) - 1:,}"
-        pixels[start : start + len(rows)] = _to_bytes(rows[:, : SIDE**2], where).reshape(-1, SIDE, SIDE)
+        values = rows[:, : SIDE**2]
+        if not np.isfinite(values).all():
+            raise DataError(f"{where}: pixels must be numbers. Received: NaN or infinity")
+        if values.min() < 0 or values.max() > 1:
+            raise DataError(f"{where}: pixels must lie in [0, 1]. Received: {values.min():g} to {values.max():g}")
+        pixels[start : start + len(rows)] = np.rint(values * 255).reshape(-1, SIDE, SIDE)
         if labelled:
-            labels[start : start + len(rows)] = _to_labels(rows[:, -1], where)
+            allowed = np.isin(rows[:, -1], range(len(CLASSES)))
+            if not allowed.all():
+                received = rows[~allowed, -1][0]
+                raise DataError(f"{where}: labels must be whole numbers in 0..9. Received: {received:g}")
+            labels[start : start + len(rows)] = rows[:, -1]
     return Part(part, part, pixels, labels)
-
-
-def _to_bytes(values: np.ndarray, where: str) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise DataError(f"{where}: pixels must be numbers. Received: NaN or infinity")
-    low, high = values.min(), values.max()
-    if low < 0 or high > 1:
-        raise DataError(f"{where}: pixels must lie in [0, 1]. Received: {low:g} to {high:g}")
-    return np.rint(values * 255).astype(np.uint8)
-
-
-def _to_labels(values: np.ndarray, where: str) -> np.ndarray:
-    allowed = np.isin(values, range(len(CLASSES)))
-    if not allowed.all():
-        raise DataError(f"{where}: labels must be whole numbers in 0..9. Received: {values[~allowed][0]:g}")
-    return values.astype(np.int64)

@@ -1,8 +1,8 @@
 """Two reports of the same brief, number by number: what must repeat, what may differ, and by how much.
 
-On one machine everything repeats but times. Another number of threads or another processor changes the last digits of
-sums, and training amplifies them: there, what comes from a run may differ within the limits below, which the README
-explains.
+Everything but times repeats on one machine. Another number of threads or another processor changes the last digits of
+sums, and training amplifies them: what comes from a run may then differ within the limits below, which the README of
+the reports explains.
 """
 
 import hashlib
@@ -38,16 +38,10 @@ class Line:
 
 
 def compare_reports(first: Path, second: Path, *, same_machine: bool) -> list[Line]:
-    """Compare all values, figures and tables of two report folders.
+    """Compare the report folder handed in with the one made again: one line per value, and then per figure and table.
 
-    Args:
-        first: the one handed in.
-        second: the one made again.
-        same_machine: whether processor, threads and versions are the same: then nothing but times may differ. Else
-            fractions from runs may differ within limits, and what follows from them (counts, words, figures) may too.
-
-    Returns:
-        One line per value, by name, and then per figure and table.
+    On the same machine (processor, threads and versions) nothing but times may differ. On another one, fractions from
+    runs may differ within limits, and what follows from them (counts, words, figures) may too.
     """
     return compare_values(_contents(first), _contents(second), same_machine=same_machine)
 
@@ -60,7 +54,7 @@ def _contents(folder: Path) -> dict:
 
 
 def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Line]:
-    """Compare entries like those of two `values.json`; arguments and result as for `compare_reports`."""
+    """Compare entries like those of two `values.json`."""
     lines, missing = [], {"value": MISSING}
     for name in sorted({*first, *second}, key=lambda name: ("/" in name, name)):
         one, other = first.get(name, missing), second.get(name, missing)

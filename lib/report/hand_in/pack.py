@@ -28,32 +28,23 @@ from lib.training.runs import Run
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 LONGEST_NAME = 60  # characters: file systems end at 255 bytes
-# Of the project, whether or not git has them yet; what git ignores never.
+# Files of the project, also those that git does not have yet, but none that it ignores.
 FILES = ("Makefile", "README.md", "LICENSE", "environment.yml", "pyproject.toml", "requirements*.in")
 FILES += ("requirements*.txt", "data/*.md", "data/*.csv", "reports/README.md")
 FOLDERS = ("lib", "notebooks", "reports/templates")
 # Kinds of text. Anything else in those folders, such as images or weights, is left out.
 KINDS = tuple(".py .ipynb .md .jinja .css .js .html .typ .json .csv .toml .yml .lua .xml".split())
-RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
 REPORT_FILES = ("index.html", "values.json", "manifest.json", "written.json")
-PREDICTIONS = "tables/test_predictions.csv"  # a notebook's own, where labels of test are not given
 # What decides whether numbers repeat exactly.
 MACHINE = ("cpu", "cores", "threads", "onednn", "device", "precision", "python", *device.PACKAGES)
 
 
 def write_submission(brief: str, student: str) -> Path:
-    """Pack a finished report with the code that made it.
-
-    Args:
-        brief: name of the brief.
-        student: name or number of whoever hands it in; part of file names.
-
-    Returns:
-        The zip, `reports/<student>_<brief>.zip`.
+    """Pack a finished report with the code that made it; returns the zip, `reports/<student>_<brief>.zip`.
 
     Raises:
-        ValueError: if the name cannot be part of a file name, or the report is not finished, or was made with other
-            code than there is now.
+        ValueError: if the student's name cannot be part of a file name, or the report is not finished, or was made with
+            other code than there is now.
     """
     student, folder = file_name_of(student), paths.report(brief)
     if not (folder / "index.html").is_file():
@@ -90,7 +81,7 @@ def write_submission(brief: str, student: str) -> Path:
 
 
 def doubts(brief: str) -> list[str]:
-    """What whoever hands a report in should know first, one sentence each; nothing if all is well."""
+    """What a student should know before handing a report in, one sentence each; empty if all is well."""
     folder, said = paths.report(brief), []
     if any(entry["profile"] == "smoke" for entry in results.read_values(folder).values()):
         said.append(
@@ -107,11 +98,7 @@ def doubts(brief: str) -> list[str]:
 def file_name_of(student: str) -> str:
     """A student's name or number as part of a file name: spaces become underscores, apostrophes are left out.
 
-    Args:
-        student: letters and digits of any script, with . - _ or spaces between them.
-
-    Raises:
-        ValueError: if there is anything else in it, such as a path.
+    Anything but letters and digits of any script, with . - _ or spaces between them, is refused with a ValueError.
     """
     name = re.sub(r"\s+", "_", re.sub("['\u2019]", "", unicodedata.normalize("NFC", student)).strip())
     parts = re.split(r"[-_.]+", name)
@@ -125,29 +112,25 @@ def file_name_of(student: str) -> str:
 
 
 def project_files() -> dict[str, Path]:
-    """The project's own files that are needed to make the report again: name in the zip -> file."""
-    found = [file for pattern in FILES for file in paths.ROOT.glob(pattern)]
-    found += [file for file in _listed() if file.suffix in KINDS]
-    return {file.relative_to(paths.ROOT).as_posix(): file for file in found if file.is_file()}
+    """The project's own files that are needed to make the report again: name in the zip -> file.
 
-
-def _listed() -> list[Path]:
-    """Files in `FOLDERS` that git does not ignore; without git, all but hidden ones and caches."""
+    Files in `FOLDERS` go in unless git ignores them; without git, all but hidden files and caches.
+    """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *FOLDERS]
     try:
         answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, check=True).stdout
-        return [paths.ROOT / os.fsdecode(name) for name in answer.split(b"\0") if name]
+        names = [os.fsdecode(name) for name in answer.split(b"\0") if name]
     except (OSError, subprocess.CalledProcessError):
         files = [file.relative_to(paths.ROOT) for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
         hidden = [file for file in files if any(part[0] == "." or part == "__pycache__" for part in file.parts)]
-        return [paths.ROOT / file for file in files if file not in hidden]
+        names = [file.as_posix() for file in files if file not in hidden]
+    found = [paths.ROOT / name for name in names if Path(name).suffix in KINDS]
+    found += [file for pattern in FILES for file in paths.ROOT.glob(pattern)]
+    return {file.relative_to(paths.ROOT).as_posix(): file for file in found if file.is_file()}
 
 
 def report_files(brief: str) -> dict[str, Path]:
-    """What a brief's report says and shows: name in the zip -> file.
-
-    Of the runs it quotes, their settings and results as text; not their weights.
-    """
+    """What a brief's report says and shows, and its runs as text, without their weights: name in the zip -> file."""
     folder = paths.report(brief)
     manifest = results.read_manifest(folder)
     names = [*REPORT_FILES, *(entry["file"] for entry in manifest)]
@@ -157,7 +140,7 @@ def report_files(brief: str) -> dict[str, Path]:
         names += [name for name in left if "/" not in name and name.endswith(".csv")]
     names += [f"{report}.{suffix}" for report in written.titles(folder) for suffix in written.FORMATS]
     runs = {run for entry in [*results.read_values(folder).values(), *manifest] for run in entry["runs"]}
-    names += [f"runs/{run}/{name}" for run in sorted(runs) for name in RUN_FILES]
+    names += [f"runs/{run}/{name}" for run in sorted(runs) for name in pages.RUN_FILES]
     return {f"reports/{brief}/{name}": folder / name for name in names if (folder / name).is_file()}
 
 
@@ -167,8 +150,6 @@ def test_predictions(brief: str) -> bytes | None:
     Columns: image (path in the data set), true_class, predicted_class, confidence (highest probability).
     """
     folder = paths.report(brief)
-    if (folder / PREDICTIONS).is_file():
-        return (folder / PREDICTIONS).read_bytes()
     entry = results.read_values(folder).get("best.test_accuracy")
     if entry is None or not entry["runs"] or not (folder / "split.csv").is_file():
         return None
@@ -176,7 +157,7 @@ def test_predictions(brief: str) -> bytes | None:
     rows, labels, probabilities = run.predictions("test")
     classes = np.array(run.config()["classes"], dtype=object)
     table = {
-        "image": splits.load(folder / "split.csv").table["path"].to_numpy()[rows],
+        "image": splits.read_split(folder / "split.csv").table["path"].to_numpy()[rows],
         "true_class": classes[labels],
         "predicted_class": classes[probabilities.argmax(axis=1)],
         "confidence": probabilities.max(axis=1).round(6),

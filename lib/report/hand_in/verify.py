@@ -1,11 +1,12 @@
 """Checking a zip that was handed in: the marker's tool.
 
-First without running anything: are the files those of the manifest, and do its predictions give its accuracy? Then, if
-asked, everything is made again from the code and the notebooks in the zip, and compared number by number.
+Nothing is run at first: the files must be those of the manifest, and the predictions must give the accuracy. If asked,
+everything is then made again from the code and the notebooks in the zip, and compared number by number.
 """
 
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,26 +19,20 @@ from lib.config import PROFILES, paths
 from lib.config.files import checksum, read_json
 from lib.datasets.fetch import archives
 from lib.report.hand_in import compare
-from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts
+from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of, machine_facts, project_files
 from lib.report.results import NAME, read_values
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what an unpacking and packing again adds
 
 
 def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> bool:
-    """Check a zip made by `write_submission`, and print what was found.
+    """Check a zip made by `write_submission`, print what was found, and return whether everything holds.
 
     Args:
-        archive: the zip.
+        archive: the zip; one of another kind, or one that is not safe to open, is refused with a ValueError.
         rerun: whether to make the report again with the code in the zip, and to compare. That runs the code of whoever
             handed it in, as this user and on this machine.
         data: folder of images, for the brief `folder`.
-
-    Returns:
-        Whether everything holds.
-
-    Raises:
-        ValueError: if it is no such zip, or not a safe one to open.
     """
     if not archive.is_file():
         raise ValueError(f"ZIP must be a file. Received: {str(archive)!r}")
@@ -62,26 +57,16 @@ def verify_submission(archive: Path, *, rerun: bool = False, data: str = "") -> 
 def _unpack(archive: Path, folder: Path) -> tuple[Path, dict]:
     """The folder of the manifest, and the manifest; it may lie one folder down, as after unpacking and packing again.
 
-    Links, devices, paths that lead out of the folder and what grows beyond reason are refused.
+    `extract` refuses links, devices, names twice, paths that lead out of the folder and what grows beyond reason.
     """
     if not zipfile.is_zipfile(archive):
         raise ValueError(f"{archive} is not a zip")
-    with zipfile.ZipFile(archive) as packed:
-        names = packed.namelist()
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise ValueError(f"{archive} holds two files of one name: {twice[0]!r}. It was not opened.")
     archives.extract(archive, folder)
-    found = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
-    found = [file for file in found if file.is_file()]
+    found = [file for file in (folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")) if file.is_file()]
     if not found:
         raise ValueError(f"{archive} holds no {MANIFEST}: it was not made by `make submission`")
-    return found[0].parent, _read_manifest(found[0])
-
-
-def _read_manifest(file: Path) -> dict:
     try:
-        manifest = read_json(file)
+        manifest = read_json(found[0])
         complete = {"student", "brief", "profile", "commit", "dirty", "machine", "files"} <= set(manifest)
         complete &= bool(NAME.fullmatch(manifest["brief"])) and manifest["profile"] in PROFILES
         complete &= file_name_of(manifest["student"]) == manifest["student"] and manifest["format"] == FORMAT
@@ -90,11 +75,11 @@ def _read_manifest(file: Path) -> dict:
         complete = False
     if not complete:
         raise ValueError(f"{MANIFEST} is damaged, or of another version of this project")
-    return manifest
+    return found[0].parent, manifest
 
 
 def check_files(root: Path, manifest: dict) -> list[str]:
-    """What is changed, missing or not listed, one sentence a file."""
+    """What is changed, missing or not listed, one sentence per file."""
     present = {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()} - {MANIFEST}
     listed = manifest["files"]
     faults = [f"missing: {name}" for name in sorted(set(listed) - present)]
@@ -114,7 +99,7 @@ def check_claims(root: Path, manifest: dict) -> list[str]:
         return []
     table = pd.read_csv(predictions, dtype=str, keep_default_na=False)
     if not {"true_class", "predicted_class"} <= set(table.columns):
-        return []
+        return [f"{predictions.name} lacks the column true_class or predicted_class"]
     found = float((table["true_class"] == table["predicted_class"]).mean())
     if math.isclose(found, stated, abs_tol=1e-9):
         return []
@@ -123,14 +108,8 @@ def check_claims(root: Path, manifest: dict) -> list[str]:
 
 def changed_code(root: Path) -> str:
     """Which files of `lib` and `notebooks` differ from this copy of the project, in one line."""
-    names = {
-        file.relative_to(base).as_posix()
-        for base in (root, paths.ROOT)
-        for room in ("lib", "notebooks")
-        for file in (base / room).rglob("*")
-        if file.suffix in (".py", ".ipynb")
-    }
-    names = {name for name in names if "/." not in name}
+    names = {file.relative_to(root).as_posix() for file in root.rglob("*")} | set(project_files())
+    names = {name for name in names if re.fullmatch(r"(lib|notebooks)/.*\.(py|ipynb)", name)}
     changed = sorted(name for name in names if checksum(root / name) != checksum(paths.ROOT / name))
     if not changed:
         return "that of this copy"
@@ -140,15 +119,11 @@ def changed_code(root: Path) -> str:
 
 def _compare_again(root: Path, manifest: dict, folder: Path, data: str) -> bool:
     made = _make_again(root, folder, brief=manifest["brief"], profile=manifest["profile"], data=data)
-    differing = [
-        name
-        for name, value in machine_facts(made).items()
-        if value is not None and manifest["machine"].get(name) != value
-    ]
+    facts = {name: fact for name, fact in machine_facts(made).items() if fact is not None}
+    differing = [name for name, fact in facts.items() if manifest["machine"].get(name) != fact]
     where = f"another machine: {', '.join(differing)} differ" if differing else "the same machine and versions"
     lines = compare.compare_reports(root / "reports" / manifest["brief"], made, same_machine=not differing)
-    print(f"== made again on {where}")
-    print(compare.as_text(lines))
+    print(f"== made again on {where}\n{compare.as_text(lines)}")
     faults = sum(line.verdict == compare.DIFFERS for line in lines)
     print(f"== {'nothing differs that must not' if not faults else f'{faults} differ that must not'}")
     return not faults

@@ -24,7 +24,6 @@ from tqdm.contrib import DummyTqdmFile
 from lib.config import paths
 
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
-HIDDEN_INPUT = {"parameters", "injected-parameters", "remove-input"}
 TEMPLATE, STYLE = (paths.LIB / "report" / "pages" / name for name in ("notebook.html.jinja", "style.css"))
 
 
@@ -38,11 +37,7 @@ def names() -> list[str]:
 
 
 def locate(name: str) -> Path:
-    """File of a notebook.
-
-    Raises:
-        ValueError: if there is none; the message lists the ones there are.
-    """
+    """File of a notebook; one that does not exist is refused with the ones that do."""
     if name not in names():
         raise ValueError(f"Unknown notebook {name!r}. Notebooks: {', '.join(names()) or 'none'}")
     return paths.NOTEBOOKS / f"{name}.ipynb"
@@ -64,7 +59,7 @@ def execute(name: str, parameters: Mapping[str, object]) -> Path:
         The page. The same input gives the same executed copy: its times are taken out.
 
     Raises:
-        ValueError: if there is no such notebook or parameter; the message lists the ones there are.
+        ValueError: if there is no such notebook or parameter.
         NotebookError: if a cell fails or the kernel dies; the executed copy then shows how far it came.
     """
     source, brief = locate(name), str(parameters["BRIEF"])
@@ -84,11 +79,7 @@ def execute(name: str, parameters: Mapping[str, object]) -> Path:
 
 
 def check_parameters(source: Path, given: Mapping[str, object]) -> None:
-    """Refuse parameters that a notebook does not have; papermill itself would go on without them.
-
-    Raises:
-        ValueError: if one is unknown; the message lists the ones the notebook has.
-    """
+    """Refuse parameters that a notebook does not have; papermill itself would go on without them."""
     known = papermill.inspect_notebook(str(source))
     if not known:
         raise ValueError(
@@ -100,20 +91,13 @@ def check_parameters(source: Path, given: Mapping[str, object]) -> None:
 
 
 def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
-    """Write an executed notebook as one HTML page with everything inside, readable offline and on a phone.
-
-    Args:
-        executed: the notebook with its outputs.
-        page: the file to write, beside the report's `index.html`.
-        subtitle: a few words for the top of the page.
-    """
+    """Write an executed notebook as one HTML page with everything inside, readable offline and on a phone."""
     notebook = nbformat.read(executed, as_version=4)
     exporter = HTMLExporter(template_name="basic", template_file=str(TEMPLATE), embed_images=True)
     details = {
         "title": title(notebook) or executed.stem,
         "subtitle": subtitle,
         "style": STYLE.read_text(encoding="utf-8"),
-        "hidden_input": HIDDEN_INPUT,
     }
     html, _ = exporter.from_notebook_node(notebook, resources={"page": details})
     headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)

@@ -29,11 +29,7 @@ RECORD = {"made_from", "files", "entries", "runs", "evidence", "seconds"}
 
 
 def shared_facts(*opened_briefs: OpenBrief) -> dict[str, str]:
-    """What every notebook of a report is made from: code, data, environment.
-
-    Args:
-        opened_briefs: the brief on each of its data sets.
-    """
+    """What every notebook of a report is made from: code, the brief's data on each of its data sets, environment."""
     data = [
         [opened.dataset.checksum, opened.split.checksum, sorted(opened.dataset.left_out["path"])]
         for opened in opened_briefs
@@ -62,7 +58,7 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
 
     Args:
         name: of the notebook.
-        folder: report folder of the brief.
+        folder: of the report.
         made_from: what it would be made from now.
         waiting: ids of runs that are still to be trained.
     """
@@ -88,11 +84,6 @@ def recording(name: str, folder: Path, *, made_from: dict[str, str]) -> Iterator
     """Write down what a notebook was made from and what it left, once the block has ended well.
 
     Until then there is no record: a notebook that fails or is interrupted has to run.
-
-    Args:
-        name: of the notebook.
-        folder: report folder of the brief.
-        made_from: as for `reason_to_run`.
     """
     _record_file(name, folder).unlink(missing_ok=True)
     started = time.perf_counter()

@@ -15,20 +15,15 @@ EXPERIMENTS_TABLE = "tables/experiments.csv"
 
 @dataclass(frozen=True)
 class Notebook:
-    """What one notebook needs and promises.
+    """What one notebook needs and promises."""
 
-    Args:
-        jobs: kinds of jobs that come before it: `experiments`, the brief's ladder of networks, and `by_hand`, the
-            trainings of `lib.low_level`; `lib.report.make` knows how each kind is planned.
-        values: names in values.json that other tools rely on.
-        values_if: further names, promised only where the value they stand under is true.
-        files: files in the report folder that other tools rely on; one that is written without `Results` must stand
-            here, since the report keeps and hands in no other.
-    """
-
-    jobs: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    values_if: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    jobs: tuple[str, ...] = ()  # kinds of jobs that come before it, names of `PLANS` in lib.report.make
+    values: tuple[str, ...] = ()  # names in values.json that other tools rely on
+    values_if: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # more names, where the value of the key is true
+    # Files in the report folder that other tools rely on. One that is written without `Results` must stand here, since
+    # the report keeps and hands in no other.
     files: tuple[str, ...] = ()
 
 
@@ -53,15 +48,7 @@ def entry(name: str) -> Notebook:
 
 
 def check_promises(name: str, folder: Path) -> None:
-    """Check that a notebook left what other tools rely on.
-
-    Args:
-        name: of the notebook.
-        folder: report folder of the brief.
-
-    Raises:
-        ValueError: names the values and files that are missing.
-    """
+    """Check that a notebook left in the report folder what other tools rely on."""
     values, notebook = results.read_values(folder), entry(name)
     promised = list(notebook.values)
     for condition, names in notebook.values_if.items():

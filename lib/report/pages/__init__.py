@@ -26,7 +26,7 @@ SOURCES = {
     "drawn": "drawn by this project, the same on every machine",
     "your folder": "your own folder, taken as it is",
 }
-RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")
+RUN_FILES = ("config.json", "metrics.json", "history.csv", "environment.json")  # shown, and handed in
 LEADING = ("experiment", "seed", "val_accuracy", "val_loss")  # columns that a phone shall show first
 LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 
@@ -37,9 +37,6 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
     Args:
         opened: the brief, its data and its split; everything else is read from the report folder.
         further: the brief on its further data sets.
-
-    Returns:
-        The first page.
     """
     brief, folder = opened.brief, paths.report(opened.brief.name)
     values, manifest = results.read_values(folder), results.read_manifest(folder)
@@ -79,11 +76,7 @@ def write_overview() -> Path:
 
 
 def overview(first_pages: list[Path]) -> str:
-    """The page that leads to some reports.
-
-    Args:
-        first_pages: `index.html` of each report folder.
-    """
+    """The page that leads to some reports, whose first pages are given."""
     reports = []
     for folder in (page.parent for page in first_pages):
         values = results.read_values(folder)
@@ -184,11 +177,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _with_code(text: str) -> str:
-    """A caption as HTML, with the names between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
 def _render(template: str, **content) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(paths.LIB / "report" / "pages"),
@@ -197,5 +185,6 @@ def _render(template: str, **content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["with_code"] = _with_code
+    # A caption as HTML, with the names between backticks as code.
+    environment.filters["with_code"] = lambda text: re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     return environment.get_template(template).render(**content)

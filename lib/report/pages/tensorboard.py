@@ -1,11 +1,12 @@
 """TensorBoard's own pages as figures of a report: Scalars, HParams, and Graphs with one block opened.
 
-They need a Chromium. Where there is none, nothing fails: the report then shows the graph that notebook 3 draws from the
-same model, and says so.
+Playwright drives an installed Chromium or Chrome without a window. Where one of them is missing, nothing fails: the
+report then shows the graph that notebook 3 draws from the same model, and says so.
 """
 
 import contextlib
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -20,12 +21,20 @@ from PIL import Image
 
 from lib.config import paths
 from lib.report.notebooks import freshness
-from lib.report.pages.browser import SECONDS, BrowserError, find_chromium, open_page
 from lib.report.results import DPI, Results, open_results
 from lib.training import event_files
 from lib.training.network import network_job
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
+
+PROGRAMS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge", "msedge"),
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+SECONDS = 30  # longest wait for any one answer
 
 OWNER = "90_tensorboard"  # stands where the name of the notebook stands for other figures
 SCALE = 2.0  # device pixels per CSS pixel: readable in print
@@ -49,6 +58,44 @@ NARROW = """(columns) => columns.forEach((column, number) => {
 })"""
 
 
+class BrowserError(RuntimeError):
+    """The browser did not start, did not answer in time, or could not do what was asked."""
+
+
+def find_chromium() -> str | None:
+    """The Chromium or Chrome of this machine: `$COURSEWORK_CHROMIUM` (`none` for none), else the first that exists."""
+    chosen = os.environ.get("COURSEWORK_CHROMIUM", "")
+    if chosen == "none":
+        return None
+    return next(filter(None, map(shutil.which, [chosen] if chosen else PROGRAMS)), None)
+
+
+@contextlib.contextmanager
+def open_page(*, width: int, height: int, scale: float = 1.0) -> Iterator:
+    """A Playwright page in a browser of its own, with a new empty profile; both are gone afterwards.
+
+    Width and height are CSS pixels; scale is device pixels per CSS pixel. Whatever fails is a BrowserError.
+    """
+    program = find_chromium()
+    if program is None:
+        raise BrowserError("no Chromium was found")
+    try:
+        from playwright import sync_api  # only where there is something to drive
+    except ImportError:  # it is optional with VENV=none
+        raise BrowserError("the package playwright is not installed") from None
+    try:
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
+            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+            page.set_default_timeout(1000 * SECONDS)
+            yield page
+            browser.close()
+    except sync_api.Error as error:
+        first, *log = error.message.splitlines()
+        said = [line.split("[err]")[1].strip() for line in log if "[err]" in line]  # by a browser that does not start
+        raise BrowserError(" ".join([first, *said[-1:]])) from error
+
+
 class Screenshot(Figure):
     """A picture that is a PNG file already, for `Results.save_figure`."""
 
@@ -59,18 +106,17 @@ class Screenshot(Figure):
         self.image = image
 
     def savefig(self, target, **_) -> None:
-        """Write the picture as it is."""
         target.write(self.image)
 
 
 def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
     """Save the figures tensorboard_scalars, tensorboard_hparams and tensorboard_graph of a report, where possible.
 
-    Nothing is done where they stand already. The values `tensorboard.shown` (screenshots or drawn), `.reason` and
-    `.opened` tell the written reports which graph there is.
+    They show the first seed of each experiment. Nothing is done where they stand already. The values
+    `tensorboard.shown` (screenshots or drawn), `.reason` and `.opened` tell the written reports which graph there is.
 
     Args:
-        opened: the brief; the first seed of each experiment is shown.
+        opened: the brief.
         made_from: facts by name, as for `freshness.reason_to_run`: where one has changed, the figures are made anew.
     """
     folder = paths.report(opened.brief.name)
@@ -93,7 +139,7 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
 
 
 def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
-    """Take and save the pictures; returns the name of the block that is opened in the graph."""
+    """Take and save the pictures; returns the name of the opened block."""
     if not runs:
         raise BrowserError("no run has left files for TensorBoard")
     best = best if best in runs else next(iter(runs))
@@ -120,19 +166,7 @@ def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
 
 
 def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, bytes]:
-    """Photograph TensorBoard's three pages.
-
-    Args:
-        runs: the runs to show, by experiment.
-        best: experiment whose graph is shown.
-        block: name of the block to open in the graph; "" opens none.
-
-    Returns:
-        PNG of scalars, hparams and graph.
-
-    Raises:
-        BrowserError: if there is no Chromium, or something does not appear in time.
-    """
+    """TensorBoard's three pages as PNG: runs by experiment, and the graph of the best one with one block opened."""
     with open_page(width=1000, height=1150, scale=SCALE) as page, tempfile.TemporaryDirectory() as folder:
         copy_event_files(runs, Path(folder) / "runs", best=best)
         with serve(Path(folder) / "runs") as address:
@@ -157,16 +191,10 @@ def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
 
 
 def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
-    """The few settings to show of many: short ones, one from each part of the settings in turn.
+    """Names of the few settings to show of many, e.g. `model.name`: short ones, one from each part in turn.
 
-    Of settings that change together, as those of augmentation do, one stands for all.
-
-    Args:
-        runs: by experiment.
-        best: experiment that does not count, as it changes everything at once.
-
-    Returns:
-        At most `COLUMNS` names, e.g. `model.name`.
+    Of settings that change together, as those of augmentation do, one stands for all. The experiment that is best does
+    not count, as it changes everything at once.
     """
     settings = [run.config()["settings"] for name, run in runs.items() if name != best]
     parts: dict[str, list[str]] = {}
@@ -183,11 +211,7 @@ def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """The address of a TensorBoard that shows a folder to this machine alone, for as long as it is needed.
-
-    Raises:
-        BrowserError: if it does not start; the message ends with its last words.
-    """
+    """The address of a TensorBoard that shows a folder to this machine alone, for as long as it is needed."""
     # The page shows the folder's name as it is given here: without where it lies, every picture has the same.
     # All files are read before it starts: a page opened too early would lack curves.
     options = ["--logdir", folder.name, "--host", "127.0.0.1", "--port", "0", "--load_fast=false"]

@@ -2,7 +2,8 @@
 
 A notebook opens its results once, `results = open_results(BRIEF, notebook="01_explore", profile=PROFILE)`, and
 everything it shows goes through them. Opening drops what the same notebook left earlier, so that no figure, table
-or number outlives the code that made it.
+or number outlives the code that made it. A name, text, value or run id that is not as asked is refused with a
+ValueError, and so is a damaged `values.json` or `manifest.json`.
 """
 
 import difflib
@@ -10,7 +11,8 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import string
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +49,6 @@ class Results:
             caption: what the reader should see in it, one or two sentences.
             alt: what is drawn, for readers who cannot see it.
             runs: ids of the runs it was drawn from.
-
-        Raises:
-            ValueError: if a name, text or run id is not as asked.
         """
         if not hasattr(figure, "savefig"):
             raise ValueError(f"A figure must be a matplotlib Figure. Received: {type(figure).__name__}")
@@ -72,9 +71,6 @@ class Results:
             frame: the table; an index that is not just row numbers becomes its first columns.
             caption: what the reader should see in it.
             runs: ids of the runs it was made from.
-
-        Raises:
-            ValueError: if a name, text or run id is not as asked.
         """
         if not isinstance(frame, pd.DataFrame):
             raise ValueError(f"A table must be a pandas DataFrame. Received: {type(frame).__name__}")
@@ -89,30 +85,16 @@ class Results:
 
         Args:
             name: dotted snake_case, e.g. `dataset.images`, used once in a brief.
-            value: number, text or truth value (NumPy scalars too), kept in full precision.
+            value: finite number, text or truth value (NumPy scalars too), kept in full precision.
             runs: ids of the runs it was computed from.
-
-        Raises:
-            ValueError: if the name is not as asked, or the value is not finite or of another kind.
         """
-        self.save_values({name: value}, runs=runs)
-
-    def save_values(self, values: Mapping[str, object], *, runs: Sequence[str] = ()) -> None:
-        """Keep several numbers or words that come from the same runs; arguments and errors as for `save_value`."""
-        stored, origin = read_values(self.folder), self._origin(runs)
-        entries = {name: {"value": _plain_value(name, value), **origin} for name, value in values.items()}
-        for name in entries:
-            self._claim(name, VALUE_NAME, kind="value", owner=stored.get(name, {}).get("notebook"))
-        stored |= entries
-        write_json(self.folder / "values.json", stored)
+        stored, entry = read_values(self.folder), {"value": _plain_value(name, value), **self._origin(runs)}
+        self._claim(name, VALUE_NAME, kind="value", owner=stored.get(name, {}).get("notebook"))
+        write_json(self.folder / "values.json", stored | {name: entry})
 
     def value(self, name: str):
-        """The number or word kept under a name, by this notebook or another one of the brief.
-
-        Raises:
-            ValueError: if there is none; the message lists similar names.
-        """
-        return find_value(name, read_values(self.folder))
+        """The number or word kept under a name, by this notebook or another one of the brief."""
+        return find("value", name, read_values(self.folder))["value"]
 
     def say(self, text: str) -> None:
         """Show a sentence in Markdown whose numbers come from `values.json`.
@@ -120,11 +102,16 @@ class Results:
         Args:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
-
-        Raises:
-            ValueError: if a name is not known (the message lists similar names) or does not fit its format.
         """
-        filled = display.fill(text, lambda name: find_value(name, read_values(self.folder)))
+        values, filled = read_values(self.folder), ""
+        for literal, name, form, _ in string.Formatter().parse(text):
+            filled += literal
+            if name is not None:
+                value = find("value", name, values)["value"]
+                try:
+                    filled += format(value, form or (".4g" if isinstance(value, float) else ""))
+                except ValueError as error:
+                    raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
         display.publish(filled, markdown=filled)
 
     def _save_file(
@@ -170,9 +157,6 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
         brief_name: whose report folder is written.
         notebook: the notebook's own name, e.g. `01_explore`.
         profile: smoke, quick or full.
-
-    Raises:
-        ValueError: if a name is not as asked; the message lists the profiles.
     """
     if not NAME.fullmatch(str(brief_name)):
         raise ValueError(f"The name of a brief must be snake_case. Received: {brief_name!r}")
@@ -192,20 +176,12 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
 
 
 def read_values(folder: Path) -> dict:
-    """`values.json` of a report folder: name -> value, runs, notebook, profile; empty where there is none.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """`values.json` of a report folder: name -> value, runs, notebook, profile; empty where there is none."""
     return _read(folder / "values.json", {})
 
 
 def read_manifest(folder: Path) -> list:
-    """`manifest.json` of a report folder: one dict per figure and table, in reading order; empty if there is none.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """`manifest.json` of a report folder: one dict per figure and table, in reading order; empty if there is none."""
     return _read(folder / "manifest.json", [])
 
 
@@ -226,12 +202,7 @@ def _write_manifest(folder: Path, entries: list) -> None:
 
 
 def drop(folder: Path, condition: Callable[[dict], bool]) -> None:
-    """Forget the results of a report folder that meet a condition, and remove their files.
-
-    Args:
-        folder: report folder of a brief.
-        condition: asked for every entry of `values.json` and `manifest.json`; each has a notebook and a profile.
-    """
+    """Forget the entries of `values.json` and `manifest.json` that meet a condition, and remove their files."""
     values, manifest = read_values(folder), read_manifest(folder)
     kept_values = {name: entry for name, entry in values.items() if not condition(entry)}
     if len(kept_values) < len(values):
@@ -243,17 +214,13 @@ def drop(folder: Path, condition: Callable[[dict], bool]) -> None:
         (folder / entry["file"]).unlink(missing_ok=True)
 
 
-def find_value(name: str, values: dict):
-    """The value kept under a name.
-
-    Raises:
-        ValueError: if there is none; the message lists similar names.
-    """
-    if name not in values:
-        similar = difflib.get_close_matches(str(name), values, n=5, cutoff=0.4)
-        known = f"Similar: {', '.join(similar)}" if similar else f"Known: {', '.join(values) or 'none yet'}"
-        raise ValueError(f"No notebook has saved the value {name!r}. {known}")
-    return values[name]["value"]
+def find(kind: str, name: str, saved: dict[str, dict]) -> dict:
+    """The entry of a value, figure or table among the saved ones; a ValueError lists similar names if there is none."""
+    if name not in saved:
+        similar = difflib.get_close_matches(str(name), saved, n=5, cutoff=0.4)
+        known = f"Similar: {', '.join(similar)}" if similar else f"Known: {', '.join(saved) or 'none yet'}"
+        raise ValueError(f"No notebook has saved the {kind} {name!r}. {known}")
+    return saved[name]
 
 
 def _plain_value(name: str, value) -> bool | int | float | str:
@@ -272,16 +239,7 @@ def write_evidence(brief: str) -> Path:
     """Copy a report's results table to `reports/results/<brief>.csv`, with what the rows rest on.
 
     Each row of `tables/experiments.csv` gets its profile, commit and processor; the row of the best model also its
-    test results.
-
-    Args:
-        brief: name of a brief whose report is made.
-
-    Returns:
-        The file.
-
-    Raises:
-        ValueError: if the report is not made.
+    test results. A ValueError says that the report of the brief is not made. Returns the file.
     """
     folder = paths.report(brief)
     table, values = folder / "tables" / "experiments.csv", read_values(folder)

@@ -4,8 +4,7 @@ import base64
 import math
 import numbers
 import re
-import string
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from html import escape
 
 import pandas as pd
@@ -18,13 +17,7 @@ ROWS = 30  # shown of a long table; its CSV file has them all
 
 
 def publish(text: str, *, html: str = "", markdown: str = "") -> None:
-    """Show something in the running notebook at once, whether or not it is a cell's last value.
-
-    Args:
-        text: for readers of plain text.
-        html: for pages.
-        markdown: for pages, instead of HTML.
-    """
+    """Show something in the running notebook at once: as plain text, and on pages as HTML or Markdown."""
     data = {"text/plain": text, "text/html": html, "text/markdown": markdown}
     data = {kind: content for kind, content in data.items() if content}
     if data and get_ipython() is not None:
@@ -90,16 +83,11 @@ def short(cell) -> str:
 
 
 def write_number(number: float, form: str = "") -> str:
-    """A number as text.
+    """A finite number as text, in a format that a written report may ask for.
 
-    Args:
-        number: finite.
-        form: "%" 93.8 % of 0.938 ("0%" none after the point), "points" 7.1 points of 0.071, "pts" the same without the
-            word ("+points" and "+pts" with a sign), "time" minutes as 43 s, 55 min or 2.3 h, "word" three, or a format
-            of Python; "" has thousands apart or four significant digits.
-
-    Raises:
-        ValueError: if it is not one of these.
+    "%" is 93.8 % of 0.938 ("0%" without a decimal), "points" 7.1 points of 0.071, "pts" the same without the word
+    ("+points" and "+pts" with a sign), "time" minutes as 43 s, 55 min or 2.3 h, "word" three; all else must be a format
+    of Python. "" has thousands apart or four significant digits.
     """
     number = float(number)
     whole = number.is_integer()
@@ -133,28 +121,3 @@ def _duration(minutes: float) -> str:
     if minutes < 1:
         return f"{60 * minutes:.{0 if minutes >= 1 / 6 else 1}f}{SPACE}s"
     return f"{minutes:.{0 if minutes >= 10 else 1}f}{SPACE}min" if minutes < 90 else f"{minutes / 60:.1f}{SPACE}h"
-
-
-def fill(text: str, find_value: Callable[[str], object]) -> str:
-    """A text whose fields, `{name:format}`, are filled with values; `find_value` gives the one of a name.
-
-    Raises:
-        ValueError: if a name is not known or a value does not fit its format.
-    """
-    return _Fields(find_value).format(text)
-
-
-class _Fields(string.Formatter):
-    """Python's own formatting, with dotted names of values as fields."""
-
-    def __init__(self, find_value: Callable[[str], object]):
-        self.find_value = find_value
-
-    def get_field(self, field_name, args, kwargs):
-        return self.find_value(field_name), field_name
-
-    def format_field(self, value, format_spec):
-        try:
-            return format(value, format_spec or (".4g" if isinstance(value, float) else ""))
-        except ValueError as error:
-            raise ValueError(f"A format must fit its value. Received: {format_spec!r} for {value!r}") from error

@@ -1,38 +1,42 @@
 """Written reports: a template and the results of a brief, made into HTML, PDF and DOCX, and checked.
 
-No number is typed: what a report says is read from values, figures and tables, and each of them from runs. The way of
-a typed number to its refusal: `template.render` finds it with `numbers.typed_numbers`, `check.faults` lists it, and
-`write_reports` gives it to `make report`, which fails.
+No number is typed: what a report says is read from values, figures and tables, and each of them from runs. A typed
+number is found by `numbers.typed_numbers`, listed by `template.render` and given, with all other faults, by
+`write_reports` to `make report`, which fails. Every fault is a sentence that begins with a file and, if it has one, a
+line. The records of the notebooks tell what was edited; if a record was edited too, the run folders tell.
 """
 
 import hashlib
+import math
+import re
+import zipfile
 from pathlib import Path
 
+from lib import evaluation
 from lib.config import Brief, paths
 from lib.config.files import checksum, read_json, write_json
-from lib.report.written import check, documents
+from lib.report.notebooks import freshness
+from lib.report.written import documents
 from lib.report.written.calls import Calls
 from lib.report.written.documents import FORMATS
 from lib.report.written.numbers import count_words
-from lib.report.written.template import Report, TemplateError, prose_of, render, short_path
+from lib.report.written.template import Report, TemplateError, place, render
+from lib.training.runs import Run
 
 __all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
 
 RECORD = "written.json"
+SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
+FROM_METRICS = ("parameters", "epochs", "train_accuracy", "val_accuracy")
+TOLERANCE = 1e-6  # relative: the same numbers, through text and back
 
 
 class CheckFailed(ValueError):
     """Faults of written reports, one per line, each with its file and line."""
 
-    def __init__(self, faults: list[str]):
-        super().__init__("\n".join(faults))
-
 
 def write_reports(brief: Brief) -> list[str]:
-    """Write every report of a brief in every format, and check it.
-
-    Args:
-        brief: its `reports` names the templates.
+    """Write every report that a brief names in every format, and check it.
 
     Returns:
         Faults, each a sentence with file and line; a report whose template cannot be filled is not written.
@@ -42,8 +46,15 @@ def write_reports(brief: Brief) -> list[str]:
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            record[name] = _write(report, folder / name)
-            faults += check.faults(report)
+            text = documents.to_markdown(report)
+            files = documents.export(text, folder / name, about=documents.about(report))
+            record[name] = {
+                "title": report.title,
+                "words": count_words(report.text),
+                "text": _digest(text),
+                "files": {file.name: checksum(file) for file in files},
+            }
+            faults += _faults(report)
         except (TemplateError, documents.ExportError) as error:
             faults.append(str(error))
     if record:
@@ -52,22 +63,18 @@ def write_reports(brief: Brief) -> list[str]:
 
 
 def check_reports(brief: Brief) -> list[str]:
-    """Check every report of a brief as it stands in the report folder.
-
-    Args:
-        brief: its `reports` names the templates.
+    """Check every report that a brief names as it stands in the report folder.
 
     Returns:
         Faults, each a sentence with file and line; none if every number, figure and table holds.
     """
     folder, faults = paths.report(brief.name), []
-    record = _read_record(folder)
     if brief.reports and not (folder / "values.json").exists():
-        return [f"{short_path(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
+        return [f"{place(folder)}: not made yet: run `make report BRIEF={brief.name}`"]
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            faults += [*check.faults(report), *_stale(report, folder / name, record.get(name))]
+            faults += [*_faults(report), *_stale(report, folder / name)]
         except TemplateError as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
@@ -82,29 +89,19 @@ def drop_reports(folder: Path) -> None:
 
 
 def titles(folder: Path) -> dict[str, str]:
-    """Name -> title of the written reports in a report folder, in the order of the brief."""
+    """Name -> title of the written reports in a report folder, by name."""
     return {name: entry["title"] for name, entry in _read_record(folder).items()}
 
 
-def _write(report: Report, target: Path) -> dict:
-    text = documents.to_markdown(report)
-    files = documents.export(text, target, folder=target.parent, about=documents.about(report))
-    return {
-        "title": report.title,
-        "words": count_words(prose_of(report.text)),
-        "text": _digest(text),
-        "files": {file.name: checksum(file) for file in files.values()},
-    }
-
-
-def _stale(report: Report, target: Path, entry: dict | None) -> list[str]:
+def _stale(report: Report, target: Path) -> list[str]:
     """Files that are missing, edited, or older than the template and the results."""
+    entry = _read_record(target.parent).get(target.name)
     if entry is None:
-        return [f"{short_path(target)}.html: not written yet: run `make report`"]
+        return [f"{place(target)}.html: not written yet: run `make report`"]
     if entry["text"] != _digest(documents.to_markdown(report)):
-        return [f"{short_path(target)}.html: older than its template or its results: run `make report`"]
+        return [f"{place(target)}.html: older than its template or its results: run `make report`"]
     return [
-        f"{short_path(target.parent / file)}: missing or edited since it was written: run `make report`"
+        f"{place(target.parent / file)}: missing or edited since it was written: run `make report`"
         for file, expected in entry["files"].items()
         if checksum(target.parent / file) != expected
     ]
@@ -117,3 +114,117 @@ def _read_record(folder: Path) -> dict:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _faults(report: Report) -> list[str]:
+    """What is wrong with a filled report and with the results it shows; nothing if every number holds."""
+    calls, found = report.calls, [*report.faults, *_structure(report)]
+    for (kind, name), entry in calls.used.items():
+        where = _entry_place(calls.folder, kind, name)
+        found += [f"{where}: {fault}" for fault in _tampering(calls, kind, name, entry)]
+    found += _runs(calls)
+    try:
+        return [*found, *_differing_values(calls), *_differing_cells(calls)]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # runs that are gone are reported above
+        return [*found, f"{place(calls.folder)}: a run cannot be read: {error}"]
+
+
+def _structure(report: Report) -> list[str]:
+    """Sections that are missing or empty, and a wrong number of words."""
+    where = {field: place(report.shipped.file, line) for line, field in enumerate(report.shipped.head, start=2)}
+    parts = re.split(r"^## +(.+?)\s*$", report.text, flags=re.MULTILINE)
+    filled = {heading for heading, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
+    found = [
+        f"{where['sections']}: the section {heading!r} is missing or empty"
+        for heading in report.sections
+        if heading not in filled
+    ]
+    words, (fewest, most) = count_words(report.text), report.words
+    if not fewest <= words <= most:
+        found.append(
+            f"{where['words']}: {words:,} words, where {fewest:,} to {most:,} are asked for (captions, "
+            "tables, headings and references do not count)"
+        )
+    return found
+
+
+def _tampering(calls: Calls, kind: str, name: str, entry: dict) -> list[str]:
+    """What was done to one value, figure or table since its notebook saved it."""
+    notebook, found = entry["notebook"], []
+    said = f" Received: {entry['value']!r}" if kind == "value" else ""
+    if notebook not in (*calls.brief.notebooks, SHOTS):
+        return [f"the {kind} {name!r} was saved by {notebook}, which is no notebook of {calls.brief.name}"]
+    record = freshness.read_record(notebook, calls.folder)
+    if not record:
+        found.append(f"the {kind} {name!r} is not recorded: make the report again, to run {notebook} to its end")
+    elif record["entries"].get(f"{kind} {name}") != freshness.digest(entry):
+        found.append(f"the {kind} {name!r} was changed after {notebook} saved it.{said}")
+    elif record["runs"] and not entry["runs"]:
+        found.append(f"the {kind} {name!r} names no run: save it with runs= in {notebook}.{said}")
+    if kind != "value" and checksum(calls.folder / entry["file"]) != entry["sha256"]:
+        found.append(f"the {kind} {name!r} was edited after {notebook} saved it")
+    return found
+
+
+def _runs(calls: Calls) -> list[str]:
+    """Runs that are gone, unfinished, or newer than what is shown of them; one sentence per run is enough."""
+    found = {}
+    for (kind, name), entry in calls.used.items():
+        kept = freshness.read_record(entry["notebook"], calls.folder).get("evidence", {})
+        for run in entry["runs"]:
+            folder = calls.folder / "runs" / run
+            if not Run(folder).finished:
+                state = "not finished" if folder.is_dir() else "missing"
+                found.setdefault(run, f"the run is {state}; {kind} {name!r} rests on it")
+            elif run in kept and kept[run] != freshness.evidence(folder):
+                shower = entry["notebook"]
+                found.setdefault(run, f"the run has changed since {shower} showed it; {kind} {name!r} is older")
+    return [f"{place(calls.folder / 'runs' / run)}: {fault}" for run, fault in found.items()]
+
+
+def _differing_values(calls: Calls) -> list[str]:
+    """Values of the best model, computed again from the run that `best.test_accuracy` names."""
+    values = {name: entry for (kind, name), entry in calls.used.items() if kind == "value"}
+    runs = values.get("best.test_accuracy", {}).get("runs", ())
+    if len(runs) != 1:
+        return []
+    run = Run(calls.folder / "runs" / runs[0])
+    metrics = run.metrics()
+    _, labels, probabilities = run.predictions("test")
+    scores = {f"best.test_{name}": score for name, score in evaluation.summary(labels, probabilities).items()}
+    scores |= {f"best.{name}": metrics[name] for name in FROM_METRICS if name in metrics}
+    return [
+        f"{_entry_place(calls.folder, 'value', name)}: {name} is {values[name]['value']!r}, but its run gives {score!r}"
+        for name, score in scores.items()
+        if name in values and not _same(values[name]["value"], score)
+    ]
+
+
+def _differing_cells(calls: Calls) -> list[str]:
+    """Cells of the results table, read again from each row's run."""
+    if ("table", "experiments") not in calls.used:
+        return []
+    file = place(calls.folder / calls.entry("table", "experiments")["file"])
+    return [
+        f"{file}:{line}: {column} is {row[column]!r}, but its run gives {value!r}"
+        for line, row in enumerate(calls.frame("experiments").to_dict("records"), start=2)
+        if "run" in row
+        for column, value in Run(calls.folder / "runs" / row["run"]).record().items()
+        if column in row and not _same(row[column], value)
+    ]
+
+
+def _same(said: object, found: object) -> bool:
+    """Whether two values agree, numbers to within rounding."""
+    if isinstance(said, (int, float)) and isinstance(found, (int, float)):
+        return math.isclose(said, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (said != said and found != found)
+    return said == found
+
+
+def _entry_place(folder: Path, kind: str, name: str) -> str:
+    """File and line of an entry in values.json or manifest.json."""
+    file = folder / ("values.json" if kind == "value" else "manifest.json")
+    text = file.read_text(encoding="utf-8")
+    pattern = rf'^\s*"{re.escape(name)}": .*?"value":' if kind == "value" else rf'"file": "{kind}s/{re.escape(name)}\.'
+    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    return place(file, text.count("\n", 0, found.end()) + 1) if found else place(file)

@@ -1,7 +1,9 @@
-"""What a template can call. Each call gives text that knows where it comes from, or a place for a figure or table."""
+"""What a template can call, as `reports/README.md` lists it.
 
-import dataclasses
-import difflib
+Each call gives text that knows where it comes from, or a place for a figure or table; a name, a column or a format that
+does not exist is refused with a ValueError that names similar ones.
+"""
+
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,8 +27,6 @@ VERDICTS = {
     "no difference within noise": "level",
     "one seed, no claim": "unclear",
 }
-REACHED = ("name", "n", "mean", "spread", "train", "gap", "minutes", "parameters", "epochs")
-REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Block:
     name: str
     number: int
     entry: dict  # of the manifest
-    caption: str = ""  # of the author's; "" takes the notebook's
+    caption: str = ""  # the author's; "" takes the notebook's
     width: str = ""  # of a figure, e.g. "80%"
     header: tuple[str, ...] = ()
     numeric: tuple[bool, ...] = ()
@@ -77,17 +77,17 @@ class Calls:
 
     def __init__(self, brief: Brief, folder: Path):
         self.brief, self.folder = brief, folder
-        self.values = results.read_values(folder)
-        self.manifest = {(entry["kind"], entry["name"]): entry for entry in results.read_manifest(folder)}
-        entries = [*self.values.values(), *self.manifest.values()]
-        self.profile = entries[0]["profile"] if entries else ""
-        self.used, self._frames = {}, {}
+        self.saved = {"value": results.read_values(folder), "figure": {}, "table": {}}  # kind -> name -> entry
+        for entry in results.read_manifest(folder):
+            self.saved[entry["kind"]][entry["name"]] = entry
+        self.profile = next((entry["profile"] for saved in self.saved.values() for entry in saved.values()), "")
+        self.used = {}
         self.origins, self.blocks, self.references, self.cited_sources, self.typed = [], [], [], [], []
 
     def names(self) -> dict[str, object]:
         """Name -> what a template finds under it."""
-        facts = {field.name: getattr(self.brief, field.name) for field in dataclasses.fields(self.brief)}
-        facts = {name: fact for name, fact in facts.items() if fact is None or isinstance(fact, (str, int, float))}
+        plain = (str, int, float, type(None))
+        facts = {name: fact for name, fact in vars(self.brief).items() if isinstance(fact, plain)}
         return {
             **{name: getattr(self, name) for name in CALLS},
             "capital": capital,
@@ -103,57 +103,36 @@ class Calls:
 
     def check_typed(self, text: str) -> None:
         """Note the numbers in what an expression printed."""
-        self.typed += [(calling_place(), number) for _, number in typed_numbers(REFERENCES.sub("", text))]
+        self.typed += [(calling_place(), number) for _, number in typed_numbers(text)]
 
     # Results
 
     def has(self, name: str) -> bool:
         """Whether there is a value, figure or table of that name."""
-        return name in self.values or ("figure", name) in self.manifest or ("table", name) in self.manifest
+        return any(name in saved for saved in self.saved.values())
 
     def value(self, name: str, form: str = "") -> Number | Text | bool | str:
-        """A value, which can be compared and printed; with a format its text.
-
-        Raises:
-            ValueError: if no notebook has saved it (the message lists similar names), or the format does not fit.
-        """
-        value = results.find_value(name, self.values)
-        entry = self.used["value", name] = self.values[name]
-        value = bind(value, Origin(name, entry["notebook"], tuple(entry["runs"])))
+        """A value, which can be compared and printed; with a format its text."""
+        entry = self.entry("value", name)
+        value = bind(entry["value"], Origin(name, entry["notebook"], tuple(entry["runs"])))
         return self.show(value, form) if form else value
 
     def entry(self, kind: str, name: str) -> dict:
-        """What the manifest says of a figure or table.
-
-        Raises:
-            ValueError: if no notebook has saved it (the message lists similar names), or its file is gone.
-        """
-        if (kind, name) not in self.manifest:
-            known = [other for other_kind, other in self.manifest if other_kind == kind]
-            near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known
-            raise ValueError(f"No notebook has saved the {kind} {name!r}. Saved: {', '.join(near) or 'none yet'}")
-        entry = self.used[kind, name] = self.manifest[kind, name]
-        if not (self.folder / entry["file"]).exists():
+        """What was saved of a value, or of a figure or table whose file is there."""
+        entry = self.used[kind, name] = results.find(kind, name, self.saved[kind])
+        if kind != "value" and not (self.folder / entry["file"]).exists():
             raise ValueError(f"{entry['file']} is missing: make the report again")
         return entry
 
     def frame(self, name: str, columns: Sequence[str] = (), sort: str = "") -> pd.DataFrame:
-        """One table, as it was saved, sorted where asked; empty cells of text columns are "".
+        """A whole table, which must have the columns; empty cells of text columns are "".
 
-        Args:
-            name: of a saved table.
-            columns: those that it must have.
-            sort: a column, with a minus the largest first; "" keeps the order.
-
-        Raises:
-            ValueError: if there is none, its file is gone, or it lacks a column (the message lists those it has).
+        It is sorted by the column `sort`, with a minus the largest first; "" keeps the order.
         """
-        entry = self.entry("table", name)
-        if name not in self._frames:
-            frame = pd.read_csv(self.folder / entry["file"], keep_default_na=False, na_values=[""])
-            texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-            self._frames[name] = frame.fillna(dict.fromkeys(texts, ""))
-        frame, column = self._frames[name], sort.removeprefix("-")
+        file = self.folder / self.entry("table", name)["file"]
+        frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
+        frame, column = frame.fillna(dict.fromkeys(texts, "")), sort.removeprefix("-")
         unknown = [column for column in (*columns, *filter(None, [column])) if column not in frame]
         if unknown:
             raise ValueError(f"The table {name!r} has no column {', '.join(unknown)}. Columns: {', '.join(frame)}")
@@ -171,10 +150,10 @@ class Calls:
     # Experiments
 
     def experiment(self, name: str) -> Row:
-        """What an experiment reached on average over the seeds that have finished: the fields of `REACHED`.
+        """What an experiment reached on average over its `n` seeds that have finished.
 
-        `mean`, `spread` (sample standard deviation, 0 with one seed), `train` and `gap` (train minus val) are
-        accuracies in [0, 1] or their differences, `mean` on val; `n` is the number of seeds.
+        `mean` (on val), `spread` (sample standard deviation, 0 with one seed), `train` and `gap` (train minus val) are
+        accuracies in [0, 1] or their differences.
         """
         runs = self._runs_of(name)
         mean = {column: runs[column].mean() for column in ("val_accuracy", "train_accuracy", "minutes", "epochs")}
@@ -214,19 +193,12 @@ class Calls:
     def experiments(self, verdict: str = "", *, sort: str = "") -> list[Row]:
         """What the ladder's experiments reached, without the baseline and the best model.
 
-        Args:
-            verdict: "" takes all, else only those that are better, worse, level or unclear against the baseline.
-            sort: a field of `REACHED`, with a minus the largest first; "" keeps the order of the table.
-
-        Raises:
-            ValueError: if the verdict or the field is unknown.
+        With a verdict of `compare` only those that have it against the baseline; sorted as by `frame`.
         """
         field = sort.removeprefix("-")
-        if verdict not in ("", *VERDICTS.values()) or field not in ("", *REACHED):
-            raise ValueError(
-                f"experiments() takes a verdict ({', '.join(VERDICTS.values())}) and sort= a field "
-                f"({', '.join(REACHED)}). Received: {verdict!r}, sort={sort!r}"
-            )
+        if verdict not in ("", *VERDICTS.values()):
+            known = ", ".join(VERDICTS.values())
+            raise ValueError(f"experiments() takes a verdict ({known}) or none. Received: {verdict!r}")
         done = self.frame("experiments").dropna(subset="val_accuracy")["experiment"].unique()
         ladder = [name for name in done if name not in (self.brief.baseline, self.brief.best)]
         found = [self.experiment(name) for name in ladder if verdict in ("", self.compare(name)["verdict"])]
@@ -243,11 +215,7 @@ class Calls:
     # Words
 
     def show(self, value, form: str = "") -> str:
-        """A bound number or word in a format, see `display.write_number`.
-
-        Raises:
-            ValueError: if it is not bound, or the format does not fit.
-        """
+        """A bound number or word in a format, see `display.write_number`."""
         if not isinstance(value, (Number, Text)):
             raise ValueError(f"show() takes what value(), rows(), experiment() or compare() gave. Received: {value!r}")
         if form and isinstance(value, Text):
@@ -257,13 +225,7 @@ class Calls:
     def count(self, number, one: str, many: str = "") -> str:
         """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length.
 
-        Args:
-            number: name of a value, a bound number or a list.
-            one: the thing in the singular.
-            many: in the plural, where that is not the singular with an s.
-
-        Raises:
-            ValueError: if it is none of these.
+        `many` is the plural, where that is not the singular with an s.
         """
         if isinstance(number, list) and all(isinstance(item, (Number, Row, Text)) for item in number):
             number = Number(len(number), Origin("counted in the results"))
@@ -312,34 +274,22 @@ class Calls:
     # Figures and tables
 
     def figure(self, name: str, caption: str = "", width: str = "") -> str:
-        """A figure in its place.
-
-        Args:
-            name: of a saved figure.
-            caption: Markdown; "" takes the notebook's.
-            width: share of the text's width, e.g. "80%"; "" takes the figure's own size, as far as it fits.
-
-        Raises:
-            ValueError: if there is none, it is shown already, or the width is not a share.
-        """
+        """A figure in its place; "" takes the notebook's caption, and the figure's own width as far as it fits."""
         if width and not re.fullmatch(r"[1-9]\d?%|100%", width):
             raise ValueError(f"A width must be a share of the text's, like 80%. Received: {width!r}")
         return self._place("figure", name, caption=caption, width=width)
 
     def table(self, name: str, columns=None, *, formats=None, sort: str = "", rows: int = 0, caption: str = "") -> str:
-        """A table, or a part of it, in its place.
+        """A table in its place: the first `rows` of it as sorted by `frame`, 0 for all.
 
-        Args:
-            name: of a saved table.
-            columns: names, or names and headings, of those to show; None shows all.
-            formats: column -> format, see `display.write_number`.
-            sort: a column, with a minus the largest first.
-            rows: most to show; 0 shows all.
-            caption: Markdown; "" takes the notebook's.
-
-        Raises:
-            ValueError: if there is no such table or column, or it is shown already.
+        `columns` are names, or names and headings; `formats` gives some of them a format of `display.write_number`.
         """
+
+        def texts(key: str) -> list[str]:
+            if not formats.get(key):
+                return column_texts(shown[key])
+            return ["–" if cell != cell else write_number(cell, formats[key]) for cell in shown[key]]
+
         formats = formats or {}
         frame = self.frame(name, [*(columns or ()), *formats], sort)
         titles = {key: capital(re.sub("[_.]", " ", key)) for key in columns or frame}
@@ -351,7 +301,7 @@ class Calls:
             caption=caption,
             header=tuple(titles.values()),
             numeric=tuple(frame[key].dtype.kind in "iuf" for key in titles),
-            rows=tuple(zip(*(_cells(shown[key], formats.get(key, "")) for key in titles), strict=True)),
+            rows=tuple(zip(*map(texts, titles), strict=True)),
             left_out=len(frame) - len(shown),
         )
 
@@ -376,9 +326,3 @@ def calling_place() -> tuple[str, int]:
         frame = frame.f_back
     template = frame.f_globals["__jinja_template__"]
     return template.filename, template.get_corresponding_lineno(frame.f_lineno)
-
-
-def _cells(column: pd.Series, form: str) -> list[str]:
-    if not form:
-        return column_texts(column)
-    return ["–" if cell != cell else write_number(cell, form) for cell in column]

@@ -29,8 +29,6 @@ from lib.training.runs import Run
 
 FORMATS = ("html", "pdf", "docx")
 PAGES = Path(__file__).parent / "pages"
-NOT_GIVEN = "Name and student number not given"
-SMOKE = "A smoke run: its numbers show that every step works, and nothing about the method."
 TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
 # Pandoc's Markdown, but what looks like HTML, LaTeX or a citation is text.
 READER = "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
@@ -76,11 +74,7 @@ def about(report: Report) -> dict[str, str]:
     """The title block of a report: who wrote it, what about, and which state of the code and the runs it shows.
 
     The date is that of the commit (or of `SOURCE_DATE_EPOCH`, or without git of the newest run): the same code and
-    runs give the same pages, whenever they are made.
-
-    Returns:
-        title, brief, question, student (of the environment variables STUDENT and STUDENT_ID), made (date and commit),
-        note ("" if there is none) and timestamp (seconds since 1970).
+    runs give the same pages, whenever they are made. `timestamp` is in seconds since 1970.
     """
     calls, state = report.calls, device.git_state()
     timestamp = _timestamp([calls.folder / "runs" / run for entry in calls.used.values() for run in entry["runs"]])
@@ -89,13 +83,14 @@ def about(report: Report) -> dict[str, str]:
     changed = " with uncommitted changes" if state["dirty"] else ""
     size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
     name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
+    smoke = "A smoke run: its numbers show that every step works, and nothing about the method."
     return {
         "title": report.title,
         "brief": calls.brief.title,
         "question": calls.brief.question,
-        "student": f"{name} ({number})" if name and number else name or number or NOT_GIVEN,
+        "student": f"{name} ({number})" if name and number else name or number or "Name and student number not given",
         "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
-        "note": SMOKE if calls.profile == "smoke" else "",
+        "note": smoke if calls.profile == "smoke" else "",
         "timestamp": str(timestamp),
     }
 
@@ -130,7 +125,7 @@ def to_markdown(report: Report) -> str:
         return f'[{escape(text)}]{{.value title="{title}"}}'
 
     def filled(text: str) -> str:
-        # In code and formulas a value is only its text.
+        # A value in code or in a formula is only its text.
         plain = VERBATIM.sub(lambda part: re.sub(MARK, lambda m: m[3] if m[1] == VALUE else m[0], part[0]), text)
         return MARK.sub(show, plain)
 
@@ -140,7 +135,7 @@ def to_markdown(report: Report) -> str:
 
 def block_markdown(block: Block, folder: Path) -> str:
     """A figure or table with its number, caption and label."""
-    # Of a notebook's caption, names in backticks stay; everything else is shown letter by letter.
+    # Names in backticks stay in a notebook's caption; everything else is shown letter by letter.
     parts = re.split(r"(`[^`]+`)", block.entry["caption"])
     notebooks = "".join(part if number % 2 else escape(part) for number, part in enumerate(parts))
     caption = f"**{block.label}.** {' '.join((block.caption or notebooks).split())}"
@@ -186,7 +181,7 @@ def _appendix(report: Report) -> str:
 
 
 def _run_facts(run: Run) -> tuple[str, ...]:
-    """Experiment, seed, epochs and commit; of a run that is gone nothing, and the check says so."""
+    """Experiment, seed, epochs and commit; dashes for a run that is gone, which the check reports."""
     if not all((run.folder / f"{name}.json").exists() for name in ("metrics", "config", "environment")):
         return ("–",) * 4
     config, commit = run.config(), run.environment().get("commit") or "–"
@@ -196,24 +191,14 @@ def _run_facts(run: Run) -> tuple[str, ...]:
 # As HTML, PDF and DOCX
 
 
-def export(markdown: str, target: Path, *, folder: Path, about: dict[str, str]) -> dict[str, Path]:
-    """Write a report in every format.
+def export(markdown: str, target: Path, *, about: dict[str, str]) -> list[Path]:
+    """Write a report in every format, to `target` with its suffix; figures lie relative to the folder of `target`.
 
-    Args:
-        markdown: the report, figures relative to `folder`.
-        target: file without suffix.
-        folder: report folder.
-        about: title block.
-
-    Returns:
-        Format -> file; equal input gives equal bytes.
-
-    Raises:
-        ExportError: if Pandoc or Typst refuses; the message says what it says.
+    Equal input gives equal bytes. An ExportError says what Pandoc or Typst says.
     """
-    files = {name: target.with_suffix(f".{name}") for name in FORMATS}
-    for file, write in zip(files.values(), (_html, _pdf, _docx), strict=True):
-        file.write_bytes(write(markdown, folder, about))
+    files = [target.with_suffix(f".{name}") for name in FORMATS]
+    for file, write in zip(files, (_html, _pdf, _docx), strict=True):
+        file.write_bytes(write(markdown, target.parent, about))
     return files
 
 
@@ -296,7 +281,7 @@ def _word_look(default: bytes) -> bytes:
 
 def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
     command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
-    command += ["--columns=10000", "--fail-if-warnings", *options]  # so wide, tables keep the widths their cells need
+    command += ["--columns=10000", "--fail-if-warnings", *options]  # tables keep the widths that their cells need
     environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
     done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
     if done.returncode:

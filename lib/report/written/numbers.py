@@ -7,12 +7,10 @@ import math
 import re
 from dataclasses import dataclass
 
-from lib.report.results.display import write_number
-
 # Characters of Unicode's private area: they stand for nothing, so no honest text holds them.
 START, NAMED, END = "\ue000", "\ue001", "\ue002"
 PRIVATE = re.compile(f"[{START}{NAMED}{END}]")
-VALUE, BLOCK, REFERENCE = "vbr"
+VALUE, BLOCK, REFERENCE = "vbr"  # kinds of marks; a block is a figure or table
 MARK = re.compile(f"{START}([vbr])(\\d+){NAMED}([^{END}]*){END}")
 
 # What may be typed. Each is blanked out before digits are looked for.
@@ -51,6 +49,7 @@ COUNT = re.compile(
     re.IGNORECASE,
 )
 WORD = re.compile(r"[^\W_]+(?:[-'’.,_/\u00a0][^\W_]+)*")
+REFERENCES = re.compile(r"^##+ +References\b.*", re.MULTILINE | re.DOTALL)  # the last section, to the end
 BARE_NUMBER = re.compile(r"(?<![\w^{])(?:\d+\.\d+|\d{2,}|[3-9])(?![\w}])")
 
 
@@ -75,9 +74,6 @@ class Number(float):
         new.origin = origin
         return new
 
-    def __str__(self) -> str:
-        return write_number(self)
-
 
 class Text(str):
     """Words with their origin; `code` ones are names that are shown in typewriter letters."""
@@ -98,13 +94,7 @@ def bind(value, origin: Origin):
 
 
 def mark(kind: str, number: int, text: str = "") -> str:
-    """A place in the text of a report until the page is written.
-
-    Args:
-        kind: VALUE, BLOCK (a figure or table) or REFERENCE (to one of them).
-        number: finds its origin, block or reference again.
-        text: of a value.
-    """
+    """A place in the text of a report until the page is written; its number finds the origin, block or reference."""
     return f"{START}{kind}{number}{NAMED}{PRIVATE.sub('', text)}{END}"
 
 
@@ -119,15 +109,9 @@ def escape(text: str) -> str:
 
 
 def typed_numbers(text: str) -> list[tuple[int, str]]:
-    """Numbers that were typed: where each begins, and how it reads.
+    """Offset and text of every number in Markdown that stands outside of marks: somebody typed it.
 
     Digits count, and number words right before a thing that is counted ("three seeds"), as both can be wrong.
-
-    Args:
-        text: Markdown; what stands between marks comes from a run, everything else was typed.
-
-    Returns:
-        Offset in the text and the number, in order.
     """
     text = MARK.sub(blank, text)
     found = [(start, number) for part in VERBATIM.finditer(text) for start, number in _in_verbatim(part)]
@@ -156,7 +140,8 @@ def blank(match: re.Match) -> str:
 
 
 def count_words(text: str) -> int:
-    """Words of prose; a formula, a name in typewriter letters and a number with its unit are one each."""
+    """Words of prose above the references; a formula, a name in typewriter letters, a number with its unit are one."""
+    text = REFERENCES.sub("", text)
     text = MARK.sub(lambda found: {BLOCK: " ", REFERENCE: "Figure"}.get(found[1], found[3]), text)
     text = VERBATIM.sub(lambda part: "" if part["fence"] else " word ", text)
     return len(WORD.findall(re.sub(r"^#+ .*$|\]\([^)]*\)|\{#[^}]*\}", " ", text, flags=re.MULTILINE)))

@@ -15,16 +15,15 @@ from jinja2 import nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from lib.config import paths
-from lib.report.written.calls import REFERENCES, Block, Calls
-from lib.report.written.numbers import PRIVATE, VERBATIM, Number, Text, blank, typed_numbers
+from lib.report.written.calls import Block, Calls
+from lib.report.written.numbers import PRIVATE, REFERENCES, VERBATIM, Number, Text, blank, typed_numbers
 
 TEMPLATES = paths.ROOT / "reports" / "templates"
-FIELDS = ["title", "words", "sections"]
+TYPED = "typed number {!r}: take it from the runs with value(), or name its origin"
+PICTURE = "a picture without figure(): no run stands behind it"
 HEAD = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*\n", re.MULTILINE | re.DOTALL)
 TAG_LINE = re.compile(r"^[ \t]*((?:\{%(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\})+)[ \t]*\n", re.MULTILINE | re.DOTALL)
-
-
-# As they are written: the block of that name, or from their heading to the end.
+# The references of a template: the block of that name, or everything from their heading to the end.
 OWN_REFERENCES = re.compile(
     r"(\{%-? *block references\b|^##+ +References\b).*?(?=\{%-? *endblock|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -58,69 +57,51 @@ class Report:
 
 
 def render(name: str, calls: Calls) -> Report:
-    """Fill a template with what a report folder holds.
+    """Fill the template of that name, and the brief's own one, with what a report folder holds.
 
-    Args:
-        name: of a template in `reports/templates`.
-        calls: what it can call; those results that are asked for are noted in it.
-
-    Returns:
-        The filled report; typed numbers and other faults are listed in it.
-
-    Raises:
-        TemplateError: if there is no such template, it or the brief's own one breaks a rule or has a syntax error, or
-            it asks for something that is not there.
+    Typed numbers and other faults are listed in the report. A TemplateError says that a template does not exist, breaks
+    a rule, has a syntax error or asks for something that is not there.
     """
     known = sorted(file.stem for file in TEMPLATES.glob("*.md"))
     if name not in known:
-        raise TemplateError(
-            f"Unknown report {name!r}. Templates in {short_path(TEMPLATES)}: {', '.join(known) or 'none'}"
-        )
+        raise TemplateError(f"Unknown report {name!r}. Templates in {place(TEMPLATES)}: {', '.join(known) or 'none'}")
     own = TEMPLATES / calls.brief.name / f"{name}.md"
     sources = [_read(file) for file in (TEMPLATES / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
-    trees = [_parse(source, environment) for source in sources]
+    try:  # as they are written, which finds errors of syntax at their own lines
+        trees = [environment.parse(source.text, filename=str(source.file)) for source in sources]
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(f"{place(error.filename, error.lineno)}: {error.message}") from error
     words, sections = _asked(sources[0])
     if own.is_file():
         _check_own(*sources, *trees)
     try:
         text = environment.get_template(sources[-1].file.as_posix()).render(calls.names())
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise TemplateError(f"{_failing_place(error, sources)}: {error}") from error
-    typed = {found for source in sources for found in _typed(source)}
-    typed |= {(*where, number) for where, number in calls.typed}
-    faults = [
-        f"{place(file, line)}: typed number {number!r}: take it from the runs with value(), or name its origin"
-        for file, line, number in sorted(typed)
-    ]
-    faults += [fault for source in sources for fault in _pictures(source)]
-    faults += _uncited(calls, text)
+        files = [str(source.file) for source in sources]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        where = place(frames[-1].filename, frames[-1].lineno) if frames else place(files[-1])
+        raise TemplateError(f"{where}: {error}") from error
+    typed = {fault for source in sources for fault in _typed(source)}
+    typed |= {(*where, TYPED.format(number)) for where, number in calls.typed}
+    faults = [f"{place(file, line)}: {fault}" for file, line, fault in sorted(typed)] + _uncited(calls, text)
     links = tuple(_target(*reference, calls.blocks) for reference in calls.references)
     title = sources[-1].head.get("title", sources[0].head["title"])
     return Report(title, sources[0], words, sections, text, calls, links, tuple(faults))
 
 
-def prose_of(text: str) -> str:
-    """A filled report down to its references: what counts as words."""
-    return REFERENCES.sub("", text)
-
-
-def short_path(file: Path | str) -> str:
-    """A path as messages show it: from the project's folder, where it lies in it."""
+def place(file: Path | str, line: int = 0) -> str:
+    """File and line, as messages show them; files of the project are named from its folder."""
     file = Path(file)
-    return file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
-
-
-def place(file: Path | str, line: int) -> str:
-    """File and line, as messages show them."""
-    return f"{short_path(file)}:{line}"
+    name = file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
+    return f"{name}:{line}" if line else name
 
 
 def _read(file: Path) -> Source:
     try:
         text = PRIVATE.sub("", file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise TemplateError(f"{short_path(file)}: a template must be UTF-8 text ({error})") from error
+        raise TemplateError(f"{place(file)}: a template must be UTF-8 text ({error})") from error
     found = HEAD.match(text)
     if not found:
         return Source(file, {}, text)
@@ -132,7 +113,7 @@ def _read(file: Path) -> Source:
 def _asked(shipped: Source) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Fewest and most words, and the sections that must be there."""
     words = re.fullmatch(r"(\d+) to (\d+)", shipped.head.get("words", ""))
-    if list(shipped.head) != FIELDS or not words or int(words[1]) > int(words[2]):
+    if list(shipped.head) != ["title", "words", "sections"] or not words or int(words[1]) > int(words[2]):
         raise TemplateError(
             f"{place(shipped.file, 1)}: a template begins with ---, the lines title: ..., words: 500 to 1000, "
             f"sections: First; Second, and ---. Received: {shipped.head}"
@@ -155,7 +136,7 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
             return calls.marked(value)
         if value is None:
             raise ValueError("There is nothing to print here: ask with {% if %} first. Received: none")
-        calls.check_typed(str(value))
+        calls.check_typed(REFERENCES.sub("", str(value)))  # super() may bring the whole section
         return str(value)
 
     loader = jinja2.FunctionLoader(load)
@@ -163,10 +144,10 @@ def _environment(sources: list[Source], calls: Calls) -> SandboxedEnvironment:
 
 
 def _without_tag_lines(text: str) -> str:
-    """The template so that lines that hold only tags leave nothing behind, not even a line's end.
+    """The template, changed so that lines that hold only tags leave nothing behind, not even a line's end.
 
-    Jinja's own `trim_blocks` would also join a sentence that closes with a tag to the paragraph below it.
-    Here the end of the line moves into the tag, so that all lines keep their numbers.
+    The end of such a line moves into the tag, so that all lines keep their numbers. Jinja's own `trim_blocks` would
+    join a sentence that closes with a tag to the paragraph below it.
     """
 
     def move(match: re.Match) -> str:
@@ -175,14 +156,6 @@ def _without_tag_lines(text: str) -> str:
         return f"{tags[:-end]}\n{tags[-end:]}"
 
     return TAG_LINE.sub(move, text)
-
-
-def _parse(source: Source, environment: jinja2.Environment) -> nodes.Template:
-    """The template as it is written, which finds errors of syntax at their own lines."""
-    try:
-        return environment.parse(source.text)
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(f"{place(source.file, error.lineno)}: {error.message}") from error
 
 
 def _check_own(shipped: Source, own: Source, shipped_tree: nodes.Template, tree: nodes.Template) -> None:
@@ -209,30 +182,22 @@ def _check_own(shipped: Source, own: Source, shipped_tree: nodes.Template, tree:
             raise TemplateError(f"{place(own.file, line)}: text outside of a block is shown nowhere. {sections}")
 
 
-def _failing_place(error: Exception, sources: list[Source]) -> str:
-    files = [str(source.file) for source in sources]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    return place(frames[-1].filename, frames[-1].lineno) if frames else short_path(files[-1])
-
-
 def _typed(source: Source) -> list[tuple[str, int, str]]:
-    """Numbers typed in the text but for the references, also in branches that were not taken: file, line, number."""
+    """File, line and fault of every number outside of the references and every picture that was put in by hand.
+
+    They are looked for in the template itself: branches that are not taken now may be taken with other numbers.
+    """
     text = _without_tags(OWN_REFERENCES.sub(blank, source.text))
-    found = typed_numbers(text)
-    return [(str(source.file), text.count("\n", 0, offset) + 1, number) for offset, number in found]
+    found = [(offset, TYPED.format(number)) for offset, number in typed_numbers(text)]
+    text = VERBATIM.sub(blank, _without_tags(source.text))
+    found += [(match.start(), PICTURE) for match in re.finditer(r"!\[[^\]]*\][(\[]", text)]
+    return [(str(source.file), text.count("\n", 0, offset) + 1, fault) for offset, fault in found]
 
 
 def _without_tags(text: str) -> str:
     """A template without its Jinja tags: same length, same lines, a word where something is printed."""
     text = re.sub(r"\{%.*?%\}|\{#.*?#\}", blank, text, flags=re.DOTALL)
     return re.sub(r"\{\{.*?\}\}", lambda tag: re.sub(r"[^\n]", "x", tag[0]), text, flags=re.DOTALL)
-
-
-def _pictures(source: Source) -> list[str]:
-    """Pictures that were put in by hand."""
-    text = VERBATIM.sub(blank, _without_tags(source.text))
-    lines = [text.count("\n", 0, found.start()) + 1 for found in re.finditer(r"!\[[^\]]*\][(\[]", text)]
-    return [f"{place(source.file, line)}: a picture without figure(): no run stands behind it" for line in lines]
 
 
 def _uncited(calls: Calls, text: str) -> list[str]:

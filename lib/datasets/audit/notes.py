@@ -1,7 +1,6 @@
 """What the audit notes of each image: cleanvision's properties, a perceptual hash and a small grey copy."""
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -9,14 +8,12 @@ import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from lib.datasets import Dataset
-from lib.datasets.index import WORKERS
+from lib.datasets.index import THREADS, in_chunks
 
-SIDE = 64  # pixels a side of the grey copies
+SIDE = 64  # pixels per side of the grey copies
 LARGEST = 128  # pixels: brightness, blur and entropy are measured on a copy whose longer side is at most this
-CHUNK = 64  # images that a thread takes in one go
 
 # What cleanvision measures -> the name of the check here. Its thresholds are used as they are.
 CHECKS = {
@@ -31,15 +28,15 @@ GREY = "grey"
 
 
 @dataclass(frozen=True, eq=False)
-class Measures:
+class Notes:
     """What was noted of the images of a data set, in index order."""
 
-    properties: pd.DataFrame  # cleanvision's raw values, one row an image, and whether it is grey; or empty
+    properties: pd.DataFrame  # cleanvision's raw values, one row per image, and whether it is grey; or empty
     hashes: np.ndarray  # (N,) uint64, pHash
     thumbnails: np.ndarray  # (N, SIDE, SIDE) uint8, grey, stretched to a square
 
 
-def measure(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Measures:
+def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Notes:
     """Open every image once and note what the audit needs.
 
     Args:
@@ -48,53 +45,39 @@ def measure(dataset: Dataset, *, properties: bool = True, progress: bool = True)
         progress: whether to show a progress bar.
 
     Returns:
-        The notes: 4 kB an image, and little more while they are made.
+        The notes: 4 kB per image, and little more while they are made.
 
     Raises:
         DataError: if an image has gone or was damaged since it was indexed.
     """
-    import imagehash  # here, as they take half a second to import and most runs find the result stored
+    import imagehash  # here, as it takes half a second to import and most runs find the result stored
 
     checks, count = _cleanvision(), len(dataset.index)
     hashes = np.zeros(count, np.uint64)
     thumbnails = np.zeros((count, SIDE, SIDE), np.uint8)
 
-    def note(start: int) -> list[dict]:
-        rows = range(start, min(start + CHUNK, count))
-        notes = []
-        for row in rows:
-            image = dataset.open_image(row)
-            small, grey = _reduced(image)
-            hashes[row] = np.packbits(imagehash.phash(grey).hash).view(">u8")[0]
-            thumbnails[row] = _resize(np.asarray(grey), SIDE, SIDE)
-            if properties:
-                notes.append(_properties(image, small, checks=checks))
-        return notes
+    def note(row: int) -> dict:
+        image = dataset.open_image(row)
+        small, grey = _reduced(image)
+        hashes[row] = np.packbits(imagehash.phash(grey).hash).view(">u8")[0]
+        thumbnails[row] = _resize(np.asarray(grey), SIDE, SIDE)
+        return _properties(image, small, checks=checks) if properties else {}
 
-    starts = range(0, count, CHUNK)
-    bar = tqdm(total=count, desc="Auditing images", unit=" images", disable=not progress, mininterval=0.5)
-    table = []
     # Decoding files lets go of the interpreter's lock. Where there is nothing to decode, threads only wait for it.
-    with ThreadPoolExecutor(WORKERS if dataset.arrays is None else 1) as pool, bar:
-        try:
-            for start, notes in zip(starts, pool.map(note, starts), strict=True):
-                table += notes
-                bar.update(min(CHUNK, count - start))
-        except BaseException:  # an interrupted run should not wait for thousands of images
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return Measures(pd.DataFrame(table), hashes, thumbnails)
+    threads = THREADS if dataset.arrays is None else 1
+    table = list(in_chunks(note, count, title="Auditing images", progress=progress, threads=threads))
+    return Notes(pd.DataFrame(table), hashes, thumbnails)
 
 
 def flagged(properties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Which images cleanvision's checks flag, with its scores.
 
     Args:
-        properties: as `Measures` has them.
+        properties: as `Notes` has them.
 
     Returns:
-        Two tables with a column a check and a row an image: whether it is flagged, and its score in [0, 1], low where
-        it is flagged.
+        Two tables with one column per check and one row per image: whether it is flagged, and its score in [0, 1], low
+        where it is flagged.
     """
     checks = _cleanvision()
     checks.issues = pd.DataFrame(index=properties.index)

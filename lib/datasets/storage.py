@@ -1,10 +1,9 @@
-"""Room on the disk, sums of files, folders that appear whole, and tables that notice when they were changed."""
+"""What this room writes: tables that notice a change, folders that appear whole; and its error, one clear sentence."""
 
 import contextlib
 import errno
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import time
@@ -13,15 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.datasets.errors import DataError
+from lib.config.files import replacing
 
 DAY = 24 * 3600  # seconds
 SPARE = 50 * 10**6  # bytes left free for everything else on the disk
 
 
-def megabytes(count: int) -> str:
-    """A number of bytes in words, e.g. `137.4 MB`."""
-    return f"{count / 1e6:,.1f} MB"
+class DataError(ValueError):
+    """Data that cannot be used; the message says which, why, and what to do about it."""
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -37,26 +35,29 @@ def require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise DataError(
-            f"No disk space: {megabytes(needed + SPARE)} are needed in {folder}, {megabytes(free)} are free. "
+            f"No disk space: {(needed + SPARE) / 1e6:,.1f} MB are needed in {folder}, {free / 1e6:,.1f} MB are free. "
             "Make room, or point COURSEWORK_CACHE at a larger disk: it holds what is extracted."
         )
 
 
-def write_error(error: OSError, folder: Path) -> DataError:
-    """The sentence for a write that failed: a full disk, a folder one may not write to, or what the system says."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"No disk space left while writing to {folder}. Make room and run it again.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataError(f"{folder} cannot be written to. COURSEWORK_CACHE moves the cache to a folder of your own.")
-    return DataError(f"Writing to {folder} failed: {error.strerror or error}")
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder and write to it in the block; a write that fails becomes a sentence.
 
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and its parents; a folder that cannot be made is a DataError."""
+    Raises:
+        DataError: if the disk is full, the folder cannot be written to, or the system has another reason.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise write_error(error, folder) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sentence = f"No disk space left while writing to {folder}. Make room and run it again."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            sentence = f"{folder} cannot be written to. COURSEWORK_CACHE moves the cache to a folder of your own."
+        else:
+            sentence = f"Writing to {folder} failed: {error.strerror or error}"
+        raise DataError(sentence) from error
 
 
 @contextlib.contextmanager
@@ -67,21 +68,21 @@ def whole_folder(destination: Path) -> Iterator[Path]:
         destination: the folder to make. Where another process has made it meanwhile, that one stays.
 
     Raises:
-        DataError: if the folder above it cannot be made.
+        DataError: if it cannot be written.
     """
-    make_folder(destination.parent)
-    _remove_leftovers(destination.parent)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=destination.parent))
-    try:
-        yield partial
-        partial.chmod(0o755)  # mkdtemp makes it for its owner alone
+    with writing(destination.parent):
+        _remove_leftovers(destination.parent)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=destination.parent))
         try:
-            partial.rename(destination)
-        except OSError:
-            if not destination.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            yield partial
+            partial.chmod(0o755)  # mkdtemp makes it for its owner alone
+            try:
+                partial.rename(destination)
+            except OSError:
+                if not destination.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -92,14 +93,8 @@ def _remove_leftovers(folder: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def md5_of(path: Path) -> str:
-    """md5 of a file as hex; it tells a damaged copy from a whole one, it is no protection against malice."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def write_table(path: Path, table: pd.DataFrame, *, facts: Mapping[str, str]) -> None:
-    """Write a CSV whose first line holds facts and the sum of everything below it; it appears whole or not at all.
+def write_table(path: Path, table: pd.DataFrame, **facts: str) -> None:
+    """Write a CSV whose first line holds facts and the checksum of everything below it, all or nothing.
 
     Args:
         path: the file to write.
@@ -109,20 +104,13 @@ def write_table(path: Path, table: pd.DataFrame, *, facts: Mapping[str, str]) ->
     Raises:
         DataError: if the file cannot be written.
     """
-    stream = io.BytesIO()  # as text it would take four bytes a letter
+    stream = io.BytesIO()  # as text it would take four bytes per letter
     table.to_csv(stream, index=False, lineterminator="\n", mode="wb")
     body = stream.getbuffer()
-    head = " ".join(f"{name}={value}" for name, value in {**facts, "sha256": _sum_of(facts, body)}.items())
-    make_folder(path.parent)
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with unfinished.open("wb") as out:
-            out.write(f"# {head}\n".encode())
-            out.write(body)
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise write_error(error, path.parent) from error
+    head = " ".join(f"{name}={value}" for name, value in {**facts, "sha256": _checksum(facts, body)}.items())
+    with writing(path.parent), replacing(path) as partial, partial.open("wb") as out:
+        out.write(f"# {head}\n".encode())
+        out.write(body)
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -140,12 +128,12 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     facts = dict(word.split("=", 1) for word in head.removeprefix("# ").split() if "=" in word)
-    if facts.pop("sha256", None) != _sum_of(facts, body):
+    if facts.pop("sha256", None) != _checksum(facts, body):
         raise DataError(f"{path} was changed after it was written: its checksum does not match. Make it again.")
     return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False), facts
 
 
-def _sum_of(facts: Mapping[str, str], body: bytes | memoryview) -> str:
+def _checksum(facts: Mapping[str, str], body: bytes | memoryview) -> str:
     digest = hashlib.sha256(repr(sorted(facts.items())).encode())
     digest.update(body)
     return digest.hexdigest()

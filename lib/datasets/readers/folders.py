@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.datasets.errors import DataError
+from lib.datasets.storage import DataError
 
 IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # left by file browsers, like all names that start with a dot
 ROLES = {
@@ -82,7 +82,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def list_class_folders(root: Path) -> Listing:
-    """List a folder that holds one folder a class, optionally under `train`, `val` and `test`.
+    """List a folder that holds one folder per class, optionally under `train`, `val` and `test`.
 
     Args:
         root: the folder. It counts as laid out in roles if it holds a folder `train` with at least two folders inside;

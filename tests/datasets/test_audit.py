@@ -12,8 +12,9 @@ from PIL import Image
 from lib import datasets
 from lib.config import Split
 from lib.datasets import DataError, splits
-from lib.datasets.audit import audit, duplicate_groups, inspect, measures
-from lib.datasets.audit.leaks import leaks
+from lib.datasets import audit as room
+from lib.datasets.audit import audit, duplicate_groups, notes
+from lib.datasets.audit.findings import leaks
 
 SHARES = Split(test=0.2, val=0.2)
 
@@ -184,29 +185,23 @@ def test_the_same_photograph_is_known_by_its_file_name(root):
 
 
 def test_what_was_seen_is_stored_until_images_or_what_looks_at_them_change(root, monkeypatch):
-    dataset = load(root)
-    seen = inspect(dataset, progress=False)
-
-    def fail(*args, **kwargs):
-        raise AssertionError("looked again")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(audit, "measure", fail)
-        again = inspect(load(root), progress=False)
-        pd.testing.assert_frame_equal(again.properties, seen.properties)
-        pd.testing.assert_frame_equal(again.pairs, seen.pairs)
-        with pytest.raises(AssertionError, match="looked again"):
-            inspect(dataset.keep(np.arange(20)), progress=False)
-        patch.setattr(audit, "LIBRARIES", ("numpy",))
-        with pytest.raises(AssertionError, match="looked again"):
-            inspect(dataset, progress=False)
+    first = audited(load(root))
+    monkeypatch.setattr(room, "take_notes", lambda *_, **__: pytest.fail("looked again"))
+    again = audited(load(root))
+    pd.testing.assert_frame_equal(again.findings, first.findings)
+    pd.testing.assert_frame_equal(again.summary, first.summary)
+    with pytest.raises(pytest.fail.Exception, match="looked again"):
+        audited(load(root).keep(np.arange(20)))
+    monkeypatch.setattr(room, "LIBRARIES", ("numpy",))
+    with pytest.raises(pytest.fail.Exception, match="looked again"):
+        audited(load(root))
 
 
 def test_groups_alone_need_no_properties(root, own_folders, monkeypatch):
     save(root / "cat" / "99.png", recoloured(picture(0)))
     dataset = load(root)
     with monkeypatch.context() as patch:
-        patch.setattr(measures, "_properties", lambda *_, **__: pytest.fail("looked at properties"))
+        patch.setattr(notes, "_properties", lambda *_, **__: pytest.fail("looked at properties"))
         alone = duplicate_groups(dataset, audited=False, progress=False)
     assert len(set(alone)) == len(alone) - 1
     assert [file.stem.rpartition("-")[2] for file in (own_folders / "cache" / "audit").iterdir()] == ["pairs"]
@@ -215,18 +210,17 @@ def test_groups_alone_need_no_properties(root, own_folders, monkeypatch):
 
 
 def test_a_damaged_store_is_made_again(root, own_folders):
-    dataset = load(root)
-    seen = inspect(dataset, progress=False)
+    first = audited(load(root))
     for file in (own_folders / "cache" / "audit").iterdir():
         file.write_text("damaged")
-    pd.testing.assert_frame_equal(inspect(dataset, progress=False).properties, seen.properties)
+    pd.testing.assert_frame_equal(audited(load(root)).summary, first.summary)
 
 
 def test_an_image_that_has_gone_is_named(root):
     dataset = load(root)
     (root / "dog" / "03.png").unlink()
     with pytest.raises(DataError, match="03.png"):
-        inspect(dataset, progress=False)
+        duplicate_groups(dataset, progress=False)
 
 
 def test_a_split_of_other_images_is_refused(root):

@@ -1,11 +1,22 @@
-"""When two pictures count as copies: by their detail, within small shifts, and beyond what is usual in their class."""
+"""When two pictures count as copies: nearly equal hashes, and detail alike beyond what is usual in their class."""
 
 import cv2
 import numpy as np
 import pytest
 from pictures import picture, recoloured, shifted
 
-from lib.datasets.audit.similarity import LEAST, MOST, NOISE, Details, usual_threshold
+from lib.datasets.audit import pairs as room
+from lib.datasets.audit.pairs import (
+    COARSE,
+    LEAST,
+    MOST,
+    NOISE,
+    PROMISING,
+    close_pairs,
+    details_of,
+    similarity_of,
+    usual_threshold,
+)
 
 
 def thumbnails(*images):
@@ -14,8 +25,12 @@ def thumbnails(*images):
     return np.stack(small)
 
 
+def details(*images, size=64):
+    return details_of(thumbnails(*images), size=size)
+
+
 def similarity(first, second):
-    return float(Details(thumbnails(first, second)).similarity(np.array([[0, 1]]))[0])
+    return float(similarity_of(details(first, second), np.array([[0, 1]]))[0])
 
 
 def silhouette(seed):
@@ -53,15 +68,16 @@ def test_plain_images_are_like_nothing():
 
 def test_only_pairs_that_promise_something_are_looked_at_closely():
     image = picture(5)
-    details = Details(thumbnails(image, recoloured(image), picture(6)))
-    assert details.promising(np.array([[0, 1], [0, 2]])).tolist() == [True, False]
-    assert details.similarity(np.zeros((0, 2), int)).shape == (0,)
+    coarse = details(image, recoloured(image), picture(6), size=32)
+    similar = similarity_of(coarse, np.array([[0, 1], [0, 2]]), reach=COARSE)
+    assert (similar >= PROMISING).tolist() == [True, False]
+    assert similarity_of(coarse, np.zeros((0, 2), int)).shape == (0,)
 
 
 def test_pairs_in_any_order_are_compared_at_every_small_shift():
-    details = Details(thumbnails(*map(picture, range(6)), shifted(picture(0), 2), silhouette(0)))
+    eight = details(*map(picture, range(6)), shifted(picture(0), 2), silhouette(0))
     pairs = np.array([[4, 1], [0, 6], [0, 1], [7, 7], [4, 0], [6, 0]])
-    images, expected = details.full.astype(np.float64), []
+    images, expected = eight.astype(np.float64), []
     for left, right in pairs:
         one, other = images[left], np.pad(images[right], 2)
         moves = [
@@ -69,7 +85,7 @@ def test_pairs_in_any_order_are_compared_at_every_small_shift():
         ]
         scale = np.linalg.norm(one) * np.linalg.norm(images[right]) + (64 * NOISE) ** 2
         expected.append(max(moves) / scale)
-    np.testing.assert_allclose(details.similarity(pairs), expected, rtol=1e-5)
+    np.testing.assert_allclose(similarity_of(eight, pairs), expected, rtol=1e-5)
 
 
 def random_pairs(count):
@@ -77,14 +93,46 @@ def random_pairs(count):
 
 
 def test_more_is_asked_where_a_class_looks_alike():
-    different, alike = (Details(thumbnails(*map(make, range(20)))) for make in (picture, silhouette))
+    different, alike = (details(*map(make, range(20))) for make in (picture, silhouette))
     assert usual_threshold(different, random_pairs(20)) == pytest.approx(LEAST)
     threshold = usual_threshold(alike, random_pairs(20))
     assert LEAST < threshold <= MOST
-    similar = alike.similarity(random_pairs(20))
+    similar = similarity_of(alike, random_pairs(20))
     assert (similar > LEAST).mean() > 0.9 and (similar < threshold).mean() > 0.9  # alike, but no copies
 
 
 def test_too_few_pairs_say_nothing():
-    details = Details(thumbnails(*map(silhouette, range(5))))
-    assert usual_threshold(details, random_pairs(5)[:9]) == LEAST < usual_threshold(details, random_pairs(5)[:10])
+    five = details(*map(silhouette, range(5)))
+    assert usual_threshold(five, random_pairs(5)[:9]) == LEAST < usual_threshold(five, random_pairs(5)[:10])
+
+
+def with_flips(value, places):
+    for place in places:
+        value ^= 1 << place
+    return value
+
+
+def test_all_pairs_of_close_hashes_and_no_others_are_found():
+    rng = np.random.default_rng(0)
+    values = [int(value) for value in rng.integers(0, 2**64, 40, dtype=np.uint64)]
+    values += [with_flips(values[n], rng.choice(64, n, replace=False).tolist()) for n in range(16)]
+    expected = [
+        [first, second]
+        for first in range(len(values))
+        for second in range(first + 1, len(values))
+        if (values[first] ^ values[second]).bit_count() <= room.MOST_BITS
+    ]
+    assert len(expected) == 11
+    assert close_pairs(np.array(values, np.uint64)).tolist() == expected
+    for count in (0, 1):
+        assert close_pairs(np.zeros(count, np.uint64)).shape == (0, 2)
+
+
+def test_of_many_equal_hashes_only_the_nearest_are_paired(monkeypatch):
+    monkeypatch.setattr(room, "NEAREST", 4)
+    pairs = close_pairs(np.zeros(3000, np.uint64))
+    assert 2999 <= len(pairs) <= 2 * 4 * 3000
+    assert set(pairs.ravel().tolist()) == set(range(3000))
+    values = np.array([0b1111, 0b0111, 0b0011, 0b0001, 0], np.uint64)
+    monkeypatch.setattr(room, "NEAREST", 1)
+    assert close_pairs(values).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
