@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.config import Config
 from lib.explain.methods import METHODS, load
 
 OURS, XPLIQUE, TF_KERAS_VIS = "ours", "xplique", "tf-keras-vis"
@@ -20,7 +19,7 @@ BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Settings(Config):
+class Settings:
     """Of the methods, for every route."""
 
     samples: int = 8  # of SmoothGrad
@@ -30,12 +29,6 @@ class Settings(Config):
     masks: int = 16  # of RISE
     cells: int = 7  # of RISE
     grey: float = 0.0  # of baseline, patches and masks
-
-    def rules(self) -> dict[str, bool]:
-        return {
-            "samples, patch, masks and cells are positive": min(self.samples, self.patch, self.masks, self.cells) > 0,
-            "steps is at least 2": self.steps >= 2,
-        }
 
 
 def installed() -> list[str]:
@@ -53,7 +46,7 @@ def make_explainer(route: str, case: str, model, settings: Settings, layer: str 
 
     Args:
         route: one of `installed()`.
-        case: name of a method, a key of `methods.METHODS`, that the library `offers`.
+        case: name of a method that the library `offers`.
         model: to explain, at its logits.
         settings: of the methods.
         layer: where class activation maps are read; None takes the last layer with rows and columns.
@@ -68,10 +61,10 @@ def make_explainer(route: str, case: str, model, settings: Settings, layer: str 
 
 
 def _ours(case: str, model, layer: str, settings: Settings) -> Callable:
+    from lib.explain.attributions.gradient import SmoothGradient
     from lib.explain.attributions.integrated_gradients import IntegratedGradients
     from lib.explain.attributions.occlusion import Occlusion
     from lib.explain.attributions.rise import Rise
-    from lib.explain.attributions.smooth_gradient import SmoothGradient
 
     options = {
         "smooth_gradient": {"settings": SmoothGradient(samples=settings.samples, noise=settings.noise)},
@@ -85,16 +78,13 @@ def _ours(case: str, model, layer: str, settings: Settings) -> Callable:
 
 
 def _xplique(case: str, model, layer: str, settings: Settings) -> Callable:
+    patches = {"patch_size": settings.patch, "patch_stride": settings.patch, "occlusion_value": settings.grey}
     options = {
         "smooth_gradient": {"nb_samples": settings.samples, "noise": 255 * settings.noise},
         "integrated_gradients": {"steps": settings.steps, "baseline_value": settings.grey},
         "grad_cam": {"conv_layer": layer},
         "grad_cam_plus_plus": {"conv_layer": layer},
-        "occlusion": {
-            "patch_size": settings.patch,
-            "patch_stride": settings.patch,
-            "occlusion_value": settings.grey,
-        },
+        "occlusion": patches,
         "rise": {"nb_samples": settings.masks, "grid_size": settings.cells, "mask_value": settings.grey},
     }.get(case, {})
     make = getattr(importlib.import_module("xplique.attributions"), METHODS[case].xplique)

@@ -78,9 +78,9 @@ def train_batches(opened: OpenBrief, run):
     return make_eval_dataset(images, opened.split.train)
 
 
-def in_turn(labels: np.ndarray, *, most: int, seed: int = 0) -> np.ndarray:
+def in_turn(labels: np.ndarray, *, most: int) -> np.ndarray:
     """(K,) sorted places of at most `most` of (N,) images, so that every class comes before any comes twice."""
-    return np.sort(evaluation.one_class_in_turn(labels, seed=seed)[:most])
+    return np.sort(evaluation.one_class_in_turn(labels)[:most])
 
 
 def pick_examples(labels: np.ndarray, probabilities: np.ndarray, *, hits: int = 4, misses: int = 3) -> np.ndarray:

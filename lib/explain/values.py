@@ -9,8 +9,8 @@ from lib.explain.features.activation_maximisation import Maximised
 from lib.explain.features.max_images import TopImages
 from lib.explain.methods import BASELINES, title
 from lib.explain.scoring.baselines import CONTRAST
-from lib.explain.scoring.randomisation import Cascade
-from lib.explain.scoring.ranking import CARE, LIMITS, NO, YES
+from lib.explain.scoring.randomisation import SIMILARITY_LIMIT, Cascade
+from lib.explain.scoring.ranking import CARE, NO, YES
 
 Values = dict[str, object]
 PREFIX = "explain"
@@ -55,8 +55,7 @@ def of_pointing(pointing: pd.DataFrame) -> Values:
         values[f"energy.{row.method}"] = row.energy
     best = pointing[~pointing["method"].isin(BASELINES)].sort_values("hit", kind="stable").iloc[-1]
     values |= {"best_pointing": title(best["method"]), "best_pointing_hit": best["hit"]}
-    if f"pointing_game.{CONTRAST}" in values:
-        values["pointing_lesson"] = LESSONS[values[f"pointing_game.{CONTRAST}"] > best["hit"] - CLOSE]
+    values["pointing_lesson"] = LESSONS[values[f"pointing_game.{CONTRAST}"] > best["hit"] - CLOSE]
     return _prefixed(values)
 
 
@@ -76,7 +75,7 @@ def of_areas(areas: pd.DataFrame) -> Values:
 def of_cascade(shuffled: Cascade) -> Values:
     """What is left of every method's maps when weights are shuffled, and the limit above which it fails."""
     left = {f"similarity.{name}": value for name, value in shuffled.left.items()}
-    return _prefixed(left | {"similarity_limit": LIMITS.similarity, "shuffled_depths": len(shuffled.depths) - 1})
+    return _prefixed(left | {"similarity_limit": SIMILARITY_LIMIT, "shuffled_depths": len(shuffled.depths) - 1})
 
 
 def of_ranking(ranking: pd.DataFrame) -> Values:

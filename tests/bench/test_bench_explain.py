@@ -73,7 +73,7 @@ def test_other_routes_explain_what_they_offer(route, subject):
 
 
 def test_the_subject_is_the_demos_best_model_and_new_images_of_its_classes(own_folders):
-    subject = explain.find_subject(per_class=1, count=5)
+    subject = explain.find_subject(count=5)
     assert subject.name == "the demo's best model, untrained"
     assert subject.images.shape == (5, 64, 64, 3) and subject.images.dtype == np.float32
     assert subject.images.max() <= 255 and subject.classes.tolist() == [0, 1, 2, 3, 4]
@@ -81,15 +81,8 @@ def test_the_subject_is_the_demos_best_model_and_new_images_of_its_classes(own_f
     run = paths.runs("demo") / "best-seed0-0123456789"
     run.mkdir(parents=True)
     Residual(filters=(4,), blocks=(1,)).build(12, image_size=64).save(run / "model.keras")
-    assert explain.find_subject(per_class=1, count=5).name == "the demo's best model, untrained"  # not finished
+    assert explain.find_subject(count=5).name == "the demo's best model, untrained"  # not finished
     (run / "metrics.json").write_text("{}")
-    trained = explain.find_subject(per_class=1, count=5)
+    trained = explain.find_subject(count=5)
     assert trained.name == "the demo's best model (best-seed0-0123456789)"
     assert trained.load().count_params() < subject.load().count_params()
-
-
-def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match="steps is at least 2"):
-        peers.Settings(steps=1)
-    with pytest.raises(ValueError, match="samples, patch, masks and cells are positive"):
-        peers.Settings(masks=0)

@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import layers
 
 from lib.explain import methods
-from lib.explain.attributions.attribution import positive_sum, strongest_channel, to_maps
+from lib.explain.attributions.attribution import positive_sum, to_maps
+from lib.explain.attributions.gradient import SmoothGradient, smooth_gradient, strongest_channel
 from lib.explain.attributions.integrated_gradients import IntegratedGradients, integrated_gradients
 from lib.explain.attributions.occlusion import Occlusion, occlusion
 from lib.explain.attributions.rise import Rise, rise
-from lib.explain.attributions.smooth_gradient import SmoothGradient, smooth_gradient
 from lib.explain.network import gradients
 
 NAMES = list(methods.METHODS)
@@ -117,7 +117,7 @@ def test_no_batch_is_larger_than_asked(name, model, images, monkeypatch):
     def watched(pass_):
         return lambda graph, x, *more, **options: (sizes.append(len(x)), pass_(graph, x, *more, **options))[1]
 
-    places = [gradients, importlib.import_module(methods.METHODS[name].module)]
+    places = [gradients, importlib.import_module(f"lib.explain.attributions.{methods.METHODS[name].file}")]
     for place in places:
         for pass_ in {"forward", "backward"} & set(vars(place)):
             monkeypatch.setattr(place, pass_, watched(getattr(place, pass_)))

@@ -7,11 +7,14 @@ import tensorflow as tf
 from keras import layers
 
 from lib.explain.attributions.attribution import ask
-from lib.explain.attributions.grad_cam import grad_cam, mean_gradients
-from lib.explain.attributions.grad_cam_plus_plus import grad_cam_plus_plus, positive_gradients
-from lib.explain.attributions.gradient import gradient
-from lib.explain.attributions.gradient_x_input import gradient_x_input
-from lib.explain.attributions.guided_backprop import guided_backprop
+from lib.explain.attributions.grad_cam import grad_cam, grad_cam_plus_plus, mean_gradients, positive_gradients
+from lib.explain.attributions.gradient import (
+    SmoothGradient,
+    gradient,
+    gradient_x_input,
+    guided_backprop,
+    smooth_gradient,
+)
 from lib.explain.attributions.integrated_gradients import (
     IntegratedGradients,
     completeness_gap,
@@ -20,7 +23,6 @@ from lib.explain.attributions.integrated_gradients import (
 )
 from lib.explain.attributions.occlusion import Occlusion, occlusion, patches
 from lib.explain.attributions.rise import Rise, draw_masks, rise
-from lib.explain.attributions.smooth_gradient import SmoothGradient, smooth_gradient
 from lib.explain.network.layers import IMAGE
 
 RNG = np.random.default_rng(0)
@@ -69,7 +71,7 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_the_way(baseli
     settings = IntegratedGradients(steps=steps, baseline=baseline)
     start = IMAGES.mean(axis=(1, 2), keepdims=True) if baseline is None else baseline
     wanted = OWN * (IMAGES - start)
-    signed = integrate(ask(linear, IMAGES, LABELS, at=IMAGE, layer=None, batch_size=4), settings)
+    signed = integrate(ask(linear, IMAGES, LABELS, at=IMAGE, batch_size=4), settings)
     np.testing.assert_allclose(signed, wanted, rtol=1e-4, atol=1e-3)
     close(integrated_gradients(linear, IMAGES, LABELS, settings=settings), np.maximum(wanted.sum(axis=-1), 0))
     assert completeness_gap(linear, IMAGES, LABELS, settings=settings).max() < 1e-4
@@ -100,7 +102,7 @@ def test_the_gap_tells_whether_the_steps_suffice():
 
 def test_the_way_is_taken_by_trapezoids():
     settings = IntegratedGradients(steps=3, baseline=0.0)
-    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 0, at=IMAGE, layer=None, batch_size=2)
+    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 0, at=IMAGE, batch_size=2)
     np.testing.assert_allclose(integrate(question, settings).sum(), 1, rtol=1e-5)  # exact for a parabola
 
 
@@ -112,7 +114,7 @@ def test_integrated_gradients_from_a_layer_add_up_too():
     images = RNG.integers(0, 256, (2, 6, 6, 3)).astype(np.uint8)
     settings = IntegratedGradients(steps=2, baseline=0.0)
     # Behind the layer all is linear, so two steps are exact, and each position adds what it is there.
-    signed = integrate(ask(model, images, 1, at=IMAGE, layer="maps", batch_size=3), settings)
+    signed = integrate(ask(model, images, 1, at="maps", batch_size=3), settings)
     assert signed.shape == (2, 4, 4, 4)
     change = model(images) - model(0.0 * images)
     np.testing.assert_allclose(signed.sum(axis=(1, 2, 3)), change[:, 1], rtol=1e-4, atol=1e-6)

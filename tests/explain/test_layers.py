@@ -41,7 +41,7 @@ def test_steps_know_what_feeds_them_and_their_shapes(nested):
     assert graph.steps["rescale"].inputs == (IMAGE,)
     assert graph.steps["backbone/add"].inputs == ("backbone/conv", "backbone/stem/relu")
     assert graph.steps["head/pool"].inputs == ("backbone/add",)
-    assert graph.shape("backbone/add") == (None, 6, 6, 4) and graph.shape(IMAGE) == (None, 8, 8, 3)
+    assert graph.steps["backbone/add"].shape == (None, 6, 6, 4) and graph.input_shape == (None, 8, 8, 3)
     assert graph.output == Output("head/logits")
     assert graph.steps["backbone/stem/conv"].layer is nested.get_layer("backbone").get_layer("stem").layers[0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from lib.explain.cases import Cases, in_turn, open_cases, pick_examples
 from lib.explain.scoring.randomisation import Cascade
-from lib.explain.scoring.ranking import CARE, COLUMNS, NO, YES, Limits, rank_methods
+from lib.explain.scoring.ranking import CARE, COLUMNS, NO, YES, rank_methods
 
 # method -> mean rank correlation, gain over the centre in insertion minus deletion, gain in hits; as (mean, low)
 PLANTED = {
@@ -51,34 +51,20 @@ def test_each_rule_decides_as_it_says():
 
 
 def test_without_masks_the_last_question_is_left_out():
-    table = rank_methods(areas(), shuffled())
+    table = rank_methods(areas(), shuffled(), pointing=None)
     assert dict(zip(table["method"], table["trust"], strict=True))["coarse"] == YES
     assert table["method"].iloc[0] == "coarse"
     assert table[["hit", "energy"]].isna().all(axis=None)
     assert "object" not in table["why"].iloc[0]
 
 
-@pytest.mark.parametrize(
-    ("limits", "trusted"),
-    [
-        (Limits(similarity=0.9), {"good", "better", "edges"}),
-        (Limits(similarity=0.15), {"good"}),
-        (Limits(gain=0.25), set()),
-        (Limits(gain=-1.0), {"good", "better", "coarse", "noise"}),
-    ],
-)
-def test_the_limits_decide(limits, trusted):
-    table = rank_methods(areas(), shuffled(), pointing=pointing(), limits=limits)
-    assert set(table.loc[table["trust"] == YES, "method"]) == trusted
-
-
 def test_scores_of_different_methods_are_refused():
     with pytest.raises(ValueError, match="the same methods.*Received: better, coarse, edges, noise;"):
-        rank_methods(areas()[1:], shuffled())
+        rank_methods(areas()[1:], shuffled(), pointing=None)
     with pytest.raises(ValueError, match="the same methods"):
         rank_methods(areas(), shuffled(), pointing=pointing()[1:])
     with pytest.raises(ValueError, match="at least one"):
-        rank_methods(areas()[5:], Cascade((), {}, {}))
+        rank_methods(areas()[5:], Cascade((), {}, {}), pointing=None)
 
 
 # Which images
@@ -121,7 +107,7 @@ def test_images_are_drawn_one_a_class_in_turn():
     assert (np.diff(places) > 0).all()
     assert np.bincount(labels[places]).tolist() == [3, 3, 2]
     assert len(in_turn(labels, most=100)) == 23
-    assert in_turn(labels, most=8).tolist() == places.tolist() != in_turn(labels, most=8, seed=1).tolist()
+    assert in_turn(labels, most=8).tolist() == places.tolist()
 
 
 def cases():

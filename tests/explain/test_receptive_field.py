@@ -12,8 +12,8 @@ from lib.explain.network.receptive_field import Patch, ReceptiveFields, Untracea
 from lib.models import Residual
 
 
-def receptive_field(model, layer, position, **options):
-    return ReceptiveFields(model, layer, **options).patch(*position)
+def receptive_field(model, layer, position):
+    return ReceptiveFields(model, layer).patch(*position)
 
 
 POSITIVE = {
@@ -87,8 +87,8 @@ def test_same_padding_depends_on_the_size_of_the_image():
 
 
 def test_vgg_16_sees_196_pixels_at_its_last_convolution():
-    model = keras.applications.VGG16(weights=None, include_top=False)
-    fields = ReceptiveFields(model, "block5_conv3", image_size=(512, 512))
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(512, 512, 3))
+    fields = ReceptiveFields(model, "block5_conv3")
     assert fields.patch(16, 16)[2:] == (196, 196) and fields.map_size == (32, 32)
 
 
@@ -189,16 +189,14 @@ def test_nested_models_are_looked_into():
     assert receptive_field(nested, "end", (3, 4)) == receptive_field(flat, "end", (3, 4)) == (3, 5, 8, 8)
 
 
-def test_a_model_of_any_size_needs_one_and_gets_its_field():
-    model = chain(conv(3, strides=2), size=(None, None))
-    assert receptive_field(model, "end", (5, 5), image_size=(24, 23)) == (10, 9, 3, 3)
-    with pytest.raises(ValueError, match="image_size must be the height and width that the model takes"):
-        receptive_field(model, "end", (5, 5))
+def test_a_model_must_take_images_of_one_size():
+    with pytest.raises(ValueError, match=r"must take images of one size. Received: a model of \(None, None, 3\)"):
+        receptive_field(chain(conv(3, strides=2), size=(None, None)), "end", (5, 5))
 
 
 def test_map_sizes_of_images_of_one_size():
     network = read_layers(chain(conv(3, strides=2), layers.Flatten(), size=(25, 24)))
-    sizes = map_sizes(network, ["end"], image_size=(25, 24))
+    sizes = map_sizes(network, ["end"])
     assert sizes[IMAGE] == (25, 24) and (13, 12) in sizes.values() and sizes["end"] is None
 
 
@@ -231,13 +229,8 @@ def test_layers_and_positions_that_do_not_exist(layer, position, message):
 
 
 def test_a_layer_without_a_map():
-    with pytest.raises(ValueError, match="needs a layer with a map"):
+    with pytest.raises(ValueError, match="layer 'end' has no rows and columns"):
         receptive_field(chain(layers.Flatten()), "end", (0, 0))
-
-
-def test_another_image_size_than_the_models():
-    with pytest.raises(ValueError, match=r"\(24, 24\). Received: \(30, 30\)"):
-        receptive_field(chain(conv(3)), "end", (0, 0), image_size=(30, 30))
 
 
 @pytest.mark.parametrize(

@@ -9,23 +9,19 @@ import tensorflow as tf
 
 from lib.config import Config
 from lib.explain.network import gradients
-from lib.explain.network.inputs import check_question, in_batches
-from lib.explain.network.layers import IMAGE, LayerGraph
+from lib.explain.network.gradients import in_batches
+from lib.explain.network.layers import LayerGraph, read_logits
 
 LAST = "the last layer with rows and columns"
 FLAT = 1e-6  # of the size of the values: differences below it are rounding, and stretching them would show noise
-LAYERS = {  # by where a method looks when no layer is named
-    IMAGE: "name of a layer with rows and columns, to explain its output instead of the pixels.",
-    LAST: "name of a layer with rows and columns; None takes the last one that has them.",
-    None: "must be None: this method hides parts of the image.",
-}
 ARGUMENTS = """
 
     Args:
         model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
         images: (N, H, W, C) uint8 or float in [0, 255].
         class_index: class to explain, one for all images or (N,) one per image.
-        layer: {layer}
+        layer: name of a layer with rows and columns to explain; None takes the method's usual place: the pixels, or for
+            class activation maps the last such layer. Must be None where parts of the image are hidden.
         settings: {settings}
         batch_size: images, or changed copies of them, at once; memory grows with it.
 
@@ -44,8 +40,8 @@ class Question:
     graph: LayerGraph  # of the model, with its logits as output
     images: np.ndarray  # (N, H, W, C) uint8 or float in [0, 255]
     classes: np.ndarray  # (N,) int32
-    at: str | None  # the step to explain; `IMAGE` for the pixels, None where parts of the image are hidden
-    batch_size: int
+    at: str | None = None  # the step to explain; `IMAGE` for the pixels, None where parts of the image are hidden
+    batch_size: int = 64
 
     def outputs(self, images, *, end: str | None = None) -> tf.Tensor:
         """The logits (N, classes) of images, or the output of the step `end`, batch by batch."""
@@ -62,17 +58,10 @@ class Question:
         return np.concatenate(found)
 
     def sum_over_copies(self, values: tf.Tensor, *, alter: Callable, weights: np.ndarray, start: str) -> np.ndarray:
-        """Weighted sum of the gradients at altered copies of each value, however many fit a batch.
+        """(N, h, w, C) sum, by weights (copies,), of the gradients at altered copies of each value, in whole batches.
 
-        Args:
-            values: (N, ...) outputs of the step `start`.
-            alter: function of (B, ...) values, (B,) numbers of the images and (B,) numbers of the copies that gives the
-                (B, ...) copies.
-            weights: (copies,) float.
-            start: name of a step; `IMAGE` for the images.
-
-        Returns:
-            (N, h, w, C) float32, of the shape of the step to explain.
+        The values (N, ...) are outputs of the step `start`. `alter` makes the copies (B, ...): a function of values
+        (B, ...), of the numbers (B,) of their images and of the numbers (B,) of the copies.
         """
         copies, total = len(weights), None
         for rows in in_batches(len(values) * copies, self.batch_size):
@@ -86,24 +75,31 @@ class Question:
         return total
 
 
-def ask(model: keras.Model, images, class_index, *, at: str | None, layer: str | None, batch_size: int) -> Question:
-    """Check a question, and find the step to explain: `layer`, or where none is named, `at`: a key of `LAYERS`.
+def ask(model: keras.Model, images, class_index, **options) -> Question:
+    """Check a model, its images (N, H, W, C) and the classes, one for all or (N,); `options` are those of `Question`.
 
     Raises:
-        ValueError: if an argument is not as described in `ARGUMENTS`.
+        ValueError: if one of them is not as `ARGUMENTS` describes; the message states the rule.
     """
-    graph, images, classes = check_question(model, images, class_index)
-    if layer is not None and at is None:
-        raise ValueError(f"a method that hides parts of the image takes no layer. Received: layer={layer!r}")
-    place = graph.find_spatial(layer) if layer is not None or at == LAST else at
-    return Question(graph, images, classes, place, batch_size)
+    graph = read_logits(model)
+    images = graph.check_images(images)
+    if len(model.output_shape) != 2:
+        raise ValueError(f"the model must give one row of classes per image. Received: output {model.output_shape}")
+    classes, count = np.asarray(class_index), model.output_shape[-1]
+    if not np.issubdtype(classes.dtype, np.integer):
+        raise ValueError(f"class_index must be whole numbers. Received: {classes.dtype}")
+    if classes.shape not in ((), (len(images),)):
+        raise ValueError(f"class_index must be one number or {len(images)}, one per image. Received: {classes.shape}")
+    if classes.size and not (0 <= classes.min() and classes.max() < count):
+        raise ValueError(f"class_index must lie in [0, {count - 1}]. Received: {classes.min()} to {classes.max()}")
+    return Question(graph, images, np.broadcast_to(classes, len(images)).astype(np.int32), **options)
 
 
 def attribution(*, at: str | None, settings: Config | None = None) -> Callable:
     """Make an attribution method of a function that does nothing but its arithmetic.
 
     Args:
-        at: where it looks when no layer is named, a key of `LAYERS`.
+        at: where it looks when no layer is named: `IMAGE`, `LAST`, or None where it hides parts of the image.
         settings: its usual ones; None for a method that has none.
 
     Returns:
@@ -116,12 +112,15 @@ def attribution(*, at: str | None, settings: Config | None = None) -> Callable:
         def method(model, images, class_index, *, layer=None, settings=usual, batch_size=64) -> np.ndarray:
             if type(settings) is not type(usual):
                 raise ValueError(f"settings must be of type {type(usual).__name__}. Received: {settings!r}")
-            question = ask(model, images, class_index, at=at, layer=layer, batch_size=batch_size)
+            if layer is not None and at is None:
+                raise ValueError(f"a method that hides parts of the image takes no layer. Received: layer={layer!r}")
+            place = read_logits(model).find_spatial(layer) if layer is not None or at == LAST else at
+            question = ask(model, images, class_index, at=place, batch_size=batch_size)
             found = explain(question) if usual is None else explain(question, settings)
             return to_maps(found, size=question.images.shape[1:3])
 
         words = "must be None: this method has none." if usual is None else f"see {type(usual).__name__}."
-        method.__doc__ = explain.__doc__.rstrip() + ARGUMENTS.format(layer=LAYERS[at], settings=words)
+        method.__doc__ = explain.__doc__.rstrip() + ARGUMENTS.format(settings=words)
         method.__name__, method.__qualname__ = explain.__name__, explain.__qualname__
         method.__module__ = explain.__module__
         return method
@@ -129,9 +128,11 @@ def attribution(*, at: str | None, settings: Config | None = None) -> Callable:
     return decorate
 
 
-def strongest_channel(values: tf.Tensor) -> tf.Tensor:
-    """(N, H, W) largest absolute value over the channels of (N, H, W, C)."""
-    return tf.reduce_max(tf.abs(values), axis=-1)
+def plain_images(images: np.ndarray, grey: float | None) -> np.ndarray:
+    """(N, 1, 1, C) float32, the colour that shows nothing: the grey value, or if None the mean colour of each image."""
+    if grey is None:
+        return images.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
+    return np.full((len(images), 1, 1, images.shape[-1]), grey, np.float32)
 
 
 def positive_sum(values: tf.Tensor) -> tf.Tensor:
@@ -140,18 +141,7 @@ def positive_sum(values: tf.Tensor) -> tf.Tensor:
 
 
 def to_maps(attributions: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
-    """Resize attributions to the image (bilinear) and stretch each map to [0, 1].
-
-    Args:
-        attributions: (N, h, w) finite numbers; larger ones mean more.
-        size: height and width of the images.
-
-    Returns:
-        (N, H, W) float32: the least value of each map is 0 and the largest 1; a flat map is all zeros.
-
-    Raises:
-        ValueError: if a number is not finite.
-    """
+    """Attributions (N, h, w), resized to the image (bilinear) and each stretched to [0, 1]; a flat map is all zeros."""
     attributions = np.asarray(attributions, np.float32)
     if not np.isfinite(attributions).all():
         raise ValueError("the model's answers to these images are not finite numbers; its training may have diverged")

@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.attribution import Question, ask, attribution, positive_sum
-from lib.explain.network.inputs import plain_images
+from lib.explain.attributions.attribution import Question, ask, attribution, plain_images, positive_sum
 from lib.explain.network.layers import IMAGE
 
 
@@ -20,16 +19,11 @@ class IntegratedGradients(Config):
     baseline: float | None = None  # grey value in [0, 255] where it begins; None takes the mean colour of each image
 
     def rules(self) -> dict[str, bool]:
-        return {
-            "steps is at least 2": self.steps >= 2,
-            "baseline lies in [0, 255]": 0 <= (self.baseline or 0) <= 255,
-        }
+        within = 0 <= (self.baseline or 0) <= 255
+        return {"steps is at least 2": self.steps >= 2, "baseline lies in [0, 255]": within}
 
 
-DEFAULT = IntegratedGradients()
-
-
-@attribution(at=IMAGE, settings=DEFAULT)
+@attribution(at=IMAGE, settings=IntegratedGradients())
 def integrated_gradients(question: Question, settings: IntegratedGradients) -> np.ndarray:
     """What each pixel adds to the logit on the way from the baseline; what speaks against the class is cut off.
 
@@ -39,23 +33,19 @@ def integrated_gradients(question: Question, settings: IntegratedGradients) -> n
     return positive_sum(integrate(question, settings)).numpy()
 
 
-def completeness_gap(model: keras.Model, images: np.ndarray, class_index, *, settings=DEFAULT) -> np.ndarray:
+def completeness_gap(
+    model: keras.Model, images: np.ndarray, class_index, *, settings: IntegratedGradients | None = None
+) -> np.ndarray:
     """How far the attributions are from adding up to the change of the logit, which with enough steps they do.
 
     Args:
-        model: as for `integrated_gradients`.
-        images: as for `integrated_gradients`.
-        class_index: as for `integrated_gradients`.
-        settings: number of steps and baseline.
+        model, images, class_index, settings: as for `integrated_gradients`.
 
     Returns:
         (N,) difference between the sum of each image's attributions and the logit of the image minus that of the
         baseline, as a share of this change (of the largest change where an image has none).
-
-    Raises:
-        ValueError: if an argument is not as described; the message states the rule.
     """
-    question = ask(model, images, class_index, at=IMAGE, layer=None, batch_size=64)
+    question, settings = ask(model, images, class_index, at=IMAGE), settings or IntegratedGradients()
     attributed = integrate(question, settings).sum(axis=(1, 2, 3), dtype=np.float64)
     baselines = np.broadcast_to(plain_images(question.images, settings.baseline), question.images.shape)
     change = question.outputs(question.images) - question.outputs(baselines)

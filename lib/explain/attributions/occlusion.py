@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.attribution import FLAT, Question, attribution
-from lib.explain.network.gradients import forward
-from lib.explain.network.inputs import in_batches, plain_images
+from lib.explain.attributions.attribution import FLAT, Question, attribution, plain_images
+from lib.explain.network.gradients import forward, in_batches
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,7 @@ def occlusion(question: Question, settings: Occlusion) -> np.ndarray:
 
 
 def patches(sides: tuple[int, int], settings: Occlusion) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows and columns of pixels each row and column of patches covers.
-
-    Args:
-        sides: height and width of the images.
-        settings: size and stride.
-
-    Returns:
-        Two bool arrays, (rows of patches, H) and (columns of patches, W); every pixel is covered.
-
-    Raises:
-        ValueError: if a patch is larger than the image, or the stride longer than the patch, which would skip pixels.
-    """
+    """Which pixels each row and column of patches covers: bool (rows of patches, H) and (columns of patches, W)."""
     size = settings.size or max(1, min(sides) // 5)
     stride = settings.stride or max(1, size // 2)
     if size > min(sides) or stride > size:

@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.config import Config
-from lib.explain.attributions.attribution import Question, attribution
-from lib.explain.network.gradients import forward
-from lib.explain.network.inputs import in_batches, plain_images
+from lib.explain.attributions.attribution import Question, attribution, plain_images
+from lib.explain.network.gradients import forward, in_batches
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,9 @@ def rise(question: Question, settings: Rise) -> np.ndarray:
 
 
 def draw_masks(sides: tuple[int, int], *, settings: Rise, batch_size: int) -> Iterator[np.ndarray]:
-    """Random masks: a coarse grid of zeros and ones, enlarged bilinearly and shifted by less than a cell.
+    """Random masks (B, H, W) in [0, 1], the share of the image that shows, `batch_size` at once.
 
-    Args:
-        sides: height and width of the images.
-        settings: number, coarseness and seed.
-        batch_size: masks at once; it has no effect on their values.
-
-    Yields:
-        (B, H, W) float64 in [0, 1], the share of the image that shows.
+    Each is a coarse grid of zeros and ones, enlarged bilinearly and shifted by less than a cell.
     """
     rng = np.random.default_rng(settings.seed)
     corners = settings.cells + 2  # of the cells that the image overlaps, wherever the shift puts it

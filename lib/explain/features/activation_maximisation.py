@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from lib.explain.features.image_parameters import move_randomly, random_parameters, to_images
 from lib.explain.network.layers import LayerGraph, Step, read_logits
-from lib.explain.network.receptive_field import known_size, map_sizes
+from lib.explain.network.receptive_field import map_sizes
 
 TRIALS = 8  # random moves that `Maximised.moved` averages
 
@@ -52,7 +52,6 @@ class Maximised:
     """Images made by `maximise`, one per unit."""
 
     images: np.ndarray  # uint8 (N, H, W, 3)
-    activations: np.ndarray  # float32 (steps, N), as the optimiser met them: of moved images where the recipe moves
     reached: np.ndarray  # float32 (N,), of the images as they are
     moved: np.ndarray  # float32 (N,), of the images after small random moves, on average
 
@@ -61,66 +60,62 @@ def maximise(
     model: keras.Model,
     units: Sequence[Unit],
     *,
+    colours: np.ndarray,
     recipe: Recipe = LADDER["+ moves"],
-    colours: np.ndarray | None = None,
-    image_size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> Maximised:
     """Make one image for each unit, all in one optimisation.
 
     Args:
-        model: functional model of images (N, H, W, 3) in [0, 255]; one that ends in softmax is read at its logits.
+        model: functional model of images (N, H, W, 3) of one size; one that ends in softmax is read at its logits.
         units: what to excite; they may lie in different layers.
+        colours: (3, 3) of `image_parameters.colour_matrix`, for recipes with colour.
         recipe: the ingredients, and how long.
-        colours: (3, 3) of `image_parameters.colour_matrix`, which a recipe with colour needs.
-        image_size: height and width of the images; None takes the model's own.
         seed: of the first image and the moves; the same seed gives the same bytes on the same machine.
 
     Returns:
         The images and the activations they reach.
 
     Raises:
-        ValueError: if there are no units or steps, a layer, channel or class does not exist, or the colours
-            or the size are missing.
+        ValueError: if there are no units or steps, a layer, channel or class does not exist, or the colours are no
+            such matrix.
     """
     if not len(units) or recipe.steps < 1:
         raise ValueError(
             f"maximise needs at least one unit and one step. Received: {len(units)} units, {recipe.steps} steps"
         )
+    if recipe.colour and np.shape(colours) != (3, 3):
+        raise ValueError(f"colours must be the (3, 3) matrix of colour_matrix. Received: shape {np.shape(colours)}")
     graph = read_logits(model)
-    size = known_size(graph, image_size)
-    colours = _check_colours(recipe, colours)
-    score = make_score(graph, units, image_size=size)
-    look = {"fourier": recipe.fourier, "size": size, "colours": colours}
+    score, size = make_score(graph, units), graph.input_shape[1:3]
+    look = {"fourier": recipe.fourier, "size": size, "colours": colours if recipe.colour else None}
 
     def climb(parameters, step):
         images = to_images(parameters, **look)
-        return score(move_randomly(images, seed=[seed, step]) if recipe.transforms else images)
+        return score(move_randomly(images, seed=[seed, step]) if recipe.transforms else images)[1]
 
     start = random_parameters((len(units), *size), fourier=recipe.fourier, seed=seed)
-    parameters, activations = _ascend(climb, start, recipe=recipe)
-    images = tf.cast(tf.round(to_images(parameters, **look)), tf.uint8)
+    images = tf.cast(tf.round(to_images(_ascend(climb, start, recipe=recipe), **look)), tf.uint8)
     reached, moved = _judge(score, tf.cast(images, tf.float32), seed=seed)
-    return Maximised(images.numpy(), activations, reached, moved)
+    return Maximised(images.numpy(), reached, moved)
 
 
 def climb_ladder(
-    model: keras.Model, units: Mapping[str, Unit], *, colours: np.ndarray, steps: int = 128, seed: int = 0
+    model: keras.Model, units: Mapping[str, Unit], *, colours: np.ndarray, steps: int
 ) -> tuple[list[tuple[str, list[np.ndarray], list[float], list[float]]], dict[str, Maximised]]:
     """The same units by every recipe of `LADDER`, for `figures.maximised_ladder`.
 
     Args:
-        model: functional model with an image size of its own.
+        model: as for `maximise`.
         units: by name.
-        colours: of `image_parameters.colour_matrix`.
+        colours: (3, 3) of `image_parameters.colour_matrix`.
         steps: of each recipe.
-        seed: of all recipes.
 
     Returns:
         Rows (name, images, activations reached, those left after small moves), and what each recipe made, by its name.
     """
     made = {
-        name: maximise(model, list(units.values()), recipe=replace(recipe, steps=steps), colours=colours, seed=seed)
+        name: maximise(model, list(units.values()), recipe=replace(recipe, steps=steps), colours=colours)
         for name, recipe in LADDER.items()
     }
     rows = [
@@ -135,26 +130,19 @@ def climb_ladder(
     return rows, made
 
 
-def make_score(graph: LayerGraph, units: Sequence[Unit], *, image_size: tuple[int, int]) -> Callable:
-    """How strongly each image of a batch excites its own unit.
+def make_score(graph: LayerGraph, units: Sequence[Unit]) -> Callable:
+    """A function of images (N, H, W, 3), one per unit, to (N,) activations and (N,) aims to climb by.
 
-    Args:
-        graph: with logits as its output.
-        units: one per image.
-        image_size: height and width of the images.
-
-    Returns:
-        Function: images (N, H, W, 3) in [0, 255] -> (N,) activations and (N,) aims to climb by. These are the same,
-        but a unit that its ReLU silences aims at what stands in front of the ReLU, which else gives no gradient.
-
-    Raises:
-        ValueError: if a layer, channel or class does not exist.
+    These are the same, but a unit that its ReLU silences aims at what stands in front of the ReLU, which else gives no
+    gradient. The graph's output must be the logits.
     """
     layers = [graph.output.step if unit.layer is None else graph.find(unit.layer).name for unit in units]
-    sizes = map_sizes(graph, layers, image_size=image_size)
-    channels = [
-        _channel(unit, layer, count=graph.find(layer).shape[-1]) for unit, layer in zip(units, layers, strict=True)
-    ]
+    sizes, channels = map_sizes(graph, layers), []
+    for unit, layer in zip(units, layers, strict=True):
+        count = graph.find(layer).shape[-1]
+        if not 0 <= unit.channel < count:
+            raise ValueError(f"channels of {layer} are numbered from 0 to {count - 1}. Received: {unit}")
+        channels.append(np.eye(1, count, unit.channel, dtype=np.float32)[0])
     owners = {layer: [i for i, other in enumerate(layers) if other == layer] for layer in layers}
     fronts = {layer: _before_relu(graph.find(layer)) for layer in owners}
 
@@ -176,28 +164,26 @@ def make_score(graph: LayerGraph, units: Sequence[Unit], *, image_size: tuple[in
     return score
 
 
-def _ascend(climb: Callable, parameters: tf.Tensor, *, recipe: Recipe) -> tuple[tf.Tensor, np.ndarray]:
-    """Adam (Kingma & Ba 2015), upwards; returns the last parameters and the activations met at each step."""
+def _ascend(climb: Callable, parameters: tf.Tensor, *, recipe: Recipe) -> tf.Tensor:
+    """The parameters after steps of Adam (Kingma & Ba 2015), upwards."""
 
     @tf.function(autograph=False)
     def ascend(parameters, first, second, step):
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            activations, aims = climb(parameters, step)
+            aims = climb(parameters, step)
         # Each image moves one aim only, so the gradient of their sum holds the gradient of each.
         gradient = tape.gradient(aims, parameters)
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
         power = tf.cast(step + 1, tf.float32)
         mean, spread = first / (1 - 0.9**power), tf.sqrt(second / (1 - 0.999**power))
-        return parameters + recipe.learning_rate * mean / (spread + 1e-8), first, second, activations
+        return parameters + recipe.learning_rate * mean / (spread + 1e-8), first, second
 
     first = second = tf.zeros_like(parameters)
-    met = []
     for step in tf.range(recipe.steps):
-        parameters, first, second, activations = ascend(parameters, first, second, step)
-        met.append(activations.numpy())
-    return parameters, np.stack(met)
+        parameters, first, second = ascend(parameters, first, second, step)
+    return parameters
 
 
 def _judge(score: Callable, images: tf.Tensor, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -212,15 +198,6 @@ def _judge(score: Callable, images: tf.Tensor, *, seed: int) -> tuple[np.ndarray
     return still, np.mean(moved, axis=0)
 
 
-def _check_colours(recipe: Recipe, colours: np.ndarray | None) -> np.ndarray | None:
-    if not recipe.colour:
-        return None
-    if colours is None or np.shape(colours) != (3, 3):
-        received = None if colours is None else f"shape {np.shape(colours)}"
-        raise ValueError(f"a recipe with colour needs the (3, 3) matrix of colour_matrix. Received: {received}")
-    return np.asarray(colours, np.float32)
-
-
 def _before_relu(step: Step) -> tuple[str, Callable]:
     """What a layer gives before its ReLU: the step to read, and what to do with its output."""
     layer, kind = step.layer, type(step.layer).__name__
@@ -231,10 +208,3 @@ def _before_relu(step: Step) -> tuple[str, Callable]:
         bias = layer.bias if layer.use_bias else 0.0
         return step.inputs[0], lambda maps: layer.convolution_op(maps, layer.kernel) + bias
     return step.name, lambda maps: maps
-
-
-def _channel(unit: Unit, layer: str, *, count: int) -> np.ndarray:
-    """float32 (C,), one at the unit's channel."""
-    if not 0 <= unit.channel < count:
-        raise ValueError(f"channels of {layer} are numbered from 0 to {count - 1}. Received: {unit}")
-    return np.eye(1, count, unit.channel, dtype=np.float32)[0]

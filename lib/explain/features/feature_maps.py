@@ -1,7 +1,7 @@
 """Feature maps: what each channel of a layer answers to an image, and how the maps change with depth."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.explain.network.inputs import batches, check_size
+from lib.explain.network.gradients import in_batches
 from lib.explain.network.layers import read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields, UntraceableError
 
 KINDS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Relu"}
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,58 +57,25 @@ def block_layers(model: keras.Model) -> dict[str, str]:
     return {step.name: step.name for step in convolutions if step.name in last.values()}
 
 
-def measure_batches(
-    model: keras.Model, images, layers: Sequence[str], *, measure: Callable, batch_size: int = 64
-) -> Iterator[tuple[np.ndarray, np.ndarray | None, dict]]:
-    """Measure the maps of several layers in one compiled pass over many images.
-
-    Args:
-        model: functional model.
-        images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
-        layers: names of layers with maps.
-        measure: (layer name, float32 maps (B, h, w, C)) -> tensor, or tensors, to keep of them.
-        batch_size: images at once, where they come as an array.
-
-    Yields:
-        Images (B, H, W, 3), their labels (B,) or None, and by layer what `measure` gave.
-
-    Raises:
-        ValueError: if a layer is unknown or has no maps, or the images are not as asked.
-    """
+def map_reader(model: keras.Model, layers: Sequence[str], *, measure: Callable = lambda maps: maps) -> Callable:
+    """A compiled function of images (B, H, W, 3) in [0, 255]; by layer, `measure` of its maps (B, h, w, C)."""
     graph = read_layers(model)
-    if isinstance(layers, str) or not len(layers):
-        raise ValueError(f"layers must be a list with at least one name of a layer. Received: {layers!r}")
     layers = [graph.find_spatial(name) for name in layers]
 
     @tf.function(input_signature=[tf.TensorSpec((None, *graph.input_shape[1:]))], autograph=False)
-    def run(pixels):
-        return {name: measure(name, maps) for name, maps in graph.read(pixels, layers).items()}
+    def read(images):
+        return {name: measure(maps) for name, maps in graph.read(images, layers).items()}
 
-    for pixels, labels in batches(images, batch_size=batch_size):
-        check_size(graph, pixels)
-        yield pixels, labels, run(tf.cast(pixels, tf.float32))
+    return lambda images: read(tf.cast(images, tf.float32))
 
 
 def feature_maps(
-    model: keras.Model, images: np.ndarray, *, layers: Sequence[str] | None = None, batch_size: int = 64
+    model: keras.Model, images: np.ndarray, *, layers: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """The maps of several layers for some images.
-
-    Args:
-        model: functional model.
-        images: (N, H, W, 3) uint8 or float in [0, 255], or batches of them.
-        layers: names of layers with maps; None takes one per block, see `block_layers`.
-        batch_size: images at once.
-
-    Returns:
-        Layer name -> float32 (N, h, w, C).
-
-    Raises:
-        ValueError: if a layer is unknown or has no maps, or the images are not as asked.
-    """
+    """Layer name -> maps, float32 (N, h, w, C), for images (N, H, W, 3) in [0, 255]; None: one layer per block."""
     names = list(block_layers(model).values()) if layers is None else layers
-    batches_of_maps = measure_batches(model, images, names, measure=lambda name, maps: maps, batch_size=batch_size)
-    parts = [maps for _, _, maps in batches_of_maps]
+    images, read = read_layers(model).check_images(images), map_reader(model, names)
+    parts = [read(images[rows]) for rows in in_batches(len(images), BATCH_SIZE)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -144,27 +112,21 @@ def max_features(model: keras.Model, image: np.ndarray) -> list[MaxFeature]:
     Raises:
         ValueError: if the image is not as asked, or a receptive field cannot be traced.
     """
-    image = np.asarray(image)
-    if image.ndim != 3:
-        raise ValueError(f"the image must have shape (H, W, 3). Received: {image.shape}")
     found = []
-    for layer, (maps,) in feature_maps(model, image[None]).items():
+    for layer, (maps,) in feature_maps(model, np.asarray(image)[None]).items():
         row, column, channel = (int(i) for i in np.unravel_index(maps.argmax(), maps.shape))
-        fields = ReceptiveFields(model, layer, image_size=image.shape[:2])
-        patch, value = fields.patch(row, column), float(maps.max())
-        found.append(
-            MaxFeature(layer, channel, maps.shape[2], row, column, value, maps[..., channel], patch, fields.gated)
-        )
+        fields, value = ReceptiveFields(model, layer), float(maps.max())
+        patch, own = fields.patch(row, column), maps[..., channel]
+        found.append(MaxFeature(layer, channel, maps.shape[2], row, column, value, own, patch, fields.gated))
     return found
 
 
-def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.DataFrame:
+def summarise_maps(model: keras.Model, images: np.ndarray) -> pd.DataFrame:
     """How the maps change with depth, over all images given, in one pass.
 
     Args:
         model: functional model.
-        images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
-        batch_size: images at once, where they come as an array.
+        images: (N, H, W, 3) uint8 or float in [0, 255].
 
     Returns:
         One row per block, see `block_layers`: block, layer, height, width and channels of its maps;
@@ -172,25 +134,26 @@ def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.Da
         on the way is of a kind that cannot be traced); `mean` activation; `silent`, the share of values that are
         zero or below; `dead`, the share of channels that had one and the same value everywhere in all images.
     """
-    blocks = block_layers(model)
-    totals, count = {}, 0
-    layers = list(blocks.values())
-    for pixels, _, measured in measure_batches(model, images, layers, measure=_measure, batch_size=batch_size):
-        count, size = count + len(pixels), pixels.shape[1:3]
-        for layer, own in measured.items():
-            totals[layer] = _join(totals.get(layer), {key: value.numpy() for key, value in own.items()})
+    blocks, images = block_layers(model), read_layers(model).check_images(images)
+    read, totals = map_reader(model, list(blocks.values()), measure=_measure), {}
+    joined = {"shape": np.maximum, "sum": np.add, "silent": np.add, "low": np.minimum, "high": np.maximum}
+    for rows in in_batches(len(images), BATCH_SIZE):
+        for layer, own in read(images[rows]).items():
+            own = {key: value.numpy() for key, value in own.items()}
+            held = totals.get(layer)
+            totals[layer] = {key: joined[key](held[key], own[key]) for key in own} if held else own
     rows = []
     for block, layer in blocks.items():
-        height, width, channels = totals[layer]["shape"]
-        values = count * height * width * channels
+        height, width, channels = (int(length) for length in totals[layer]["shape"])
+        values = len(images) * height * width * channels
         rows.append(
             {
                 "block": block,
                 "layer": layer,
-                "height": int(height),
-                "width": int(width),
-                "channels": int(channels),
-                "receptive_field": _seen(model, layer, size),
+                "height": height,
+                "width": width,
+                "channels": channels,
+                "receptive_field": _side_seen(model, layer),
                 "mean": float(totals[layer]["sum"] / values),
                 "silent": float(totals[layer]["silent"] / values),
                 "dead": float(np.mean(totals[layer]["low"] == totals[layer]["high"])),
@@ -199,7 +162,7 @@ def summarise_maps(model: keras.Model, images, *, batch_size: int = 64) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:
+def _measure(maps: tf.Tensor) -> dict[str, tf.Tensor]:
     return {
         "shape": tf.shape(maps)[1:],
         "sum": tf.reduce_sum(tf.cast(maps, tf.float64)),
@@ -209,18 +172,10 @@ def _measure(name: str, maps: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def _join(held: dict | None, new: dict) -> dict:
-    """What two batches measured, together."""
-    if held is None:
-        return new
-    joined = {"sum": np.add, "silent": np.add, "low": np.minimum, "high": np.maximum}
-    return new | {key: join(held[key], new[key]) for key, join in joined.items()}
-
-
-def _seen(model: keras.Model, layer: str, image_size: tuple[int, int]) -> float:
+def _side_seen(model: keras.Model, layer: str) -> float:
     """Longer side of what a position in the middle sees, in pixels; NaN where a layer cannot be traced."""
     try:
-        fields = ReceptiveFields(model, layer, image_size=image_size)
-        return float(max(fields.patch(*(side // 2 for side in fields.map_size))[2:]))
+        fields = ReceptiveFields(model, layer)
     except UntraceableError:
         return math.nan
+    return float(max(fields.patch(*(side // 2 for side in fields.map_size))[2:]))

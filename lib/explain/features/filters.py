@@ -10,6 +10,7 @@ from lib.explain.network.layers import IMAGE, read_layers
 from lib.explain.network.receptive_field import WINDOWED
 
 KINDS = ("Conv2D", "DepthwiseConv2D")
+LAYERS, FILTERS, SLICES = 3, 6, 3  # shown: layers of a network, filters of a layer, input slices of a filter
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,65 +32,51 @@ def convolutions(model: keras.Model) -> list[str]:
     return [name for name, step in read_layers(model).steps.items() if type(step.layer).__name__ in KINDS]
 
 
-def spread_convolutions(model: keras.Model, *, k: int = 3) -> list[str]:
+def spread_convolutions(model: keras.Model) -> list[str]:
     """Convolutions spread evenly over the depth of a network, the first and the last among them.
 
     Args:
-        model: functional model.
-        k: how many, at least 2; fewer where there are fewer. Filters of a single pixel, which have nothing to be seen
-            in, are left out.
+        model: functional model. Its filters of a single pixel, which have nothing to be seen in, are left out.
 
     Returns:
-        Names of layers for `filters.filter_pairs`, from input to output.
+        Names of layers for `filter_pairs`, from input to output: `LAYERS`, or fewer where there are fewer.
 
     Raises:
-        ValueError: if k is below 2 or there is no such convolution.
+        ValueError: if there is no such convolution.
     """
     steps = read_layers(model).steps
     names = [name for name in convolutions(model) if max(steps[name].layer.kernel_size) > 1]
-    if k < 2 or not names:
-        raise ValueError(f"filters are spread over convolutions wider than a pixel. Received: k={k}, {len(names)} such")
-    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, k).round().astype(int))]
+    if not names:
+        raise ValueError("filters are shown of convolutions wider than a pixel. Received: a model without any")
+    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, LAYERS).round().astype(int))]
 
 
-def filter_pairs(
-    model: keras.Model,
-    images: np.ndarray,
-    layer: str,
-    *,
-    k: int = 6,
-    slices: int = 3,
-) -> FilterPairs:
+def filter_pairs(model: keras.Model, images: np.ndarray, layer: str) -> FilterPairs:
     """Filters of one layer and the maps they make.
 
     Args:
         model: functional model.
         images: (N, H, W, 3) uint8 or float in [0, 255].
         layer: name of a convolution.
-        k: how many, those whose maps vary most over the positions of the images; fewer where there are fewer.
-        slices: how many input slices of each filter; fewer where there are fewer.
 
     Returns:
-        The filters and their maps as the layer gives them: before batch norm and ReLU, unless the layer has an
-        activation of its own.
+        The `FILTERS` filters whose maps vary most over the positions of the images, and these maps as the layer gives
+        them: before batch norm and ReLU, unless the layer has an activation of its own.
 
     Raises:
-        ValueError: if the layer is not a convolution (the message lists those), k or slices is below 1, or
-            the images are not as asked.
+        ValueError: if the layer is not a convolution (the message lists those), or the images are not as asked.
     """
     graph = read_layers(model)
     step = graph.find(layer)
     if type(step.layer).__name__ not in KINDS:
         raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
-    if k < 1 or slices < 1:
-        raise ValueError(f"k and slices must be at least 1. Received: k={k}, slices={slices}")
     maps = feature_maps(model, images, layers=[layer])[layer]
     total = maps.shape[3]
-    channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:k]
+    channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:FILTERS]
     kernels, inputs = _kernels(step.layer, total)
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))
-    order = np.argsort(-energy, axis=1, kind="stable")[:, :slices]
+    order = np.argsort(-energy, axis=1, kind="stable")[:, :SLICES]
     before = graph.needed({IMAGE}, step.inputs)
     reads_pixels = kernels.shape[1] == 3 and not any(type(other.layer).__name__ in WINDOWED for other in before)
     return FilterPairs(

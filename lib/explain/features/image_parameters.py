@@ -10,7 +10,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from lib.explain.network.inputs import batches
+from lib.explain.network.gradients import in_batches
 from lib.inputs.augment import GREY, warp
 
 SPREAD = 0.01  # standard deviation of the first parameters: nearly grey images
@@ -21,15 +21,9 @@ ZOOM, TURN = 0.1, 10  # share, degrees
 
 
 def random_parameters(shape: tuple[int, int, int], *, fourier: bool, seed: int) -> tf.Tensor:
-    """Small random parameters to start from.
+    """Small random parameters of N images of height H and width W, to start from.
 
-    Args:
-        shape: number, height and width of the images.
-        fourier: whether they are waves, else pixels.
-        seed: of the random numbers.
-
-    Returns:
-        float32 (N, 3, H, W) pixels, or (2, N, 3, H, W // 2 + 1), the real and imaginary parts of waves.
+    float32 (N, 3, H, W) pixels, or if fourier (2, N, 3, H, W // 2 + 1), the real and imaginary parts of waves.
     """
     count, height, width = shape
     form = (2, count, 3, height, width // 2 + 1) if fourier else (count, 3, height, width)
@@ -37,16 +31,9 @@ def random_parameters(shape: tuple[int, int, int], *, fourier: bool, seed: int) 
 
 
 def to_images(parameters: tf.Tensor, *, fourier: bool, size: tuple[int, int], colours: np.ndarray | None) -> tf.Tensor:
-    """The images that parameters stand for.
+    """The images, float32 (N, H, W, 3) in (0, 255), that `random_parameters` stand for.
 
-    Args:
-        parameters: of `random_parameters`.
-        fourier: as there.
-        size: height and width of the images.
-        colours: (3, 3) of `colour_matrix`; None takes the parameters as red, green and blue.
-
-    Returns:
-        float32 (N, H, W, 3) in (0, 255).
+    Without colours, the (3, 3) of `colour_matrix`, the parameters are taken as red, green and blue.
     """
     if fourier:
         real, imaginary = tf.unstack(parameters)
@@ -65,22 +52,21 @@ def wave_scale(size: tuple[int, int]) -> np.ndarray:
     return (np.sqrt(height * width) / np.maximum(frequency, 1 / max(size)) / 4).astype(np.complex64)
 
 
-def colour_matrix(images, *, batch_size: int = 256) -> np.ndarray:
+def colour_matrix(images: np.ndarray) -> np.ndarray:
     """The colours that vary together in some images, as a matrix that turns independent numbers into such colours.
 
     Args:
-        images: (N, H, W, 3) array in [0, 255], or batches, see `batches`.
-        batch_size: images at once, where they come as an array.
+        images: (N, H, W, 3) in [0, 255].
 
     Returns:
         float32 (3, 3), the symmetric square root of the colours' covariance, scaled so that its longest column is 1.
 
     Raises:
-        ValueError: if the images are not as asked, or have one colour only.
+        ValueError: if the images have one colour only.
     """
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for pixels, _ in batches(images, batch_size=batch_size):
-        colours = pixels.reshape(-1, 3).astype(np.float64) / 255
+    for rows in in_batches(len(images), 256):
+        colours = images[rows].reshape(-1, 3).astype(np.float64) / 255
         count, total, products = count + len(colours), total + colours.sum(axis=0), products + colours.T @ colours
     mean = total / count
     values, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
@@ -91,14 +77,9 @@ def colour_matrix(images, *, batch_size: int = 256) -> np.ndarray:
 
 
 def move_randomly(images: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-    """Move each image a little at random, on grey ground, so that what is found in it does not hang on single pixels.
+    """Move each image, float32 (N, H, W, 3) in [0, 255], a little at random on grey ground, by a seed of two numbers.
 
-    Args:
-        images: float32 (N, H, W, 3) in [0, 255].
-        seed: (2,) int; the same seed gives the same moves.
-
-    Returns:
-        float32 (N, H, W, 3) in [0, 255], with the grey border in view.
+    What is found in the moved images does not hang on single pixels.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     maps = random_moves(count, side=tf.cast(tf.stack([height, width]), tf.float32), seed=seed)
@@ -107,16 +88,7 @@ def move_randomly(images: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
 
 
 def random_moves(count: tf.Tensor, *, side: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw one affine map per image, which does all moves in one warp.
-
-    Args:
-        count: number of images.
-        side: (2,) float height and width in pixels.
-        seed: (2,) int.
-
-    Returns:
-        (count, 8) float32 rows as `augment.warp` takes them: where in the image each pixel is read from.
-    """
+    """(count, 8) affine maps as `augment.warp` takes them, each all moves of an image; side: its height and width."""
     draw = tf.unstack(tf.random.stateless_uniform((6, count), seed, -1.0, 1.0))
     # The padded image is larger than the network's input by what the shifts leave of the padding: it is shrunk to fit.
     view = (SIZE + 2 * PAD - sum(SHIFTS)) / SIZE

@@ -1,6 +1,6 @@
 """The images that excite a channel most, and the parts of them that do: what it looks for, by example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.explain.features.activation_maximisation import Unit
-from lib.explain.features.feature_maps import block_layers, measure_batches
+from lib.explain.features.feature_maps import block_layers, map_reader
+from lib.explain.network.layers import read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields
 
 
@@ -16,11 +17,10 @@ from lib.explain.network.receptive_field import Patch, ReceptiveFields
 class TopImages:
     """The images that excite the channels of a layer most."""
 
-    layer: str
     rows: np.ndarray  # (C, k) int, by channel, which images, counted in the order they came, the strongest first
     values: np.ndarray  # (C, k) float32, the highest activation in each image
     positions: np.ndarray  # (C, k, 2) int, row and column of it in the map
-    labels: np.ndarray | None  # (C, k) int, classes of the images, where the batches held them
+    labels: np.ndarray  # (C, k) int, classes of the images
     pixels: dict[int, np.ndarray]  # the images by row, as they came
     fields: ReceptiveFields
 
@@ -33,26 +33,19 @@ class TopImages:
         return [self.patch(channel, i).crop(self.pixels[int(row)]) for i, row in enumerate(self.rows[channel])]
 
     def purity(self) -> np.ndarray:
-        """Share of each channel's images that are of its commonest class, (C,) in (0, 1].
-
-        Raises:
-            ValueError: if the images came without labels.
-        """
-        if self.labels is None:
-            raise ValueError("purity needs the labels of the images. Received: images without labels")
+        """Share of each channel's images that are of its commonest class, (C,) in (0, 1]."""
         return np.array([np.bincount(labels).max() / len(labels) for labels in self.labels])
 
 
-def max_images(model: keras.Model, images, *, k: int = 9, batch_size: int = 64) -> dict[str, TopImages]:
+def max_images(model: keras.Model, batches: Iterable[tuple], *, k: int = 9) -> dict[str, TopImages]:
     """The images that excite each channel at the end of each block most, with the place in them, in one pass.
 
     Memory does not grow with the number of images: of those seen, only the k best of each channel are kept.
 
     Args:
         model: functional model.
-        images: (N, H, W, 3) array in [0, 255] or batches, e.g. of `generators.make_eval_dataset`, see `batches`.
+        batches: of images (B, H, W, 3) in [0, 255] and labels (B,), e.g. a data set of `generators.make_eval_dataset`.
         k: how many images per channel; fewer where there are fewer images.
-        batch_size: images at once, where they come as an array.
 
     Returns:
         Layer name, see `feature_maps.block_layers` -> its channels' images, the strongest first, the earlier first
@@ -64,29 +57,28 @@ def max_images(model: keras.Model, images, *, k: int = 9, batch_size: int = 64) 
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
     layers = list(block_layers(model).values())
+    read = map_reader(model, layers, measure=_strongest)
+    fields = {layer: ReceptiveFields(model, layer) for layer in layers}
     best: dict[str, dict] = {}
     pixels: dict[int, np.ndarray] = {}
-    fields: dict[str, ReceptiveFields] = {}
     count = 0
-    passes = measure_batches(model, images, layers, measure=_strongest, batch_size=batch_size)
-    for batch, labels, measured in passes:
-        if not fields:  # at the first batch, so that a layer that cannot be traced is told of at once
-            fields = {layer: ReceptiveFields(model, layer, image_size=batch.shape[1:3]) for layer in layers}
-        rows = np.arange(count, count + len(batch))
-        found = {"rows": rows} if labels is None else {"rows": rows, "labels": labels}
-        for layer, (values, places) in measured.items():
-            new = {"values": values.numpy().T, "places": places.numpy().T, **found}
+    for images, labels in batches:
+        images = read_layers(model).check_images(images)
+        rows = np.arange(count, count + len(images))
+        for layer, (values, places) in read(images).items():
+            new = {"values": values.numpy().T, "places": places.numpy().T, "rows": rows, "labels": np.asarray(labels)}
             best[layer] = _keep_best(best.get(layer), new, k=k)
         held = np.unique(np.concatenate([kept["rows"].ravel() for kept in best.values()])).tolist()
-        pixels = {row: pixels[row] if row < count else batch[row - count].copy() for row in held}
-        count += len(batch)
+        pixels = {row: pixels[row] if row < count else images[row - count].copy() for row in held}
+        count += len(images)
+    if not count:
+        raise ValueError("there must be at least one image. Received: none")
     return {
         layer: TopImages(
-            layer=layer,
             rows=kept["rows"],
             values=kept["values"],
             positions=np.stack(np.divmod(kept["places"], fields[layer].map_size[1]), axis=2),
-            labels=kept.get("labels"),
+            labels=kept["labels"],
             pixels={row: pixels[row] for row in np.unique(kept["rows"]).tolist()},
             fields=fields[layer],
         )
@@ -98,7 +90,7 @@ def purest_units(top: Mapping[str, TopImages], *, each: int = 2) -> list[Unit]:
     """The channels of each layer whose most exciting images are most of one class.
 
     Args:
-        top: of `max_images.max_images`, from batches with labels.
+        top: of `max_images`.
         each: how many per layer; fewer where it has fewer channels.
 
     Returns:
@@ -112,40 +104,34 @@ def purest_units(top: Mapping[str, TopImages], *, each: int = 2) -> list[Unit]:
 
 
 def image_rows(
-    top: Mapping[str, TopImages], units: Sequence[Unit], *, class_names: Sequence[str] = (), blocks: Mapping[str, str]
+    top: Mapping[str, TopImages], units: Sequence[Unit], *, class_names: Sequence[str], blocks: Mapping[str, str]
 ) -> tuple[list[tuple[str, list[np.ndarray], list[str]]], list[str]]:
     """The most exciting image parts of some channels, for `figures.max_image_rows`.
 
     Args:
-        top: of `max_images.max_images`.
+        top: of `max_images`.
         units: channels of its layers.
-        class_names: by class number; where given, and the images have labels, the class stands over each part.
-        blocks: block name -> layer, as `feature_maps.block_layers` gives it; other layers go by their own name.
+        class_names: by class number; the class of its image stands over each part.
+        blocks: block name -> layer, as `feature_maps.block_layers` gives it.
 
     Returns:
         Rows (name, parts, texts), and a note for each: how many pixels a position sees from side to side, and whether
         that leaves out gates that see the whole image.
-
-    Raises:
-        ValueError: if a unit is not among the channels of `top`.
     """
     names = {layer: block for block, layer in blocks.items()}
     rows, notes = [], []
     for unit in units:
-        own = top.get(unit.layer)
-        i = unit.channel
-        if own is None or not 0 <= i < len(own.rows):
-            raise ValueError(f"units must be among the channels of the top images. Received: {unit}")
-        texts = [f"{value:.2g}" for value in own.values[i]]
-        if own.labels is not None and len(class_names):
-            texts = [f"{class_names[label]}\n{text}" for label, text in zip(own.labels[i], texts, strict=True)]
-        rows.append((f"{names.get(unit.layer, unit.layer)}\nchannel {i}", own.crops(i), texts))
+        own, i = top[unit.layer], unit.channel
+        texts = [
+            f"{class_names[label]}\n{value:.2g}" for label, value in zip(own.labels[i], own.values[i], strict=True)
+        ]
+        rows.append((f"{names[unit.layer]}\nchannel {i}", own.crops(i), texts))
         sides = [max(own.patch(i, place)[2:]) for place in range(own.rows.shape[1])]
         notes.append(f"sees {max(sides)} pixels{own.fields.gated * ' beside gates'}")
     return rows, notes
 
 
-def _strongest(name: str, maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _strongest(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Highest value of each map and its position, counted row by row: both (N, C)."""
     flat = tf.reshape(maps, (tf.shape(maps)[0], -1, maps.shape[3]))
     return tf.reduce_max(flat, axis=1), tf.argmax(flat, axis=1)

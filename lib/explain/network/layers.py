@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import keras
+import numpy as np
 
 IMAGE = "image"  # the key of the model's input among the outputs of steps
 # Both flatten where the model is sure, and a softmax also moves with the other classes: neither asks "why this class?".
@@ -43,6 +44,12 @@ class Step:
         """Names of the steps that feed it; `IMAGE` for the model's input."""
         return tuple(output.step for output in _outputs_in((self.args, self.kwargs)))
 
+    def arguments(self, fill: Callable) -> tuple[tuple, dict]:
+        """Those of the call, with what `fill` gives for each `Output`."""
+        return keras.tree.map_structure(
+            lambda item: fill(item) if isinstance(item, Output) else item, (self.args, self.kwargs)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class LayerGraph:
@@ -51,27 +58,20 @@ class LayerGraph:
     steps: dict[str, Step]  # by name, in an order in which each can be computed after those before it
     output: Output  # what the model gives: logits, where `read_logits` made the graph
     input_shape: tuple[int | None, ...]  # (None, H, W, C)
-    input_dtype: str
     compiled: dict = field(default_factory=dict)  # the passes that `gradients` has traced
 
     def run(self, known: dict, wanted: Iterable[str], *, after: Callable | None = None) -> dict:
-        """Compute the outputs of steps.
+        """The (first) output of each wanted step, by its name.
 
         Args:
             known: outputs that need no computing, by name, e.g. `{IMAGE: images}` or those of a layer in the middle.
-            wanted: names of steps.
+            wanted: names of steps; those named in `known` are answered from there.
             after: function of a step and its output that gives what shall stand for the output.
-
-        Returns:
-            The (first) output of each by its name, with what `known` held for those named there.
         """
         wanted = list(wanted)
         values = {name: (value,) for name, value in known.items()}
         for step in self.needed(known, wanted):
-            args, kwargs = keras.tree.map_structure(
-                lambda item: values[item.step][item.index] if isinstance(item, Output) else item,
-                (step.args, step.kwargs),
-            )
+            args, kwargs = step.arguments(lambda output: values[output.step][output.index])
             with _changed(step.layer, step.changes):
                 outputs = keras.tree.flatten(step.layer(*args, **kwargs))
             values[step.name] = tuple(outputs) if after is None else (after(step, outputs[0]), *outputs[1:])
@@ -79,44 +79,31 @@ class LayerGraph:
 
     def read(self, images, names: Iterable[str]) -> dict:
         """The outputs of layers, name -> float32 tensor, for images (N, H, W, C) in [0, 255]."""
-        outputs = self.run({IMAGE: keras.ops.cast(images, self.input_dtype)}, dict.fromkeys(names))
+        outputs = self.run({IMAGE: keras.ops.cast(images, "float32")}, dict.fromkeys(names))
         return {name: keras.ops.cast(output, "float32") for name, output in outputs.items()}
 
     def needed(self, known: Iterable[str], wanted: Iterable[str]) -> list[Step]:
         """The steps to compute, in order, for some outputs when others are known already."""
-        known, found = set(known), set()
-        open_names = [name for name in wanted if name not in known]
-        while open_names:
-            name = open_names.pop()
-            if name == IMAGE:
-                raise ValueError(f"not all that follows comes through {', '.join(known)}: it has a shortcut around it")
-            if name not in found:
-                found.add(name)
-                open_names += [source for source in self.steps[name].inputs if source not in known]
-        return [step for name, step in self.steps.items() if name in found]
-
-    def shape(self, name: str) -> tuple[int | None, ...]:
-        """Shape of the output of a step or of the `IMAGE`, as the model was built."""
-        return self.input_shape if name == IMAGE else self.steps[name].shape
+        known, steps = set(known), []
+        missing = set(wanted) - known
+        for step in reversed(self.steps.values()):
+            if step.name in missing:
+                steps.append(step)
+                missing |= set(step.inputs) - known
+        if IMAGE in missing:
+            raise ValueError(f"not all that follows comes through {', '.join(known)}: it has a shortcut around it")
+        return steps[::-1]
 
     def find(self, name: str) -> Step:
-        """The step of that name.
-
-        Raises:
-            ValueError: if there is none; the message lists those there are.
-        """
+        """The step of that name; if there is none, the error lists those there are."""
         if name not in self.steps:
             raise ValueError(f"Unknown layer {name!r}. Layers: {', '.join(self.steps)}")
         return self.steps[name]
 
     def find_spatial(self, name: str | None = None) -> str:
-        """Name of a layer whose output has rows and columns.
+        """The name, checked to be that of a layer whose output has rows and columns.
 
-        Args:
-            name: of the layer; None takes the last one with more than one pixel, where class activation maps are read.
-
-        Raises:
-            ValueError: if the layer does not exist or has none; the message lists the layers that have.
+        None takes the last such layer with more than one pixel, where class activation maps are read.
         """
         spatial = [step.name for step in self.steps.values() if len(step.shape) == 4]
         if name is not None and self.find(name).name not in spatial:
@@ -125,6 +112,23 @@ class LayerGraph:
         if name is None and not larger:
             raise ValueError("no layer of the model has an output with rows and columns")
         return name or larger[-1]
+
+    def check_images(self, images) -> np.ndarray:
+        """Images as an array, once they are what the model takes: (N, H, W, C) uint8 or float in [0, 255], N >= 1."""
+        images, wanted = np.asarray(images), self.input_shape[1:]
+        if images.ndim != 4:
+            raise ValueError(f"images must have shape (N, H, W, C); one alone is image[None]. Received: {images.shape}")
+        if images.size == 0:
+            raise ValueError(f"images must hold at least one image with pixels. Received: shape {images.shape}")
+        if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(f"images must be uint8 or float. Received: {images.dtype}")
+        low, high = images.min(), images.max()
+        if not (low >= 0 and high <= 255):  # written so that NaN is refused too
+            received = f"{low:.4g} to {high:.4g}"
+            raise ValueError(f"images must lie in [0, 255]; scaling is inside the model. Received: {received}")
+        if len(wanted) != 3 or any(side not in (None, got) for side, got in zip(wanted, images.shape[1:], strict=True)):
+            raise ValueError(f"the model takes images of shape {wanted}. Received: {images.shape[1:]}")
+        return images
 
 
 def read_layers(model: keras.Model) -> LayerGraph:
@@ -149,10 +153,11 @@ def read_logits(model: keras.Model) -> LayerGraph:
 
 def explained_at(model: keras.Model) -> str:
     """Which output of a model is explained, as a sentence for the reader."""
-    last = list(read_layers(model).steps.values())[-1]
-    if _only_squashes(last) or getattr(last.layer, "activation", None) in SQUASHED:
-        return f"The model ends in probabilities ({last.name}); it is explained at the logits before them."
-    return f"The model gives logits ({last.name}); these are explained."
+    whole, logits = read_layers(model), read_logits(model)
+    last = whole.output.step
+    if logits.steps.get(last) is whole.steps[last]:
+        return f"The model gives logits ({last}); these are explained."
+    return f"The model ends in probabilities ({last}); it is explained at the logits before them."
 
 
 def _read(model: keras.Model) -> tuple:
@@ -166,7 +171,7 @@ def _read(model: keras.Model) -> tuple:
     if model not in _READ or _READ[model][0] is not made:  # another one where layers were added to a sequential model
         steps: dict[str, Step] = {}
         (output,) = _add_model(model, [Output(IMAGE)], "", steps)
-        graph = LayerGraph(steps, output, tuple(model.inputs[0].shape), model.inputs[0].dtype)
+        graph = LayerGraph(steps, output, tuple(model.inputs[0].shape))
         _READ[model] = made, graph, _at_logits(graph)
     return _READ[model]
 
@@ -174,10 +179,11 @@ def _read(model: keras.Model) -> tuple:
 def _at_logits(graph: LayerGraph) -> LayerGraph:
     last = graph.steps[graph.output.step]
     steps, output = dict(graph.steps), graph.output
-    if _only_squashes(last):
+    squashes = isinstance(last.layer, keras.layers.Softmax) or getattr(last.layer, "activation", None) in SQUASHED
+    if squashes and isinstance(last.layer, keras.layers.Softmax | keras.layers.Activation):
         del steps[last.name]
         output = Output(last.inputs[0])
-    elif getattr(last.layer, "activation", None) in SQUASHED:
+    elif squashes:
         steps[last.name] = replace(last, changes=last.changes | {"activation": keras.activations.linear})
     return replace(graph, steps=steps, output=output, compiled={})
 
@@ -194,12 +200,6 @@ def _changed(layer, changes: dict) -> Iterator[None]:
             setattr(layer, name, value)
 
 
-def _only_squashes(step: Step) -> bool:
-    if isinstance(step.layer, keras.layers.Softmax):
-        return True
-    return isinstance(step.layer, keras.layers.Activation) and step.layer.activation in SQUASHED
-
-
 def _can_be_opened(operation) -> bool:
     """Whether calling a model means calling its layers, and nothing else: not so where a class has its own `call`."""
     if isinstance(operation, keras.Sequential):
@@ -211,10 +211,7 @@ def _can_be_opened(operation) -> bool:
 def _add_model(model: keras.Model, feeds: list[Output], prefix: str, steps: dict[str, Step]) -> list[Output]:
     """Add the steps of a model that is fed by `feeds`; returns what it gives."""
     if isinstance(model, keras.Sequential):
-        for layer in model.layers:
-            shapes = [tensor.shape for tensor in keras.tree.flatten(layer.output)]
-            feeds = _add_layer(layer, tuple(feeds), {}, shapes=shapes, prefix=prefix, steps=steps)
-        return feeds
+        model = model._functional
     values = dict(zip(map(id, model.inputs), feeds, strict=True))
     # Keras has no public way to its graph but get_config, which writes every layer out.
     depths = sorted(model._nodes_by_depth, reverse=True)  # in an order in which the calls can be computed

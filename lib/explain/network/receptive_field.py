@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from lib.explain.network.layers import IMAGE, LayerGraph, Output, read_layers
+from lib.explain.network.layers import IMAGE, LayerGraph, read_layers
 
 # By the name of the class, because Keras writes `x + y` as an operation of its own beside the layer Add.
 WINDOWED = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"}
@@ -49,31 +49,18 @@ class ReceptiveFields:
     A gate, as in squeeze-and-excite (Hu et al. 2018), sums up the whole map for every position. It tells a position
     how strong each channel is, and not where, so what a position sees is traced beside the gates.
 
-    Args:
-        model: functional model; nested models are looked into.
-        layer: name of a layer with a map (B, h, w, C).
-        image_size: height and width of the image; None takes the model's own.
-
     Attributes:
         map_size: height and width of the layer's map.
-        image_size: height and width of the image.
         gated: whether there is a gate on the way.
         patch: function of a row and a column of the map that gives the rectangle, cut off at the border of the image.
-
-    Raises:
-        ValueError: if the layer or position does not exist, the size is not known, or a layer on the way mixes
-            positions in a way that is not known here.
     """
 
-    def __init__(self, model: keras.Model, layer: str, *, image_size: tuple[int, int] | None = None):
+    def __init__(self, model: keras.Model, layer: str):
         graph = read_layers(model)
-        self.layer = graph.find(layer).name
-        self.image_size = known_size(graph, image_size)
+        self.layer = graph.find_spatial(layer)
         self._steps = graph.needed({IMAGE}, [layer])[::-1]
-        self._sizes = map_sizes(graph, [layer], image_size=self.image_size)
+        self._sizes = map_sizes(graph, [layer])
         self.map_size = self._sizes[layer]
-        if self.map_size is None:
-            raise ValueError(f"a receptive field needs a layer with a map (N, H, W, C). Received: layer={layer!r}")
         self.gated = any(
             is_gate(self._sizes[source], out=self._sizes[step.name]) for step in self._steps for source in step.inputs
         )
@@ -81,14 +68,12 @@ class ReceptiveFields:
         self.patch(*(side // 2 for side in self.map_size))  # a layer that cannot be traced is told of at once
 
     def _patch(self, row: int, column: int) -> Patch:
-        """The patch of the image that the position sees; rows count from the top, columns from the left."""
         height, width = self.map_size
         if not (0 <= row < height and 0 <= column < width):
             raise ValueError(
                 f"positions of {self.layer} lie in (0, 0) to ({height - 1}, {width - 1}). Received: ({row}, {column})"
             )
-        start = [np.arange(length) == place for length, place in zip(self.map_size, (row, column), strict=True)]
-        seen = {self.layer: start}
+        seen = {self.layer: [np.arange(height) == row, np.arange(width) == column]}
         for step in self._steps:
             for source in step.inputs if step.name in seen else ():
                 size = self._sizes[source]
@@ -98,47 +83,19 @@ class ReceptiveFields:
                 if all(mask.any() for mask in read):  # a window that lies in the padding sees nothing in either axis
                     held = seen.get(source)
                     seen[source] = read if held is None else [a | b for a, b in zip(held, read, strict=True)]
-        return _bounds(seen.get(IMAGE))
+        if IMAGE not in seen:
+            return Patch(0, 0, 0, 0)
+        (top, bottom), (left, right) = (np.flatnonzero(mask)[[0, -1]].tolist() for mask in seen[IMAGE])
+        return Patch(top, left, bottom - top + 1, right - left + 1)
 
 
-def _bounds(masks: list[np.ndarray] | None) -> Patch:
-    if masks is None:
-        return Patch(0, 0, 0, 0)
-    (top, bottom), (left, right) = (np.flatnonzero(mask)[[0, -1]].tolist() for mask in masks)
-    return Patch(top, left, bottom - top + 1, right - left + 1)
-
-
-def known_size(graph: LayerGraph, image_size: tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width of the images: the model's own, or those given where it takes any.
-
-    Raises:
-        ValueError: if neither says them, or they do not agree.
-    """
-    own = graph.input_shape[1:3]
-    size = own if image_size is None else tuple(image_size)
-    if None in size or any(mine not in (None, given) for mine, given in zip(own, size, strict=True)):
-        raise ValueError(f"image_size must be the height and width that the model takes, {own}. Received: {image_size}")
-    return size
-
-
-def map_sizes(
-    graph: LayerGraph, layers: Sequence[str], *, image_size: tuple[int, int]
-) -> dict[str, tuple[int, int] | None]:
-    """Height and width of the maps of layers, and of all before them, for images of one size.
-
-    Args:
-        graph: of `layers.read_layers` or `layers.read_logits`.
-        layers: names of layers.
-        image_size: height and width.
-
-    Returns:
-        Layer name -> (height, width), None where there is no map; the image is there as `IMAGE`.
-    """
-    specs = {IMAGE: keras.KerasTensor((1, *image_size, graph.input_shape[3]))}
+def map_sizes(graph: LayerGraph, layers: Sequence[str]) -> dict[str, tuple[int, int] | None]:
+    """Height and width of the maps of layers, of all before them and of the `IMAGE`; None where there is no map."""
+    if None in graph.input_shape[1:]:
+        raise ValueError(f"the model must take images of one size. Received: a model of {graph.input_shape[1:]}")
+    specs = {IMAGE: keras.KerasTensor((1, *graph.input_shape[1:]))}
     for step in graph.needed({IMAGE}, layers):
-        args, kwargs = keras.tree.map_structure(
-            lambda item: specs[item.step] if isinstance(item, Output) else item, (step.args, step.kwargs)
-        )
+        args, kwargs = step.arguments(lambda output: specs[output.step])
         specs[step.name] = keras.tree.flatten(step.layer.compute_output_spec(*args, **kwargs))[0]
     return {name: tuple(spec.shape[1:3]) if len(spec.shape) == 4 else None for name, spec in specs.items()}
 
@@ -149,18 +106,10 @@ def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> boo
 
 
 def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] | None) -> list[np.ndarray]:
-    """The positions of one input that an operation reads to make some positions of its output.
+    """The rows and columns, bool (H,) and (W,), of one input that an operation reads to make some of its output.
 
-    Args:
-        operation: Keras layer or operation with channels last.
-        masks: bool (h,) and (w,), the rows and columns of the output; one bool each for an output without a map.
-        size: height and width of the input, None for an input without a map.
-
-    Returns:
-        bool (H,) and (W,), the rows and columns of the input; one bool each for an input without a map.
-
-    Raises:
-        UntraceableError: if the operation is of a kind that is not known here.
+    The masks, bool (h,) and (w,), say which rows and columns of the output; size is the input's height and width. What
+    has no map has one bool for each, and the size None. Channels are last.
     """
     name = type(operation).__name__
     lengths = (1, 1) if size is None else size

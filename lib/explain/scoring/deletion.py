@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.explain.methods import BASELINES
-from lib.explain.network.gradients import forward
-from lib.explain.network.inputs import check_question, in_batches
-from lib.explain.scoring.baselines import CENTRE, baseline_maps, mean_intervals
+from lib.explain.attributions.attribution import ask
+from lib.explain.network.gradients import forward, in_batches
+from lib.explain.network.layers import LayerGraph
+from lib.explain.scoring.baselines import CENTRE, baseline_maps, interval_columns
 
 TILES = 16  # a side of the image is changed in: single pixels would be noise, which networks answer to by itself
-COLUMNS = ("method", "deletion", "deletion_low", "deletion_high", "insertion", "insertion_low", "insertion_high")
+BATCH_SIZE = 64  # changed images at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +30,26 @@ class Curves:
         return {name: curves.mean(axis=0) for name, curves in getattr(self, kind).items()}
 
     def areas(self) -> pd.DataFrame:
-        """Areas under the curves, with 95 % bootstrap intervals over the images.
+        """Areas under the curves (by trapezoids), with 95 % bootstrap intervals over the images.
 
         Returns:
-            One row per method and baseline: `COLUMNS`, then gain (insertion minus deletion, minus the same of the order
-            from the centre outwards, image by image), gain_low (lower end of its interval) and images.
+            One row per method and baseline: method; deletion and insertion, each with `_low` and `_high`; gain
+            (insertion minus deletion, minus the same of the order from the centre outwards, image by image) and
+            gain_low (lower end of its interval); images.
         """
-        deletion = np.stack([_area(curves, self.fractions) for curves in self.deletion.values()])
-        insertion = np.stack([_area(curves, self.fractions) for curves in self.insertion.values()])
+        deletion, insertion = (  # (M, N)
+            np.stack([((own[:, 1:] + own[:, :-1]) / 2 * np.diff(self.fractions)).sum(axis=1) for own in kind.values()])
+            for kind in (self.deletion, self.insertion)
+        )
         spread = insertion - deletion
-        gains = spread - spread[list(self.deletion).index(CENTRE)]
-        out_ends, in_ends, gain_ends = mean_intervals(np.stack([deletion, insertion, gains]))
-        values = (deletion.mean(axis=1), *out_ends.T, insertion.mean(axis=1), *in_ends.T)
-        frame = pd.DataFrame(dict(zip(COLUMNS, (list(self.deletion), *values), strict=True)))
-        return frame.assign(gain=gains.mean(axis=1), gain_low=gain_ends[:, 0], images=deletion.shape[1])
+        columns = interval_columns("deletion", deletion) | interval_columns("insertion", insertion)
+        columns |= interval_columns("gain", spread - spread[list(self.deletion).index(CENTRE)])
+        table = pd.DataFrame({"method": list(self.deletion), **columns, "images": deletion.shape[1]})
+        return table.drop(columns="gain_high")
 
 
 def deletion_insertion(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index: np.ndarray,
-    *,
-    maps: Mapping[str, np.ndarray],
-    steps: int = 16,
-    batch_size: int = 64,
+    model: keras.Model, images: np.ndarray, class_index, *, maps: Mapping[str, np.ndarray], steps: int = 16
 ) -> Curves:
     """Deletion and insertion curves of every method (Petsiuk et al. 2018), beside orders made without the model.
 
@@ -68,40 +64,34 @@ def deletion_insertion(
         class_index: (N,) class of each image, or one for all.
         maps: per method (N, H, W).
         steps: how many equal steps lead from one end to the other.
-        batch_size: images at once; memory grows with it and with nothing else.
 
     Raises:
         ValueError: if an argument is not as asked; the message states the rule.
     """
-    graph, images, classes = check_question(model, images, class_index)
+    question = ask(model, images, class_index)
+    images = question.images.astype(np.float32)
     for name, own in maps.items():
         if np.shape(own) != images.shape[:3]:
             raise ValueError(f"the maps must have shape {images.shape[:3]}. Received: {np.shape(own)} for {name}")
-    if steps < 2 or batch_size < 1:
-        raise ValueError(f"steps must be at least 2, batch_size 1. Received: steps={steps}, batch_size={batch_size}")
-    ranks = tile_ranks(dict(maps) | baseline_maps(images))
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2. Received: {steps}")
+    maps = dict(maps) | baseline_maps(question.images)
+    ranks = tile_ranks(maps)
     shown = np.round(np.linspace(0, 1, steps + 1) * (ranks.max() + 1)).astype(int)  # tiles changed at each step
     curves = [
-        _curves_of_image(graph, image, label, ranks=ranks[:, place], shown=shown, batch_size=batch_size)
-        for place, (image, label) in enumerate(zip(images.astype(np.float32), classes, strict=True))
+        _curves_of_image(question.graph, image, label, ranks=ranks[:, place], shown=shown)
+        for place, (image, label) in enumerate(zip(images, question.classes, strict=True))
     ]
-    both = np.stack(curves, axis=2)  # (2, M, N, T)
-    names = [*maps, *BASELINES]
-    deletion, insertion = (dict(zip(names, kind, strict=True)) for kind in both)
+    deletion, insertion = (dict(zip(maps, kind, strict=True)) for kind in np.stack(curves, axis=2))  # (2, M, N, T)
     return Curves(shown / shown[-1], deletion, insertion)
 
 
-def tile_ranks(maps: Mapping[str, np.ndarray], *, seed: int = 0) -> np.ndarray:
-    """The place of each pixel's tile when tiles are sorted by their mean in the map, strongest first.
+def tile_ranks(maps: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The place of each pixel's tile when tiles are sorted by their mean in the map, for M maps (N, H, W).
 
-    Args:
-        maps: M methods, each (N, H, W).
-        seed: of the order among equal tiles.
-
-    Returns:
-        (M, N, H, W) int, the same for all pixels of a tile: 0 for the strongest.
+    (M, N, H, W) int, the same for all pixels of a tile: 0 for the strongest; equal tiles are drawn at random.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     height, width = next(iter(maps.values())).shape[1:]
     rows, columns = (np.arange(side) * min(TILES, side) // side for side in (height, width))
     tiles = rows[:, None] * (columns[-1] + 1) + columns  # (H, W) number of each pixel's tile
@@ -115,27 +105,21 @@ def tile_ranks(maps: Mapping[str, np.ndarray], *, seed: int = 0) -> np.ndarray:
     return np.stack(ranks)
 
 
-def _curves_of_image(graph, image, label, *, ranks: np.ndarray, shown: np.ndarray, batch_size: int) -> np.ndarray:
+def _curves_of_image(graph: LayerGraph, image, label: int, *, ranks: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """(2, M, T) probabilities of one image: deletion and insertion of every method at every step."""
+
+    def probabilities(images: np.ndarray) -> np.ndarray:
+        return tf.nn.softmax(forward(graph, images)).numpy()[:, label]
+
     fill = image.mean(axis=(0, 1))
-    ends = _probabilities(graph, np.stack([image, np.broadcast_to(fill, image.shape)]), label)
+    ends = probabilities(np.stack([image, np.broadcast_to(fill, image.shape)]))
     methods, inner = len(ranks), shown[1:-1]
     answers = np.empty((2, methods, len(shown)), np.float32)
     answers[0, :, 0], answers[0, :, -1] = ends
     answers[1, :, -1], answers[1, :, 0] = ends
-    for part in in_batches(2 * methods * len(inner), batch_size):
+    for part in in_batches(2 * methods * len(inner), BATCH_SIZE):
         kind, method, step = np.unravel_index(np.arange(part.start, part.stop), (2, methods, len(inner)))
         first = ranks[method] < inner[step][:, None, None]  # the tiles that are gone by then, or there
         there = first == (kind == 1)[:, None, None]
-        answers[kind, method, step + 1] = _probabilities(graph, np.where(there[..., None], image, fill), label)
+        answers[kind, method, step + 1] = probabilities(np.where(there[..., None], image, fill))
     return answers
-
-
-def _probabilities(graph, images: np.ndarray, label: int) -> np.ndarray:
-    """(B,) probability of a class, by softmax of the logits."""
-    return tf.nn.softmax(forward(graph, images)).numpy()[:, label]
-
-
-def _area(curves: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """(N,) areas under (N, T) curves, by trapezoids."""
-    return ((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(fractions)).sum(axis=1)

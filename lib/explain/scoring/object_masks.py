@@ -10,41 +10,23 @@ from lib.inputs.cache import resize_image
 
 
 def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: str = "stretch") -> np.ndarray:
-    """The objects of some images, resized by the same rule as the images themselves.
+    """(N, size, size) bool, True on the object of each image, resized as the images are: see `cache.resize_image`.
 
     A pixel belongs to the object if the object covers at least half of it. Mask files come before boxes; of several
-    boxes of an image, all count.
-
-    Args:
-        dataset: the data set.
-        rows: (N,) index rows.
-        size: side in pixels.
-        resize: stretch or crop, as `cache.resize_image` takes it.
-
-    Returns:
-        (N, size, size) bool, True on the object; empty where it is not known, or covers no half pixel at this size.
-
-    Raises:
-        DataError: if a mask file is damaged or does not fit its image, or a box does not lie in its image.
-        ValueError: if `size` is below 1 or `resize` is unknown.
+    boxes of an image, all count. A mask is empty where the object is not known, or covers no half pixel at this size.
+    A mask file or box that does not fit its image is a DataError.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1 pixel. Received: {size}")
-    masks, boxes = np.zeros((len(rows), size, size), bool), _boxes_by_path(dataset)
+    boxes: dict[str, list[tuple[int, int, int, int]]] = {}
+    if dataset.boxes is not None:
+        columns = ["path", "x0", "y0", "x1", "y1"]
+        for path, *corners in dataset.boxes[columns].itertuples(index=False, name=None):
+            boxes.setdefault(path, []).append(tuple(corners))
+    masks = np.zeros((len(rows), size, size), bool)
     for place, row in enumerate(rows):
         cover = _cover(dataset, int(row), boxes)
         if cover is not None:
             masks[place] = np.asarray(resize_image(cover, size=size, resize=resize)) >= 128
     return masks
-
-
-def _boxes_by_path(dataset: Dataset) -> dict[str, list[tuple[int, int, int, int]]]:
-    if dataset.boxes is None:
-        return {}
-    found: dict[str, list] = {}
-    for path, *corners in dataset.boxes[["path", "x0", "y0", "x1", "y1"]].itertuples(index=False, name=None):
-        found.setdefault(path, []).append(tuple(corners))
-    return found
 
 
 def _cover(dataset: Dataset, row: int, boxes: dict[str, list]) -> Image.Image | None:

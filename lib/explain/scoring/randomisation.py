@@ -1,6 +1,6 @@
 """Does a map depend on what the model has learnt? Weights are shuffled from the head down, and maps compared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -9,10 +9,14 @@ import pandas as pd
 from scipy import stats
 
 from lib.explain.network.layers import read_layers
-from lib.explain.scoring.baselines import mean_intervals
+from lib.explain.scoring.baselines import interval_columns
 
 TRAINED = "as trained"
-COLUMNS = ("method", "depth", "shuffled", "similarity", "similarity_low", "similarity_high", "images")
+DEPTHS = 4  # groups of layers to shuffle at most, one after the other; layers beyond the head are grouped evenly
+SEEDS = (0, 1, 2)  # one per shuffle; image i meets the shuffle of seed i modulo their number
+# Two maps with a rank correlation r share r² of the variance of their ranks: above 0.5, more than a quarter of the map
+# is still there when weights have lost their places, on average over the depths of the cascade.
+SIMILARITY_LIMIT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,30 +45,26 @@ class Cascade:
         """By method (D, H, W): the maps of one image."""
         return {method: own[:, place] for method, own in self.maps.items()}
 
-    def verdicts(self, limit: float) -> dict[str, tuple[bool, str]]:
-        """By method whether more of it is left than the limit allows, and a few words that say so."""
+    def verdicts(self) -> dict[str, tuple[bool, str]]:
+        """By method whether more of it is left than `SIMILARITY_LIMIT`, and a few words that say so."""
         words = {True: "left: fails, changes too little", False: "left: changes"}
-        # U+2212 is the minus sign; a hyphen would look like a dash before the number.
-        texts = {method: f"{left:.2f}".replace("-", "\u2212") for method, left in self.left.items()}
-        return {method: (left > limit, f"{texts[method]} {words[left > limit]}") for method, left in self.left.items()}
+        verdicts = {}
+        for method, left in self.left.items():
+            number, fails = f"{left:.2f}".replace("-", "\u2212"), left > SIMILARITY_LIMIT  # \u2212: the minus sign
+            verdicts[method] = fails, f"{number} {words[fails]}"
+        return verdicts
 
     def table(self) -> pd.DataFrame:
-        """One row per method and depth: `COLUMNS`, with 95 % bootstrap intervals over the images."""
-        rows = []
+        """One row per method and depth: method, depth, shuffled, similarity, its 95 % bootstrap interval, images."""
+        parts = []
         for method, values in self.similarity.items():
-            for depth, (own, ends) in enumerate(zip(values, mean_intervals(values), strict=True)):
-                rows.append((method, depth, self.depths[depth], own.mean(), *ends, len(own)))
-        return pd.DataFrame(rows, columns=COLUMNS)
+            columns = {"method": method, "depth": range(len(self.depths)), "shuffled": self.depths}
+            parts.append(pd.DataFrame(columns | interval_columns("similarity", values)).assign(images=values.shape[1]))
+        return pd.concat(parts, ignore_index=True)
 
 
 def cascade(
-    model: keras.Model,
-    images: np.ndarray,
-    class_index,
-    *,
-    methods: Mapping[str, Callable[..., np.ndarray]],
-    depths: int = 4,
-    seeds: Sequence[int] = (0, 1, 2),
+    model: keras.Model, images: np.ndarray, class_index, *, methods: Mapping[str, Callable[..., np.ndarray]]
 ) -> Cascade:
     """Explain the same images while the weights are shuffled, from the head down (Adebayo et al. 2018).
 
@@ -77,25 +77,22 @@ def cascade(
         images: (N, H, W, 3) in [0, 255].
         class_index: class to explain, one for all images or (N,) one per image.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
-        depths: most depths to shuffle; layers beyond the head are grouped evenly.
-        seeds: one per shuffle; image i meets the shuffle of seed i modulo their number.
 
     Raises:
-        ValueError: if there are no methods or seeds, `depths` is below 1 or the model has no weights.
+        ValueError: if there are no methods or the model has no weights.
     """
-    if not methods or depths < 1 or not len(seeds):
-        received = f"{len(methods)} methods, depths={depths}, {len(seeds)} seeds"
-        raise ValueError(f"at least one method, one depth and one seed are needed. Received: {received}")
+    if not methods:
+        raise ValueError("the cascade needs at least one method. Received: none")
     classes = np.broadcast_to(class_index, len(images))
-    groups = weight_groups(model, most=depths)
-    trained = {name: np.asarray(method(model, images, classes)) for name, method in methods.items()}
-    maps = {name: np.stack([own] * (1 + len(groups))) for name, own in trained.items()}
+    groups = weight_groups(model, most=DEPTHS)
+    depths = 1 + len(groups)
+    maps = {name: np.stack([method(model, images, classes)] * depths) for name, method in methods.items()}
     shuffled = keras.models.clone_model(model)  # one for all seeds, so that its passes are traced once
-    for number, seed in enumerate(seeds[: len(images)]):
-        places = np.arange(number, len(images), len(seeds))
+    for number, seed in enumerate(SEEDS[: len(images)]):
+        places = np.arange(number, len(images), len(SEEDS))
         shuffled.set_weights(model.get_weights())
         rng = np.random.default_rng(seed)
-        for depth, layers in enumerate(weight_groups(shuffled, most=depths).values(), start=1):
+        for depth, layers in enumerate(weight_groups(shuffled, most=DEPTHS).values(), start=1):
             for layer in layers:
                 shuffle_weights(layer, rng)
             for name, method in methods.items():
@@ -105,20 +102,11 @@ def cascade(
 
 
 def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
-    """Layers with weights in groups from the head down.
+    """Layers with weights in at most `most` (2 or more) groups from the head down, by name.
 
     Layers whose names share what stands before `__` belong together, as one block. The head is always a group of its
-    own; if there are more groups than asked for, neighbours among the others are joined.
-
-    Args:
-        model: functional model, nested or not.
-        most: largest number of groups.
-
-    Returns:
-        Group name -> layers; a name is that of the deepest block in it, the last one's "all".
-
-    Raises:
-        ValueError: if no layer has weights.
+    own; if there are more groups than asked for, neighbours among the others are joined. The name of a group is that of
+    the deepest block in it, the last one's "all".
     """
     blocks: dict[str, list] = {}
     seen = set()
@@ -130,14 +118,10 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
         raise ValueError("the weights can only be shuffled if there are some. Received: a model without weights")
     names = list(blocks)
     head, rest = names[:1], names[1:]
-    if most == 1:
-        parts = [names]
-    else:
-        cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
-        parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
-    groups = {part[-1]: [layer for name in part for layer in blocks[name]] for part in parts}
-    last = parts[-1][-1]
-    return {("all" if name == last else name): layers for name, layers in groups.items()}
+    cuts = np.linspace(0, len(rest), min(most - 1, len(rest)) + 1).round().astype(int)
+    parts = [head, *(rest[first:last] for first, last in zip(cuts[:-1], cuts[1:], strict=True))]
+    titles = [*(part[-1] for part in parts[:-1]), "all"]
+    return {title: [own for name in part for own in blocks[name]] for title, part in zip(titles, parts, strict=True)}
 
 
 def shuffle_weights(layer, rng: np.random.Generator) -> None:
@@ -148,15 +132,9 @@ def shuffle_weights(layer, rng: np.random.Generator) -> None:
 
 
 def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of each map with its counterpart; equal values share their mean rank.
+    """(N,) Spearman's rank correlations in [-1, 1] of maps (N, H, W) with others; equal values share their mean rank.
 
-    Args:
-        maps: (N, H, W).
-        others: (N, H, W).
-
-    Returns:
-        (N,) float64 in [-1, 1]. A flat map has no order: beside another flat one it counts as unchanged (1), beside
-        any other as changed (0).
+    A flat map has no order: beside another flat one it counts as unchanged (1), beside any other as changed (0).
     """
     ranks = [stats.rankdata(np.reshape(own, (len(own), -1)), axis=1) for own in (maps, others)]
     first, second = (own - own.mean(axis=1, keepdims=True) for own in ranks)

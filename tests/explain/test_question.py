@@ -1,12 +1,12 @@
-"""What explanations are given: images and classes that are refused, batches, plain images."""
+"""What is asked of a model: images and classes that are refused, batches, plain images."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
-from lib.explain.network import inputs
+from lib.explain.attributions.attribution import ask, plain_images
+from lib.explain.network.gradients import in_batches
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,11 @@ def images() -> np.ndarray:
 
 def test_a_question_that_is_in_order(model, images):
     for kind in (np.uint8, np.float16, np.float32, np.float64):
-        graph, same, classes = inputs.check_question(model, images.astype(kind), 2)
-        assert same.dtype == kind and classes.tolist() == [2, 2, 2] and graph.output.step == "logits"
-    assert inputs.check_question(model, images, [0, 4, 1])[2].tolist() == [0, 4, 1]
-    assert inputs.check_question(model, images.tolist() and images[:1], np.int64(3))[2].dtype == np.int32
+        question = ask(model, images.astype(kind), 2)
+        assert question.images.dtype == kind and question.classes.tolist() == [2, 2, 2]
+        assert question.graph.output.step == "logits"
+    assert ask(model, images, [0, 4, 1]).classes.tolist() == [0, 4, 1]
+    assert ask(model, images[:1], np.int64(3)).classes.dtype == np.int32
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_question_that_is_in_order(model, images):
 )
 def test_images_that_are_refused(model, images, spoil, complaint):
     with pytest.raises(ValueError, match=complaint):
-        inputs.check_question(model, spoil(images), 0)
+        ask(model, spoil(images), 0)
 
 
 @pytest.mark.parametrize(
@@ -66,42 +67,30 @@ def test_images_that_are_refused(model, images, spoil, complaint):
 )
 def test_classes_that_are_refused(model, images, class_index, complaint):
     with pytest.raises(ValueError, match=complaint):
-        inputs.check_question(model, images, class_index)
+        ask(model, images, class_index)
 
 
 def test_a_model_must_take_images_and_give_classes(images):
     flat, image = keras.Input((7,)), keras.Input((4, 6, 3))
     with pytest.raises(ValueError, match=r"the model takes images of shape \(7,\). Received: \(4, 6, 3\)"):
-        inputs.check_question(keras.Model(flat, layers.Dense(2)(flat)), images, 0)
+        ask(keras.Model(flat, layers.Dense(2)(flat)), images, 0)
     with pytest.raises(ValueError, match=r"one row of classes per image. Received: output \(None, 4, 6, 2\)"):
-        inputs.check_question(keras.Model(image, layers.Conv2D(2, 1)(image)), images, 0)
+        ask(keras.Model(image, layers.Conv2D(2, 1)(image)), images, 0)
 
 
 def test_a_model_of_any_size_takes_any_size(images):
     image = keras.Input((None, None, 3))
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(image)))
-    assert len(inputs.check_question(model, images[:, :2], 1)[2]) == 3
+    assert len(ask(model, images[:, :2], 1).classes) == 3
 
 
 def test_plain_images_are_grey_or_of_the_mean_colour(images):
-    assert inputs.plain_images(images, 7.5).shape == (3, 1, 1, 3) and (inputs.plain_images(images, 7.5) == 7.5).all()
-    np.testing.assert_allclose(inputs.plain_images(images, None)[1, 0, 0], images[1].reshape(-1, 3).mean(axis=0))
+    assert plain_images(images, 7.5).shape == (3, 1, 1, 3) and (plain_images(images, 7.5) == 7.5).all()
+    np.testing.assert_allclose(plain_images(images, None)[1, 0, 0], images[1].reshape(-1, 3).mean(axis=0))
 
 
 def test_batches_cover_all_rows_once():
-    assert [(part.start, part.stop) for part in inputs.in_batches(7, 3)] == [(0, 3), (3, 6), (6, 7)]
-    assert [(part.start, part.stop) for part in inputs.in_batches(2, 64)] == [(0, 2)]
+    assert [(part.start, part.stop) for part in in_batches(7, 3)] == [(0, 3), (3, 6), (6, 7)]
+    assert [(part.start, part.stop) for part in in_batches(2, 64)] == [(0, 2)]
     with pytest.raises(ValueError, match="batch_size must be at least 1. Received: 0"):
-        inputs.in_batches(2, 0)
-
-
-def test_batches_of_arrays_and_data_sets_are_the_same_images():
-    many, labels = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3)).astype(np.uint8), np.arange(10) % 3
-    data = tf.data.Dataset.from_tensor_slices((many, labels)).batch(4)
-    arrays = list(inputs.batches(many, batch_size=4))
-    assert [len(pixels) for pixels, _ in arrays] == [4, 4, 2] and all(own is None for _, own in arrays)
-    assert np.array_equal(np.concatenate([pixels for pixels, _ in arrays]), many)
-    pairs = list(inputs.batches(data))
-    assert np.array_equal(np.concatenate([pixels for pixels, _ in pairs]), many)
-    assert np.array_equal(np.concatenate([own for _, own in pairs]), labels)
-    assert [len(pixels) for pixels, _ in inputs.batches([many[:3], many[3:]])] == [3, 7]
+        in_batches(2, 0)
