@@ -14,7 +14,7 @@ from lib.explain.network.gradients import forward, in_batches
 class Occlusion(Config):
     """The patches; where their steps do not reach the border, one more patch touches it."""
 
-    size: int | None = None  # pixels a side; None takes a fifth of the shorter side of the images
+    size: int | None = None  # pixels per side; None takes a fifth of the shorter side of the images
     stride: int | None = None  # pixels from patch to patch; None takes half the size
     fill: float | None = None  # grey value in [0, 255] that covers; None takes the mean colour of each image
 
