@@ -1,5 +1,6 @@
 """Pieces that several test files share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
+    # A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them send to themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Keras 3.15 turns its variables into arrays in a way that NumPy 2 warns of; warnings are errors here.
     text = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     config.addinivalue_line("filterwarnings", text)
