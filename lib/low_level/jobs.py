@@ -1,6 +1,5 @@
 """What a brief fits by hand-written TensorFlow, as jobs: its perceptrons, and what is measured with them."""
 
-import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -49,13 +48,14 @@ class ByHandJob(Job):
         others = [str(perceptron.replace(why="?")) for perceptron in self.others]
         return [*super().facts, *others, *([str(self.opened.profile.seeds)] if others else [])]
 
-    @functools.cached_property
+    @property
     def images(self) -> FlatImages:
-        """What it reads, as rows of numbers."""
+        """What it reads, as rows of numbers: read anew each time, since a job outlives its fitting."""
         return flatten(self.opened.dataset, self.opened.split, classes=self.settings.classes)
 
     def config(self) -> dict:
-        return super().config() | {"classes": self.images.class_names}
+        names = self.opened.dataset.class_names
+        return super().config() | {"classes": [names[number] for number in self.settings.classes] or names}
 
     def fit(self) -> tuple[dict, float]:
         if self.name in MEASUREMENTS:
