@@ -269,6 +269,7 @@ def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capsys, m
     assert set(fits.jobs) == {*brief.perceptrons, *MEASUREMENTS} and list(fits.jobs)[-1] == "speed"
     assert "the loss became" in fits.run("wild").failure
     assert alone == ["speed"]
+    assert not [name for name, job in fits.jobs.items() if "images" in vars(job)]  # memory grows with none of them
     printed = capsys.readouterr().out
     assert printed.count("] ") == len(fits.jobs) and printed.count("failed: ") == 1
     low_level.fit_by_hand(opened, share=share)
