@@ -118,7 +118,7 @@ def submission(brief: str) -> None:
 
 
 def verify(zip: str, rerun: bool, data: str) -> int:
-    """Check a zip that was handed in; 1 is the status if something does not hold."""
+    """Check a zip that was handed in; RERUN=1 makes its report again and compares."""
     from lib.report import hand_in
 
     return 0 if hand_in.verify_submission(Path(zip), rerun=rerun, data=data) else 1
