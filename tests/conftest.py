@@ -45,6 +45,16 @@ def own_folders(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def raw(tmp_path, monkeypatch) -> Path:
+    """An empty raw folder, and a cache of its own."""
+    monkeypatch.setattr("lib.config.paths.RAW", tmp_path / "raw")
+    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
+@pytest.fixture
 def photo_folder(tmp_path) -> Path:
     """Three class folders with six small JPEGs each, of mixed sizes; no two are alike."""
     rng = np.random.default_rng(0)

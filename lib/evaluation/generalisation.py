@@ -20,13 +20,11 @@ def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
     file = run.folder / "train_scores.json"
     if not file.exists():
         import_tensorflow()
-        from lib.inputs.cache import open_images
         from lib.inputs.generators import make_eval_dataset
         from lib.training.steps import make_evaluate
 
-        settings = run.config()["settings"]
-        images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
-        loss, accuracy = make_evaluate(run.load_model())(make_eval_dataset(images, opened.split.train))
+        data = make_eval_dataset(opened.images_of(run), opened.split.train)
+        loss, accuracy = make_evaluate(run.load_model())(data)
         write_json(file, {"loss": loss, "accuracy": accuracy})
     return read_json(file)
 

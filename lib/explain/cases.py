@@ -6,7 +6,6 @@ import numpy as np
 
 from lib import evaluation
 from lib.explain.scoring.object_masks import object_masks
-from lib.inputs.cache import open_images
 from lib.training.open_brief import OpenBrief
 
 
@@ -61,11 +60,9 @@ class Cases:
 
 def open_cases(opened: OpenBrief, run) -> Cases:
     """The images of val with the predictions of a finished run of the brief."""
-    settings = run.config()["settings"]
     rows, labels, probabilities = run.predictions("val")
-    size, resize = settings["image_size"], settings["resize"]
-    images = open_images(opened.dataset, size=size, resize=resize).read(rows)
-    masks = object_masks(opened.dataset, rows, size=size, resize=resize)
+    images = opened.images_of(run).read(rows)
+    masks = object_masks(opened.dataset, rows, size=images.shape[1], resize=run.config()["settings"]["resize"])
     return Cases(rows, images, labels, probabilities, masks, opened.dataset.class_names)
 
 
@@ -73,9 +70,7 @@ def train_batches(opened: OpenBrief, run):
     """The images to train on as a run saw them, in index order: data set of (B, S, S, 3) uint8 and labels (B,)."""
     from lib.inputs.generators import make_eval_dataset
 
-    settings = run.config()["settings"]
-    images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
-    return make_eval_dataset(images, opened.split.train)
+    return make_eval_dataset(opened.images_of(run), opened.split.train)
 
 
 def in_turn(labels: np.ndarray, *, most: int) -> np.ndarray:

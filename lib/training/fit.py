@@ -143,9 +143,9 @@ def write_predictions(run: Run, model: keras.Model, opened: OpenBrief, *, role: 
     Returns:
         Labels (N,) int and probabilities (N, C) float32.
     """
-    settings, rows = run.config()["settings"], getattr(opened.split, role)
-    images = open_images(opened.dataset, size=settings["image_size"], resize=settings["resize"])
-    probabilities = predict(model, make_eval_dataset(images, rows), mirror=settings["mirror_average"])
+    images, rows = opened.images_of(run), getattr(opened.split, role)
+    mirror = run.config()["settings"]["mirror_average"]
+    probabilities = predict(model, make_eval_dataset(images, rows), mirror=mirror)
     labels = images.labels[rows]
     run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
     return labels, probabilities

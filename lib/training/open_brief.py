@@ -9,6 +9,8 @@ from lib.config import Brief, Experiment, Profile
 from lib.datasets import DataError, Dataset, audit, splits
 from lib.datasets.catalogue import find
 from lib.datasets.splits import Split
+from lib.inputs.cache import Images, open_images
+from lib.training.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,11 @@ class OpenBrief:
         if name not in known:
             raise ValueError(f"{self.brief.name} does not read {name!r}. Data sets: {', '.join(known)}")
         return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
+
+    def images_of(self, run: Run) -> Images:
+        """The images at the size and in the shape in which a run sees them; its folder holds its settings."""
+        settings = run.config()["settings"]
+        return open_images(self.dataset, size=settings["image_size"], resize=settings["resize"])
 
     def further(self) -> list["OpenBrief"]:
         """The same brief on each of its further data sets."""

@@ -28,13 +28,9 @@ from lib.datasets.fetch import acquire
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(raw):
     """Raw data and cache of a machine that has nothing yet."""
-    monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
-    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
-    (tmp_path / "raw").mkdir()
-    return tmp_path
+    return raw.parent
 
 
 def picture(path, *, seed=None, mode="RGB", size=(12, 8), kind="JPEG", **options):

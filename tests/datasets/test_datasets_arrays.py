@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 import small_data_sets as small
 
-from lib.config import paths
 from lib.config.files import checksum
 from lib.datasets import COLUMNS, DataError, catalogue, load
 from lib.datasets.catalogue import Download
@@ -24,16 +23,6 @@ from lib.datasets.fetch import acquire
 from lib.datasets.readers import arrays, cifar
 from lib.datasets.readers.cifar import read_pickle
 from lib.datasets.readers.idx import read_idx
-
-
-@pytest.fixture
-def raw(tmp_path, monkeypatch):
-    """An empty raw folder, and a cache of its own."""
-    monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
-    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
-    (tmp_path / "raw").mkdir()
-    return tmp_path / "raw"
 
 
 def get(name, **options):

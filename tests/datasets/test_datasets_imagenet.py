@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 import small_data_sets as small
 
-from lib.config import Split, paths
+from lib.config import Split
 from lib.datasets import DataError, load, splits
 from lib.datasets.readers.imagenet import TEN, TEN_OF_TINY
-
-
-@pytest.fixture
-def raw(tmp_path, monkeypatch):
-    """An empty raw folder, and a cache of its own."""
-    monkeypatch.setattr(paths, "RAW", tmp_path / "raw")
-    monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("COURSEWORK_DATA", raising=False)
-    (tmp_path / "raw").mkdir()
-    return tmp_path / "raw"
 
 
 def get(name, **options):
