@@ -160,7 +160,10 @@ def test_what_a_template_can_call(fill):
         ('compare("augment").verdict ~ compare("softmax", "augment").verdict', "betterworse"),
         ('compare("naive").verdict ~ compare("best").verdict', "levelunclear"),
         ('differences(experiments("worse", sort="mean")[1:])', "`dropout` (−20.0 points, −26.1 to −13.9)"),
-        ('differences(experiments("better", against="best_short"), against="best_short")', "`adamw` (+10.0 points, +3.9 to +16.1)"),
+        (
+            'differences(experiments("better", against="best_short"), against="best_short")',
+            "`adamw` (+10.0 points, +3.9 to +16.1)",
+        ),
         ('holds(mean("augment") > mean("baseline")) ~ "so it is"', "so it is"),
         ('show(compare("dropout").low, "+pts") ~ " to " ~ show(compare("dropout").high, "+pts")', "−26.1 to −13.9"),
         ('show(experiment("augment").mean, "%") ~ " " ~ show(experiment("augment").spread, "pts")', "76.0 % 1.4"),
