@@ -11,7 +11,7 @@ from keras import layers
 
 from lib.explain.attributions.gradient import gradient
 from lib.explain.network.gradients import backward, forward, is_relu
-from lib.explain.network.layers import read_logits
+from lib.explain.network.logits import read_logits
 from lib.models import ConvBlocks, Residual, Softmax
 
 CONFIGS = {
@@ -160,7 +160,7 @@ def test_relus_are_known_in_whatever_form_and_let_no_negative_gradient_through()
     relus += [keras.activations.relu, keras.ops.relu6, layers.Activation(layers.ReLU())]
     for graph in [*map(opposed, relus), opposed(same, activation="relu"), opposed(same, activation=tf.nn.relu)]:
         assert sum(map(is_relu, graph.steps.values())) == 1
-        np.testing.assert_array_equal(backward(graph, pixels, [0])[1], both)
-        np.testing.assert_array_equal(backward(graph, pixels, [0], guided=True)[1], [[[[1], [0]]]])
+        np.testing.assert_array_equal(backward(graph, pixels, [1])[1], both)
+        np.testing.assert_array_equal(backward(graph, pixels, [1], guided=True)[1], [[[[1], [0]]]])
     for graph in map(opposed, [layers.LeakyReLU(), layers.ReLU(negative_slope=0.2), layers.Activation("gelu"), same]):
         assert not any(map(is_relu, graph.steps.values()))

@@ -1,7 +1,7 @@
 """Passes through a model: forwards to a layer, and backwards from the logit of a class.
 
 Each pass is traced once per model and kept with the model's graph, so that a second call costs no tracing. It reads the
-model's variables when it is called: weights that were changed since are seen. Graphs are those of `layers.read_logits`,
+model's variables when it is called: weights that were changed since are seen. Graphs are those of `logits.read_logits`,
 steps go by their names in them, images are (B, H, W, C) in [0, 255], and all that is returned is float32.
 """
 
