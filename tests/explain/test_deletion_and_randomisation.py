@@ -219,11 +219,7 @@ def test_only_maps_that_depend_on_the_weights_change_and_the_model_is_left_alone
 
 def test_operations_and_functions_without_a_name_are_no_hindrance():
     image = keras.Input((8, 8, 3))
-    prepared = [
-        lambda x: x / 255.0,
-        keras.applications.resnet50.preprocess_input,
-        layers.Lambda(lambda x: x / 127.5 - 1),
-    ]
+    prepared = [lambda x: x / 255.0, keras.applications.resnet50.preprocess_input, layers.Lambda(lambda x: x / 127 - 1)]
     for prepare in prepared:
         x = layers.Conv2D(4, 3, activation=lambda x: keras.ops.relu(x) + 1, name="conv")(prepare(image))
         model = keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
