@@ -74,16 +74,21 @@ def _at_logits(graph: LayerGraph) -> LogitGraph:
     steps = {own.name: own for own in graph.needed([IMAGE], [step.name])} | {step.name: step}
     output = Output(step.name) if step.name != whole.name else graph.output
     if one or step.shape[1:] != whole.shape[1:]:
-
-        def arrange(x):
-            x = keras.ops.reshape(x, (-1, *whole.shape[1:]))
-            return keras.ops.concatenate([-x, x], axis=-1) if one else x
-
-        name = f"logits of {step.name}"
-        shape = (None, 2) if one else whole.shape
-        steps[name] = Step(name, keras.layers.Lambda(arrange, name="arrange"), (output,), {}, shape, {})
-        output = Output(name)
+        last = _rows_of_classes(output, whole.shape[1:])
+        steps[last.name], output = last, Output(last.name)
     return LogitGraph(steps, output, graph.input_shape, gives=gives, link=link)
+
+
+def _rows_of_classes(source: Output, shape: tuple[int, ...]) -> Step:
+    """A step that gives logits of another shape that of the model's output, and a single one beside its minus."""
+    one = shape == (1,)
+
+    def arrange(x):
+        x = keras.ops.reshape(x, (-1, *shape))
+        return keras.ops.concatenate([-x, x], axis=-1) if one else x
+
+    layer = keras.layers.Lambda(arrange, name="rows_of_classes", dtype="float32")
+    return Step(f"logits of {source.step}", layer, (source,), {}, (None, *((2,) if one else shape)), {})
 
 
 def _find_end(graph: LayerGraph) -> tuple[Step, tuple]:
