@@ -156,6 +156,15 @@ def test_the_logits_are_found_in_every_spelling():
         np.testing.assert_array_equal(model(IMAGES), before)
 
 
+def test_weights_are_never_left_out():
+    model = network(then(layers.BatchNormalization(name="norm"), ops.softmax))
+    norm = model.get_layer("norm")
+    norm.set_weights([np.ones(4), *np.zeros((2, 4)), np.ones(4)])  # as before training: it does nothing
+    assert read_logits(model).output.step == "norm"
+    norm.set_weights([np.arange(4.0), *np.zeros((2, 4)), np.ones(4)])
+    np.testing.assert_allclose(tf.nn.softmax(logits(model)), model(IMAGES), atol=1e-6)
+
+
 def test_maps_are_those_of_the_logits_also_where_the_model_is_sure():
     plain = network(dense())
     assert np.asarray(network(dense("softmax"))(IMAGES)).max() > 1 - 1e-6

@@ -94,7 +94,8 @@ def _rows_of_classes(source: Output, shape: tuple[int, ...]) -> Step:
 def _find_end(graph: LayerGraph) -> tuple[Step, tuple]:
     """The first step from which the model only goes on as one of `ENDS` does, and which; an activation is taken off it.
 
-    The first, because what softmax ignores may come before it: a maximum that is taken off all classes, for example.
+    The first after the last weights, because what softmax ignores may come before it: a maximum that is taken off all
+    classes, for example.
     """
     end, rng = graph.output.step, np.random.default_rng(0)
     shape = graph.steps[end].shape[1:]
@@ -105,12 +106,13 @@ def _find_end(graph: LayerGraph) -> tuple[Step, tuple]:
     missing = {end}
     for step in reversed(graph.needed([IMAGE], [end])):
         alone, missing = missing == {step.name}, missing - {step.name} | set(step.inputs)
-        if not alone or None in step.shape[1:] or math.prod(step.shape[1:]) != math.prod(shape):
-            continue
-        own = numbers.reshape(ROWS, *step.shape[1:])
-        for start, values in [(step, own), *_before_activation(graph, step, own)]:
-            given = graph.run({step.name: values}, [end])[end]
-            found = next(((start, kind) for kind in ENDS if _alike(given, kind[1](numbers))), found)
+        if alone and None not in step.shape[1:] and math.prod(step.shape[1:]) == math.prod(shape):
+            own = numbers.reshape(ROWS, *step.shape[1:])
+            for start, values in [(step, own), *_before_activation(graph, step, own)]:
+                given = graph.run({step.name: values}, [end])[end]
+                found = next(((start, kind) for kind in ENDS if _alike(given, kind[1](numbers))), found)
+        if getattr(step.layer, "weights", ()):  # which may change: a batch norm does nothing before it is trained
+            break
     return found
 
 
