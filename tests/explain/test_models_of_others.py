@@ -77,9 +77,11 @@ def test_networks_that_come_with_keras_are_explained_at_their_logits(family, siz
     images = RNG.integers(0, 256, (1, size, size, 3)).astype(np.uint8)
     graph = read_logits(model)
     place, end = graph.find_spatial(), graph.output.step
-    outputs = graph.read(images, [place, end])
-    np.testing.assert_allclose(graph.link(outputs[end]), model(images), atol=1e-5)
-    assert min(outputs[place].shape[1:3]) > 1
+    (before,) = graph.steps[end].inputs
+    outputs = read_layers(model).read(images, [place, before, end])  # with the softmax
+    logits = graph.run({before: outputs[before]}, [end])[end]  # without
+    np.testing.assert_allclose(graph.link(logits), outputs[end], atol=1e-5)
+    assert min(outputs[place].shape[1:3]) > 1 and np.ptp(logits) > 1.1 * np.ptp(outputs[end])
     assert explained_at(model) == f"The model ends in probabilities ({end}); it is explained at the logits before them."
     if len(graph.steps) < 100:  # a pass back through more of them takes long to be traced
         assert grad_cam(model, images, 1).shape == (1, size, size)
