@@ -21,6 +21,7 @@ from lib.evaluation.mistakes import (
     most_confident,
     one_class_in_turn,
     per_class,
+    recall_by_size,
     turns,
 )
 from lib.evaluation.uncertainty import bootstrap_interval, compare_seeds
@@ -28,4 +29,4 @@ from lib.evaluation.uncertainty import bootstrap_interval, compare_seeds
 __all__ = ["accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error", "cheap_features"]
 __all__ += ["check_predictions", "compare_seeds", "confused_examples", "confused_pairs", "confusion_matrix"]
 __all__ += ["cross_entropy", "easy_and_hard_classes", "macro_f1", "most_confident", "one_class_in_turn", "per_class"]
-__all__ += ["reliability_bins", "summary", "top_k_accuracy", "turns"]
+__all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]

@@ -218,6 +218,18 @@ def test_per_class_by_hand():
     assert table["most_confused_with"].tolist() == ["dog", "", ""]
 
 
+def test_recall_by_size_is_only_of_classes_with_test_images():
+    nan = np.nan
+    assert evaluation.recall_by_size([0.2, 0.4, 0.9, 0.7], [1, 2, 30, 40]) == pytest.approx((0.3, 0.8))
+    assert evaluation.recall_by_size([nan, 0.4, 0.9, nan], [1, 2, 30, 40]) == (0.4, 0.9)
+    for recall, sizes in (
+        ([0.9, nan, nan], [1500, 2, 1]),
+        ([nan, 0.5, nan], [1500, 2, 1]),
+        ([0.9, 0.8, 0.1], [9, 9, 2]),
+    ):
+        assert evaluation.recall_by_size(recall, sizes) is None
+
+
 def test_per_class_of_constant_predictions_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
