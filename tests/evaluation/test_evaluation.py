@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
@@ -216,6 +217,15 @@ def test_per_class_by_hand():
     assert table["f1"].tolist()[:2] == pytest.approx([4 / 5, 2 / 3])
     assert table.loc[2, ["precision", "recall", "f1"]].isna().all()
     assert table["most_confused_with"].tolist() == ["dog", "", ""]
+
+
+def test_easiest_and_hardest_are_only_of_classes_that_can_be_told():
+    table = pd.DataFrame({"class_name": ["a", "b", "c"], "accuracy": [0.5, np.nan, 1.0]})
+    found = evaluation.easiest_and_hardest(table.assign(most_confused_with=["c", "a", ""]))
+    assert found == {"mean": 0.75, "easiest": "c", "hardest": "a", "hardest_taken_for": "c"}
+    found = evaluation.easiest_and_hardest(table[2:].assign(most_confused_with=""))
+    assert found == {"mean": 1.0, "easiest": "c", "hardest": "c", "hardest_taken_for": "no other"}
+    assert evaluation.easiest_and_hardest(table[1:2].assign(most_confused_with="a")) == {}
 
 
 def test_recall_by_size_is_only_of_classes_with_test_images():
