@@ -168,6 +168,7 @@ def _list_annotated(root: Path, notes: Path, *, wanted: Collection[str] | None, 
 def _list_coursework(root: Path) -> Listing:
     listing = Listing()
     for folder in subfolders(root / "train_set"):
+        listing.folders.add(composed(folder.name))  # empty ones too: test_labels.csv may count classes
         list_files(root, folder, label=folder.name, role="train", listing=listing)
     labels = root / "test_labels.csv"  # of the images in test_set, where somebody has them
     if (root / "test_set").is_dir() and not labels.is_file():
