@@ -107,7 +107,7 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
         deeper = [
             path for path, reason in notes if path.startswith(f"{inside}/") and reason.startswith("folder inside")
         ]
-        hint = f". Did you mean {root / inside}?" if len(deeper) > 1 else ""
+        hint = f". Did you mean {root / inside}?" if len(deeper) > 1 or (deeper and found.empty) else ""
         raise DataError(f"At least two class folders with images are needed in {root}. Received: {inside}{hint}")
     trained = found[found["role"].isin(["", "train"])]
     empty = sorted(folders - set(trained["folder"]))
@@ -116,7 +116,7 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
         first = {reason: path for path, reason in reversed(notes) if set(composed(path).split("/")) & set(empty)}
         reasons = [f"{path}: {reason}" for reason, path in reversed(first.items())]
         nested = any(reason.startswith("folder inside a class folder") for reason in first)
-        parts = f". Parts of the data must be named {PART_NAMES}, with the class folders right inside" if nested else ""
+        parts = f". Parts are known by the names {PART_NAMES}; train must hold two classes" if nested else ""
         raise DataError(
             f"Class folders with {where} in {root}: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}. "
             f"Fill them or take them away. Left out there: {'; '.join(reasons[:3]) or 'nothing'}{parts}"

@@ -285,7 +285,12 @@ def class_that_is_only_tested(raw):
         put(raw / "photos" / "test" / name / "1.jpg", photo(len(name)))
 
 
-@case("folder", "Left out there: seen/cat: folder inside .* Parts of the data must be named train, val and test")
+@case("folder", "Received: all. Did you mean .*photos/all")
+def two_folders_too_high(raw):
+    photos(raw / "photos" / "all" / "data")
+
+
+@case("folder", "there: seen/cat: folder inside .* Parts are known by the names train, val and test .* must hold two")
 def parts_of_unknown_names(raw):
     for path in ("seen/cat", "seen/dog", "unseen/cat", "unseen/dog"):
         put(raw / "photos" / path / "1.jpg", photo(len(path)))
