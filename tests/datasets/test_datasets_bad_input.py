@@ -775,6 +775,14 @@ def test_a_wrong_input_ends_in_one_line(dataset, tmp_path, monkeypatch, capsys):
         assert not (raw.parent / "it_ran").exists()
 
 
+def test_what_is_too_small_is_refused_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "reports"))
+    with machine(tmp_path, WRONG["folder: images per class two each"]) as raw:
+        assert main(["train", "--brief", "folder", "--profile", "smoke", "--data", str(raw / "photos")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: photos is too small: val and test would")
+    assert not (tmp_path / "reports").exists()
+
+
 @each_set
 def test_an_odd_input_is_kept_or_listed(dataset, tmp_path):
     for name, case in ((name, case) for name, case in ODD.items() if case.dataset == dataset):
