@@ -72,7 +72,8 @@ def _contents(folder: Path) -> dict:
     for file in sorted(folder.glob("*.csv")):
         found[f"data/{file.name}"] = {"value": fingerprint(file), "runs": []}
     page = (folder / "index.html").read_text("utf-8") if (folder / "index.html").is_file() else ""
-    return found | {"data/index.html": {"value": _digest(claims.sections(page).get("data", "").encode()), "runs": []}}
+    facts = [claims.sections(page).get(name, "") for name in ("notices", "data")]
+    return found | {"data/index.html": {"value": _digest("\n".join(facts).encode()), "runs": []}}
 
 
 def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Line]:
@@ -134,9 +135,10 @@ def _outputs(file: Path) -> str:
     texts = []
     for cell in read_json(file)["cells"]:
         for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            for text in (output.get("text", ""), data.get("text/plain", ""), data.get("text/markdown", "")):
-                texts.append(re.sub(TIME, "a time", claims.joined(text)))
+            shown = {"text": output.get("text", "")} | output.get("data", {})
+            for kind in ("text", "text/plain", "text/markdown", "text/html"):
+                text = claims.joined(shown.get(kind, ""))
+                texts += [] if text.startswith(("<figure", "<table")) else [re.sub(TIME, "a time", text)]
     return _digest("\n".join(texts).encode())
 
 
