@@ -136,3 +136,19 @@ def test_making_it_again_happens_in_a_fresh_folder_and_an_isolated_python(tmp_pa
     (root / "lib" / "__main__.py").write_text("raise SystemExit(2)")
     with pytest.raises(ValueError, match="could not be made again: see the lines above. Exit status 2"):
         again.make_again(root, tmp_path / "third", brief="demo", profile="quick", data="x")
+
+
+def test_pages_are_compared_by_the_code_of_the_hand_in_once_it_is_trusted(tmp_path):
+    """A project that answers with what it was asked."""
+    package = tmp_path / "project" / "lib" / "report" / "hand_in"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
+    code = "def check_notebooks(*asked):\n    return [f'{__file__} {asked}']\n"
+    (package / "claims.py").write_text(code + "def check_reports(*asked):\n    return ['second']\n")
+    found = again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")
+    asked = (tmp_path / "opened", "demo", "smoke")
+    assert found == [f"{package / 'claims.py'} {asked}", "second"]
+    (package / "claims.py").write_text("raise SystemExit(1)")
+    with pytest.raises(ValueError, match="could not be compared with its results by its own code"):
+        again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")

@@ -34,6 +34,7 @@ FILE_NAME = re.compile(r"figures/[a-z][a-z0-9_]*\.png|tables/[a-z][a-z0-9_]*\.cs
 COMPILED = {".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib"}
 AT_START = {"sitecustomize", "usercustomize"}  # modules that Python imports by itself
 NOT_COMPARED = ("notices", "data", "runs", "environment")  # sections of the first page; some are, when made again
+FROM_METRICS = ("parameters", "epochs", "val_accuracy")  # values of the best model, as its run holds them
 SHOWN_IN = re.compile(rf"\(({FILE_NAME.pattern})\)$")  # the end of what a notebook prints of a figure or table
 
 
@@ -185,7 +186,7 @@ def _predictions(file: Path, folder: Path) -> list[str]:
         if not isinstance(stated, float) or not math.isclose(found, stated, abs_tol=1e-9):
             faults.append(f"{file.name} gives best.test_{name} {found:.4f}, the report states {stated!r:.60}")
     metrics = run.metrics()
-    for name in (name for name in written.FROM_METRICS if f"best.{name}" in values and name in metrics):
+    for name in (name for name in FROM_METRICS if f"best.{name}" in values and name in metrics):
         if values[f"best.{name}"]["value"] != metrics[name]:
             faults.append(f"values.json: best.{name} is not what runs/{run.id}/metrics.json holds")
     return faults

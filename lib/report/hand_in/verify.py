@@ -60,7 +60,7 @@ def verify_submission(archive: Path, *, rerun: bool = False, trust: bool = False
         _say(f"== code: {'differs from this copy in ' * bool(differing)}{', '.join(differing) or 'that of this copy'}")
         if not faults and not compared:
             what = "written reports" if same_rules else "notebooks and written reports"
-            _say(f"== {what}: not compared with the results, as that takes the code that differs (RERUN=1)")
+            _say(f"== {what}: not compared with the results, as that takes the code that differs (RERUN=1 TRUST=1)")
         print(PROVES if rerun else f"{PROVES}\n{FURTHER}")
         if faults and rerun:
             _say("== not made again: first the faults above must be gone")
