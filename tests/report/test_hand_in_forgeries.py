@@ -12,7 +12,7 @@ from PIL import Image
 
 from lib.__main__ import main
 from lib.report import hand_in
-from lib.report.hand_in import again, claims, compare, pack
+from lib.report.hand_in import again, compare, pack, shown
 from lib.report.hand_in.pack import MANIFEST, zip_bytes
 from lib.report.notebooks import freshness
 
@@ -127,7 +127,7 @@ FORGERIES = {
     "nothing": (as_value("best.test_accuracy", None), "best.test_accuracy must be a number, text or truth value"),
     "another accuracy": (as_value("best.test_balanced_accuracy", 0.99), "gives best.test_balanced_accuracy 0.9000"),
     "fewer parameters": (as_value("best.parameters", 7), f"best.parameters is not what runs/{BEST}/metrics.json holds"),
-    "no accuracy": (as_json(lambda values: values.pop("best.test_accuracy")), "lacks: reports/demo/best.test_accuracy"),
+    "no accuracy": (as_json(lambda values: values.pop("best.test_accuracy")), "the report lacks best.test_accuracy"),
     "no predictions": (without(PREDICTIONS), f"lacks: {PREDICTIONS}, {MISSING}"),
     "a column renamed": (as_table(lambda table: table.rename(columns={"true_class": "t"})), f"true_class, {MISSING}"),
     "mistakes left out": (
@@ -143,8 +143,8 @@ FORGERIES = {
         "MANIFEST.json claims another machine than the run of the best model: threads",
     ),
     "another size": (as_json(lambda manifest: manifest.update(profile="full"), MANIFEST), "are not of profile full"),
-    "no written report": (without(f"{REPORT}experimentation.pdf"), "lacks: reports/demo/experimentation.pdf"),
-    "no page": (without(f"{REPORT}03_best_model.html"), "lacks: reports/demo/03_best_model.html"),
+    "no written report": (without(f"{REPORT}experimentation.pdf"), "the report lacks experimentation.pdf"),
+    "no page": (without(f"{REPORT}03_best_model.html"), "the report lacks 03_best_model.html"),
 }
 # Each of these would let code of the hand-in take part in making the report again.
 STRANGERS = {
@@ -292,7 +292,7 @@ def made(honest, tmp_path, monkeypatch):
     make_again.asked, make_again.forged = asked, {}
     monkeypatch.setattr(again, "make_again", make_again)
     for check in ("check_notebooks", "check_reports"):  # proven above
-        monkeypatch.setattr(claims, check, lambda *_: [])
+        monkeypatch.setattr(shown, check, lambda *_: [])
     monkeypatch.setattr(pack, "test_predictions", lambda folder: (honest | made.forged)[PREDICTIONS])
     return make_again
 

@@ -145,10 +145,10 @@ def test_pages_are_compared_by_the_code_of_the_hand_in_once_it_is_trusted(tmp_pa
     for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
     code = "def check_notebooks(*asked):\n    return [f'{__file__} {asked}']\n"
-    (package / "claims.py").write_text(code + "def check_reports(*asked):\n    return ['second']\n")
+    (package / "shown.py").write_text(code + "def check_reports(*asked):\n    return ['second']\n")
     found = again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")
     asked = (tmp_path / "opened", "demo", "smoke")
-    assert found == [f"{package / 'claims.py'} {asked}", "second"]
-    (package / "claims.py").write_text("raise SystemExit(1)")
+    assert found == [f"{package / 'shown.py'} {asked}", "second"]
+    (package / "shown.py").write_text("raise SystemExit(1)")
     with pytest.raises(ValueError, match="could not be compared with its results by its own code"):
         again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")

@@ -18,8 +18,8 @@ START = (
 )
 SHOWN = (
     "import json, pathlib, sys; _, project, root, brief, profile, answer = sys.argv; sys.path.insert(0, project); "
-    "from lib.report.hand_in import claims; asked = pathlib.Path(root), brief, profile; "
-    "faults = claims.check_notebooks(*asked) + claims.check_reports(*asked); "
+    "from lib.report.hand_in import shown; asked = pathlib.Path(root), brief, profile; "
+    "faults = shown.check_notebooks(*asked) + shown.check_reports(*asked); "
     "pathlib.Path(answer).write_text(json.dumps(faults))"
 )
 # What of the caller's environment would reach the new one: other modules, start-up files, names on the title page.
@@ -61,7 +61,7 @@ def make_again(root: Path, folder: Path, *, brief: str, profile: str, data: str)
 
 
 def check_shown_again(root: Path, folder: Path, *, brief: str, profile: str) -> list[str]:
-    """What `claims` finds on the pages by the code of the hand-in, which `make_again` has put into `folder`."""
+    """What `shown` finds, by the code of the hand-in, which `make_again` has put into `folder`."""
     answer = folder / "shown.json"
     words = [str(folder / "project"), str(root), brief, profile, str(answer)]
     if _isolated(SHOWN, *words, folder=folder):

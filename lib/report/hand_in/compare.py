@@ -18,7 +18,7 @@ from PIL import Image
 
 from lib.config.files import read_json
 from lib.report import results
-from lib.report.hand_in import claims, pack
+from lib.report.hand_in import claims, pack, shown
 from lib.report.notebooks import freshness
 
 TIME_WORDS = {"seconds", "minutes", "hours"}
@@ -72,7 +72,7 @@ def _contents(folder: Path) -> dict:
     for file in sorted(folder.glob("*.csv")):
         found[f"data/{file.name}"] = {"value": fingerprint(file), "runs": []}
     page = (folder / "index.html").read_text("utf-8") if (folder / "index.html").is_file() else ""
-    facts = [claims.sections(page).get(name, "") for name in ("notices", "data")]
+    facts = [shown.sections(page).get(name, "") for name in ("notices", "data")]
     return found | {"data/index.html": {"value": _digest("\n".join(facts).encode()), "runs": []}}
 
 
@@ -135,19 +135,19 @@ def _outputs(file: Path) -> str:
     texts = []
     for cell in read_json(file)["cells"]:
         for output in cell.get("outputs", []):
-            shown = {"text": output.get("text", "")} | output.get("data", {})
+            texts_of = {"text": output.get("text", "")} | output.get("data", {})
             for kind in ("text", "text/plain", "text/markdown", "text/html"):
-                text = claims.joined(shown.get(kind, ""))
+                text = shown.joined(texts_of.get(kind, ""))
                 texts += [] if text.startswith(("<figure", "<table")) else [re.sub(TIME, "a time", text)]
     return _digest("\n".join(texts).encode())
 
 
 def as_text(lines: list[Line]) -> str:
     """A table for the terminal: what is not the same, worst first, and how many of each verdict there are."""
-    shown = [line for line in lines if line.verdict not in (SAME, NOT_COMPARED)]
-    shown.sort(key=lambda line: WORST_FIRST.index(line.verdict))
-    rows = [("name", "handed in", "made again", "verdict")] if shown else []
-    rows += [(line.name, line.first[:40], line.second[:40], line.verdict) for line in shown]
+    listed = [line for line in lines if line.verdict not in (SAME, NOT_COMPARED)]
+    listed.sort(key=lambda line: WORST_FIRST.index(line.verdict))
+    rows = [("name", "handed in", "made again", "verdict")] if listed else []
+    rows += [(line.name, line.first[:40], line.second[:40], line.verdict) for line in listed]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     counts = Counter(line.verdict for line in lines)

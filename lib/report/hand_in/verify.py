@@ -12,7 +12,7 @@ from lib import briefs
 from lib.config import PROFILES
 from lib.config.files import checksum, read_json
 from lib.datasets.fetch import archives
-from lib.report.hand_in import again, claims, compare, pack
+from lib.report.hand_in import again, claims, compare, pack, shown
 from lib.report.hand_in.claims import printable
 from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
 from lib.report.results import NAME
@@ -52,8 +52,8 @@ def verify_submission(archive: Path, *, rerun: bool = False, trust: bool = False
             same_rules = not any(name.startswith("lib/report/") for name in differing)
             compared = not any(name.startswith("lib/") for name in differing)
             sound = not faults
-            faults += claims.check_notebooks(root, brief, profile) if sound and same_rules else []
-            faults += claims.check_reports(root, brief, profile) if sound and compared else []
+            faults += shown.check_notebooks(root, brief, profile) if sound and same_rules else []
+            faults += shown.check_reports(root, brief, profile) if sound and compared else []
         for fault in faults:
             _say(f"  {fault}")
         _say(f"== files: {len(manifest['files'])} listed, {len(faults) or 'no'} fault{'s' * (len(faults) != 1)}")
