@@ -189,6 +189,9 @@ def test_what_is_doubtful_is_said(folder, monkeypatch, capsys):
     assert lines[1].startswith("note: This is a smoke run")
     assert lines[2] == "note: The written reports have 2 fault(s), the first: note.md:3: typed number 93"
     assert len(lines) == 3
+    (paths.reports() / "mine.py").write_text("x = 1")
+    monkeypatch.setattr(paths, "NOTEBOOKS", paths.reports())
+    assert hand_in.doubts("demo")[2:] == ["Not handed in, as code belongs in lib: notebooks/mine.py"]
     monkeypatch.delenv("STUDENT")
     assert main(["submission", "--brief", "demo"]) == 2
     assert "error: STUDENT must be a name or number" in capsys.readouterr().err

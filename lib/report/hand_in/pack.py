@@ -92,6 +92,9 @@ def doubts(brief: str) -> list[str]:
     faults = written.check_reports(briefs.load(brief))
     if faults:
         said.append(f"The written reports have {len(faults)} fault(s), the first: {faults[0]}")
+    code = sorted(file.name for file in paths.NOTEBOOKS.glob("*.py"))
+    if code:
+        said.append(f"Not handed in, as code belongs in lib: {', '.join(f'notebooks/{name}' for name in code)}")
     return said
 
 
