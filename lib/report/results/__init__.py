@@ -103,15 +103,7 @@ class Results:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
         """
-        values, filled = read_values(self.folder), ""
-        for literal, name, form, _ in string.Formatter().parse(text):
-            filled += literal
-            if name is not None:
-                value = find("value", name, values)["value"]
-                try:
-                    filled += format(value, form or (".4g" if isinstance(value, float) else ""))
-                except ValueError as error:
-                    raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
+        filled = fill(text, read_values(self.folder))
         display.publish(filled, markdown=filled)
 
     def _save_file(
@@ -233,6 +225,20 @@ def _plain_value(name: str, value) -> bool | int | float | str:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"The value {name!r} must be finite. Received: {value}")
     return value
+
+
+def fill(text: str, values: dict[str, dict]) -> str:
+    """A sentence with saved values in place of their names; see `Results.say`."""
+    filled = ""
+    for literal, name, form, _ in string.Formatter().parse(text):
+        filled += literal
+        if name is not None:
+            value = find("value", name, values)["value"]
+            try:
+                filled += format(value, form or (".4g" if isinstance(value, float) else ""))
+            except ValueError as error:
+                raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
+    return filled
 
 
 def write_evidence(brief: str) -> Path:
