@@ -25,7 +25,7 @@ from lib.training.runs import Run
 
 __all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
 
-RECORD = "written.json"
+RECORD, ENTRY = "written.json", {"title", "words", "text", "files"}
 SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
 FROM_METRICS = ("parameters", "epochs", "train_accuracy", "val_accuracy")
 TOLERANCE = 1e-6  # relative: the same numbers, through text and back
@@ -82,7 +82,10 @@ def check_reports(brief: Brief) -> list[str]:
 
 def drop_reports(folder: Path) -> None:
     """Remove the written reports of a report folder: what they are made from is about to change."""
-    for name in _read_record(folder):
+    record = _read_record(folder)
+    if not record and (folder / RECORD).exists():
+        print(f"{folder.name}/{RECORD} is damaged: the written reports are made again", flush=True)
+    for name in record:
         for suffix in FORMATS:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     (folder / RECORD).unlink(missing_ok=True)
@@ -108,8 +111,13 @@ def _stale(report: Report, target: Path) -> list[str]:
 
 
 def _read_record(folder: Path) -> dict:
-    file = folder / RECORD
-    return read_json(file) if file.exists() else {}
+    """The entries of the written reports in a folder; none if there are none or the file is damaged."""
+    try:
+        record = read_json(folder / RECORD)
+    except (FileNotFoundError, ValueError):
+        return {}
+    whole = isinstance(record, dict) and all(isinstance(one, dict) and ENTRY <= set(one) for one in record.values())
+    return record if whole else {}
 
 
 def _digest(text: str) -> str:
