@@ -65,7 +65,7 @@ class Run:
 
     def config(self) -> dict:
         """Experiment name, seed, class names and all settings, as they were."""
-        return self._read("config.json", read_json, "experiment", "seed", "settings")
+        return self._read("config.json", read_json, "settings")
 
     def metrics(self) -> dict:
         """Final figures on train and val."""
