@@ -163,10 +163,8 @@ def run_job(job: Job) -> Run:
     _discard_damaged(run)
     if run.finished:
         return run
-    with _lock(run), writing(run.folder):
+    with _lock(run):
         if not run.finished:
-            run.folder.mkdir(exist_ok=True)
-            (run.folder / "failure.json").unlink(missing_ok=True)
             _try(job)
     return run
 
@@ -201,15 +199,16 @@ def _try(job: Job) -> None:
         elif isinstance(error, OSError):
             reason = f"could not write or read a file: {error}"
         print(f"failed: {run.id}: {reason}", flush=True)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a bad disk may not even take this note
             write_json(run.folder / "failure.json", {"reason": reason})
 
 
 def _fit(job: Job) -> None:
-    """Fit a job and complete its run folder; its end comes last and says that all is there."""
+    """Fit a job and complete its run folder; what says that all is there comes last."""
     from lib.training.observers import declare_hyperparameters, write_hyperparameters
 
     run = job.run
+    (run.folder / "failure.json").unlink(missing_ok=True)
     write_json(run.folder / "config.json", job.config())
     if job.compared_with:
         declare_hyperparameters(run.folder.parent, job.compared_with)

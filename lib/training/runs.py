@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Run:
 
     @property
     def failure(self) -> str | None:
-        """Why the run ended without a result, or None; a reason that cannot be read keeps nobody from trying again."""
+        """Why the run ended without a result, or None; a reason that cannot be read counts as none."""
         try:
             return None if self.finished else self._read("failure.json", read_json, "reason")["reason"]
         except RunError:
@@ -112,7 +113,11 @@ class Run:
 
         import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
 
-        return keras.saving.load_model(self._file("model.keras"), compile=False, safe_mode=True)
+        file = self._file("model.keras")
+        try:
+            return keras.saving.load_model(file, compile=False, safe_mode=True)
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RunError(f"Run {self.id}: model.keras cannot be read ({error}). Run it again.") from error
 
     def _file(self, name: str) -> Path:
         file = self.folder / name

@@ -66,7 +66,7 @@ def test_a_damaged_run_is_made_again_whichever_file_it_is(photos, capsys):
 def test_what_cannot_be_read_is_named(photos):
     run = run_job(fast(photos, GuessJob))
     readers = {"config.json": Run.config, "metrics.json": Run.metrics, "environment.json": Run.environment}
-    readers |= {"history.csv": Run.history, "predictions.npz": Run.predictions}
+    readers |= {"history.csv": Run.history, "predictions.npz": Run.predictions, "model.keras": Run.load_model}
     for name, read in readers.items():
         whole = (run.folder / name).read_bytes()
         for way in DAMAGES:

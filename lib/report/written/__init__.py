@@ -9,7 +9,6 @@ line. The records of the notebooks tell what was edited; if a record was edited 
 import hashlib
 import math
 import re
-import zipfile
 from pathlib import Path
 
 from lib import evaluation
@@ -133,7 +132,7 @@ def _faults(report: Report) -> list[str]:
     found += _runs(calls)
     try:
         return [*found, *_differing_values(calls), *_differing_cells(calls)]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # runs that are gone are reported above
+    except (OSError, KeyError, TypeError, ValueError) as error:  # runs that are gone are reported above
         return [*found, f"{place(calls.folder)}: a run cannot be read: {error}"]
 
 
