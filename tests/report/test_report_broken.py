@@ -166,7 +166,8 @@ def alive(processes):
 def test_nothing_outlives_a_report_that_is_ended(photos, ending):
     """Make, Python, the kernel of a notebook, and what that has started: TensorBoard and two trainers."""
     write(tiny_notebook(new_code_cell(SLEEPS), name=OWN), paths.NOTEBOOKS, OWN)
-    python = f'"{sys.executable}" {paths.ROOT / "tests" / "own_command.py"} {paths.NOTEBOOKS}'  # for these quotes, make asks a shell
+    # For the quotes, make asks a shell.
+    python = f'"{sys.executable}" {paths.ROOT / "tests" / "own_command.py"} {paths.NOTEBOOKS}'
     command = ["make", "report", "BRIEF=folder", "PROFILE=smoke", f"DATA={photos}", f"PYTHON={python}", "VENV=none"]
     settings = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     first = subprocess.Popen(command, cwd=paths.ROOT, env=settings, stderr=subprocess.PIPE, text=True)
