@@ -190,7 +190,9 @@ def _read(file: Path) -> dict | list:
         if not isinstance(content, kind) or not all(isinstance(one, dict) and facts <= set(one) for one in entries):
             raise ValueError(f"its entries must hold {', '.join(sorted(facts))}")
     except ValueError as error:  # no JSON, no UTF-8, or of another shape
-        raise ValueError(f"{file} is damaged ({error}): `make report` makes it again") from error
+        raise ValueError(
+            f"{file.parent.name}/{file.name} is damaged ({error}): `make report` makes it again"
+        ) from error
     return content
 
 
