@@ -277,8 +277,9 @@ def main(argv: list = None) -> int:
     Returns:
         Exit status: 0 done, 1 a check failed, 2 wrong use or wrong input, 130 stopped with Ctrl-C.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # a console may lack the letters of a name
-        stream.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's has no need of it; a console may lack letters of a name
+            stream.reconfigure(errors="backslashreplace")
     try:
         argv = spell_out(sys.argv[1:] if argv is None else argv)
         parser = build_parser()
@@ -362,7 +363,7 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
 
         loaded = briefs.load(brief)
         loaded.at(profile)
-        check_name("experiment", experiment, dict.fromkeys(("best", *loaded.experiments)))
+        check_name("experiment", experiment, dict.fromkeys(("best", *loaded.experiments, *loaded.ablation)))
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
     if others.get("data") and not os.path.exists(others["data"]):
@@ -381,7 +382,9 @@ def prepare_variables() -> None:
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", str(ROOT))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])  # notebooks import lib from this very tree
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else is installed, or asked for elsewhere
-    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as `main` sets it for this process
+    os.environ["PYTHONIOENCODING"] = (
+        f"{sys.stdout.encoding or 'utf-8'}:backslashreplace"  # as `main` sets it for this process
+    )
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's folder
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
 

@@ -339,6 +339,15 @@ def test_python_at_hand_with_too_old_versions_is_refused(monkeypatch):
             environment.check_at_hand(ROOT)
 
 
+def test_the_lowest_versions_are_those_that_are_tried():
+    """tests/lowest_versions.sh makes a report on them; what it installs first lacks no more than Colab does."""
+    at_hand = dict(re.findall(r"([\w-]+)==([\d.]+)", read("tests/lowest_versions.sh")))
+    for name, lowest in environment.KEPT.items():
+        assert environment.numbers(at_hand[name]) == environment.numbers(lowest)
+    missing = set(environment.direct_dependencies(ROOT)) - set(at_hand) - set(environment.TOOLS)
+    assert {"simplejpeg", "cleanvision", "imagehash", "papermill", "typst"} <= missing and len(missing) < 9
+
+
 def test_long_silences_are_broken(capsys):
     with environment.ticking("the cat", seconds=0.05):
         time.sleep(0.12)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import lib.__main__ as command_line
-from lib import environment
+from lib import briefs, environment
 from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
@@ -90,6 +90,12 @@ def test_wrong_names_are_refused_with_the_valid_ones(capsys):
         printed = capsys.readouterr().err
         assert printed.startswith(message)
         assert printed.count("\n") == 1
+
+
+def test_every_experiment_of_a_brief_can_be_asked_for():
+    for brief in map(briefs.load, briefs.names()):
+        for experiment in ("best", *brief.experiments, *brief.ablation):
+            command_line.check_options("train", brief=brief.name, experiment=experiment, data=".")
 
 
 def test_what_cannot_be_done_is_refused_before_an_environment_is_made(tmp_path):

@@ -27,7 +27,9 @@ def show(brief: str, profile: str, *, port: int) -> int:
         print("The runs of all profiles are shown: this system makes no links to folders.", flush=True)
         folder, found = runs, any(runs.glob("*/"))
     if not found:
-        raise ValueError(f"{brief} has no runs of the profile {profile} yet: make its report, or train an experiment.")
+        others = sorted({str(_profile(file.parent)) for file in runs.glob("*/config.json")})
+        hint = f"choose PROFILE={' or '.join(others)}" if others else "make its report, or train an experiment"
+        raise ValueError(f"{brief} has no runs of the profile {profile} yet: {hint}.")
     # TensorBoard's own small reader in TensorFlow's place: it starts in two seconds, and without TensorFlow's words.
     sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")
     from tensorboard import default, program

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from lib.config import paths
-from lib.training.tensorboard import link_runs
+from lib.training.tensorboard import link_runs, show
 
 
 def begin(name: str, profile: str | None) -> None:
@@ -43,6 +43,12 @@ def test_the_runs_of_one_profile_are_linked(runs, tmp_path):
     begin("of-more-minutes", "quick")
     assert link_runs(runs, folder, profile="quick") == 3 and (folder / "of-more-minutes").exists()
     assert link_runs(runs, tmp_path / "full", profile="full") == 1
+
+
+def test_a_profile_without_runs_is_told_which_have_some(own_folders):
+    begin("of-seconds", "smoke")
+    with pytest.raises(ValueError, match="demo has no runs of the profile quick yet: choose PROFILE=smoke."):
+        show("demo", "quick", port=0)
 
 
 def test_tensorboard_shows_them_and_no_others(runs):
