@@ -367,11 +367,11 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
     if others.get("data") and not os.path.exists(others["data"]):
-        raise ValueError(f"DATA must be a folder of images, one folder per class. Received: {others['data']}")
+        raise ValueError(f"The folder of images does not exist. Received: DATA={others['data']}")
     if "zip" in others and not os.path.isfile(others["zip"]):
         raise ValueError(f"{command} needs ZIP=file.zip, made by submission. Received: {others['zip'] or 'none'}")
     if command == "submission" and not os.environ.get("STUDENT", "").strip():
-        raise ValueError("submission needs STUDENT=name, which becomes part of the file name. Received: none")
+        raise ValueError("STUDENT must be a name or number: make submission STUDENT=name. Received: none")
 
 
 def prepare_variables() -> None:

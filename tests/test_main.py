@@ -102,13 +102,10 @@ def test_what_cannot_be_done_is_refused_before_an_environment_is_made(tmp_path):
     cases = [
         (["report", "--brief", "dmo"], "error: Unknown brief 'dmo'"),
         (["report", "BRIEF=folder"], "error: report BRIEF=folder needs DATA=path/to/images, a folder with one folder"),
-        (["train", "BRIEF=folder", "DATA=/no/images"], "error: DATA must be a folder of images, one folder per class."),
+        (["train", "BRIEF=folder", "DATA=/no"], "error: The folder of images does not exist. Received: DATA=/no"),
         (["verify"], "error: verify needs ZIP=file.zip, made by submission. Received: none"),
-        (
-            ["verify", "ZIP=/no.zip"],
-            "error: verify needs ZIP=file.zip, made by submission. Received: /no.zip",
-        ),
-        (["submission"], "error: submission needs STUDENT=name, which becomes part of the file name. Received: none"),
+        (["verify", "ZIP=/no"], "error: verify needs ZIP=file.zip, made by submission. Received: /no"),
+        (["submission"], "error: STUDENT must be a name or number: make submission STUDENT=name."),
     ]
     for words, message in cases:
         answer = bare_python(*words, VENV=str(tmp_path / "venv"), STUDENT="")
