@@ -114,7 +114,7 @@ def check_at_hand(root: Path, command: str = "report") -> None:
         words = " ".join([*(f"{name}=={tested[name]}" for name in lacking), *kept])
         raise SetupError(
             f"VENV=none uses this Python, which lacks {len(lacking)} package{'s' * (len(lacking) > 1)}. Leave VENV=none"
-            " out, or install what is missing, which leaves TensorFlow, Keras and NumPy as they are if they are there:\n"
+            " out, or install what is missing, which leaves TensorFlow, Keras and NumPy as they are if present:\n"
             f"{sys.executable} -m pip install {words}"
         )
     old = [f"{name} {found[name]}" for name in KEPT if found.get(name) and numbers(found[name]) < numbers(KEPT[name])]
