@@ -73,6 +73,7 @@ OPTIONS = {
     "seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
     "zip": {"type": absolute, "required": True, "help": "the file made by submission"},
     "rerun": dict(SWITCH, help="make the report again with the code in the zip, and compare"),
+    "repository": {"default": "", "help": "https address of your copy (default: that of git's remote origin)"},
     "port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
     "gpu": dict(SWITCH, default=None, help="1: with the CUDA libraries (Linux), 0: without (default: as it is)"),
     "runs": dict(SWITCH, help="delete trained runs too: whole report folders"),
@@ -191,6 +192,13 @@ def tensorboard(brief: str, port: int) -> None:
     become([sys.executable, "-m", "tensorboard.main", "--logdir", str(runs), "--port", str(port)])
 
 
+def colab(repository: str) -> None:
+    """Write the address of your copy into the notebooks, and badges that open them in Colab into README.md."""
+    from lib.report.notebooks.colab import write_address
+
+    print(f"Notebooks and README.md lead to {write_address(repository)}: commit and push them.")
+
+
 def test() -> int:
     """Check everything: style, format, tests, every notebook."""
     reports = ROOT / "build" / "test-reports"  # never into reports/
@@ -259,7 +267,7 @@ def clean(runs: bool) -> None:
 
 # In the order of the help.
 FUNCTIONS = (report, check_report, submission, verify, train, results, data, bench, bench_explain, lab, tensorboard)
-FUNCTIONS += (test, lint, format, setup, lock, clean)
+FUNCTIONS += (colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 

@@ -14,7 +14,7 @@ from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
 NAMES = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain", "lab"]
-NAMES += ["tensorboard", "test", "lint", "format", "setup", "lock", "clean"]
+NAMES += ["tensorboard", "colab", "test", "lint", "format", "setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from lib.config import Config
 from lib.config.files import read_json, write_arrays
+from lib.training.device import import_tensorflow
 
 
 class RunError(ValueError):
@@ -84,6 +85,8 @@ class Run:
 
     def load_model(self):
         """The trained Keras model: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
+
+        import_tensorflow()
         import keras
 
         import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
