@@ -337,7 +337,7 @@ def test_drop_takes_a_condition(results, reports):
 @pytest.mark.parametrize(
     ("brief", "notebook", "profile", "message"),
     [
-        ("../demo", "01_explore", "quick", "Unknown brief '../demo'. Briefs: caltech101, "),
+        ("../demo", "01_explore", "quick", "name of a brief must be snake_case. Received: '../demo'"),
         ("demo", "explore", "quick", "numbered, like 01_explore. Received: 'explore'"),
         ("demo", "01_explore", "quik", "Unknown profile 'quik'. Profiles: smoke, quick, full"),
     ],

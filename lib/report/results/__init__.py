@@ -189,9 +189,12 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
     shell = get_ipython()
     if shell:
         shell.set_custom_exc((ValueError,), display.show_error)
-    briefs.load(brief_name).at(profile)  # names those there are
+    if not NAME.fullmatch(str(brief_name)):
+        raise ValueError(f"The name of a brief must be snake_case. Received: {brief_name!r}")
     if not NOTEBOOK_NAME.fullmatch(str(notebook)):
         raise ValueError(f"The name of a notebook must be numbered, like 01_explore. Received: {notebook!r}")
+    if profile not in PROFILES:
+        raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(PROFILES)}")
     folder = paths.report(brief_name)
     if shell and not os.environ.get(WRITES_REPORT):
         return _open_draft(folder, notebook=notebook, profile=profile)
@@ -202,6 +205,7 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
 
 
 def _open_draft(report: Path, *, notebook: str, profile: str) -> Results:
+    briefs.load(report.name)  # one that does not exist is refused before it has a folder
     values = read_values(report)
     made = next((entry["profile"] for entry in values.values()), profile)
     profile = made if profile == PROFILES[0] else profile
