@@ -57,7 +57,7 @@ def test_the_cell_gets_the_code_in_colab_and_does_nothing_elsewhere(tmp_path):
         assert answer.stdout == f"{clone / 'notebooks'} {clone}\n", answer.stderr
     assert [file.name for file in session.iterdir()] == ["coursework"]
     without = run(IN_COLAB + CODE.format(address=""), session)
-    assert "ValueError: Write the address of your copy of this project into this cell" in without.stderr
+    assert "ValueError: REPOSITORY, above, must be the address of your copy: https://..." in without.stderr
 
 
 def test_what_is_lacking_is_installed_and_nothing_replaced(tmp_path, monkeypatch, capfd):

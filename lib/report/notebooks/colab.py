@@ -15,13 +15,13 @@ CELL = "colab"  # id of the cell
 CODE = """\
 import sys
 
-REPOSITORY = "{address}"  # the address of your copy; `make colab REPOSITORY=https://...` writes it into every notebook
-if "google.colab" in sys.modules and "lib" not in sys.modules:  # in Colab a notebook comes without the code
+REPOSITORY = "{address}"  # written by `make colab REPOSITORY=https://...`
+if "google.colab" in sys.modules and "lib" not in sys.modules:  # a notebook alone, without the code
     import os
     import subprocess
 
     if not REPOSITORY:
-        raise ValueError("Write the address of your copy of this project into this cell: REPOSITORY = 'https://...'")
+        raise ValueError("REPOSITORY, above, must be the address of your copy: https://...")
     if not os.path.isdir("coursework"):
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY, "coursework"], check=True)
     os.chdir("coursework/notebooks")
