@@ -105,6 +105,9 @@ def test_run_all_in_jupyterlab(name, page, lab, reports):
     shown = ["".join(output["data"].get("text/plain", "")) for output in outputs if "data" in output]
     assert sum(text.startswith("Draft at profile *smoke*") for text in shown) == 1
     assert sum("figures/" in text for text in shown) > 3
+    if name == "02_experiments":  # it trains here: bars are widgets
+        kinds = {kind for output in outputs for kind in output.get("data", {})}
+        assert "application/vnd.jupyter.widget-view+json" in kinds
     after = checksums(reports)
     assert {file: after.get(file) for file in before} == before
     drafts = {file.relative_to(reports).parts[1] for file in set(after) - set(before)}
