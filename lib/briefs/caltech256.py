@@ -1,6 +1,6 @@
 """Caltech-256 from scratch: which choices buy accuracy, and how far a network without pretraining can go."""
 
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Profile, Split, Training, leave_one_out
 from lib.models import Residual, SimpleCnn, Softmax
 
 BASELINE = Experiment(
@@ -10,6 +10,14 @@ BASELINE = Experiment(
     image_size=32,
 )
 AUGMENT = Augment(flip=True, rotation=10, shift=0.1, zoom=0.25, aspect=0.15)
+BEST = Experiment(
+    why="How far do all lessons together go?",
+    model=Residual(filters=(96, 192, 384), blocks=(2, 2, 2), stem_stride=4, dropout=0.2),
+    training=Training(epochs=60, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
+    augment=AUGMENT.replace(zoom=0.4, cutmix=0.5),
+    image_size=64,
+    mirror_average=True,
+)
 
 BRIEF = Brief(
     name="caltech256",
@@ -34,22 +42,16 @@ BRIEF = Brief(
         "batch_256": BASELINE.vary("Does a four times larger batch cost accuracy?", training={"batch_size": 256}),
         "pixels_64": BASELINE.vary("Do the objects need more than 32 pixels?", image_size=64),
         "residual": BASELINE.vary("Do shortcuts and global pooling beat a flat stack?", model=Residual()),
-        "best": Experiment(
-            why="How far do all lessons together go?",
-            model=Residual(filters=(96, 192, 384), blocks=(2, 2, 2), stem_stride=4, dropout=0.2),
-            training=Training(epochs=60, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
-            augment=AUGMENT.replace(zoom=0.4, cutmix=0.5),
-            image_size=64,
-            mirror_average=True,
-        ),
+        "best": BEST,
     },
+    ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     reports=("experimentation", "explainability"),
     # val only chooses between models: every image it holds is one that none of them can learn from.
     split=Split(test=0.1, val=0.06),
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(seeds=3, minutes=80),
-        "full": Profile(epochs=2.0, seeds=5, minutes=1440, explain=EXPLAIN_FULL),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "quick": Profile(seeds=3, ablation_seeds=2, minutes=80),
+        "full": Profile(epochs=2.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

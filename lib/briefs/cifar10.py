@@ -1,11 +1,18 @@
 """CIFAR-10: the ladder of experiments on ten classes of 32 x 32 pixels."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Profile, Split, Training, leave_one_out
 from lib.models import Residual
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
 AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
+BEST = Experiment(
+    why="How far do all lessons together go?",
+    model=Residual(filters=(48, 96, 192), stem_stride=2),
+    training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
+    augment=AUGMENT,
+    mirror_average=True,
+)
 
 BRIEF = CALTECH_256.replace(
     name="cifar10",
@@ -19,18 +26,13 @@ BRIEF = CALTECH_256.replace(
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}
     | {
         "augment": CALTECH_256.experiments["baseline"].vary("Do flips and small shifts help?", augment=AUGMENT),
-        "best": Experiment(
-            why="How far do all lessons together go?",
-            model=Residual(filters=(48, 96, 192), stem_stride=2),
-            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
-            augment=AUGMENT,
-            mirror_average=True,
-        ),
+        "best": BEST,
     },
+    ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=2000, seeds=2, minutes=80),
-        "full": Profile(epochs=3.0, seeds=5, minutes=1440, explain=EXPLAIN_FULL),
+        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, minutes=80),
+        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

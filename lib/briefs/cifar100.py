@@ -1,7 +1,7 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
 from lib.briefs.cifar10 import AUGMENT
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training, leave_one_out
 from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 
 BASIC = Experiment(
@@ -14,6 +14,13 @@ NORMED = BASIC.vary("What does batch normalisation give?", model={"batch_norm": 
 IMPROVED = NORMED.vary(
     "What do two convolutions a stage, pooled globally, and dropout between the stages give together?",
     model=ConvBlocks(filters=(32, 64, 128), dropout=0.2),
+)
+BEST = Experiment(
+    why="How far do all lessons together go?",
+    model=Residual(filters=(64, 128, 256), stem_stride=2),
+    training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
+    augment=AUGMENT,
+    mirror_average=True,
 )
 
 BRIEF = Brief(
@@ -39,19 +46,14 @@ BRIEF = Brief(
         "residual": IMPROVED.vary(
             "Do shortcuts beat the flat stack?", model=Residual(filters=(32, 64, 128), blocks=(2, 2, 2), dropout=0.2)
         ),
-        "best": Experiment(
-            why="How far do all lessons together go?",
-            model=Residual(filters=(64, 128, 256), stem_stride=2),
-            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
-            augment=AUGMENT,
-            mirror_average=True,
-        ),
+        "best": BEST,
     },
+    ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=200, seeds=2, minutes=80),
-        "full": Profile(epochs=3.0, seeds=3, minutes=1440, explain=EXPLAIN_FULL),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "quick": Profile(images_per_class=200, seeds=2, ablation_seeds=2, minutes=80),
+        "full": Profile(epochs=3.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -2,12 +2,20 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training, leave_one_out
 from lib.models import Residual
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
 RESIDUAL = CALTECH_256.experiments["residual"]
+BEST = Experiment(
+    why="How far do all lessons together go?",
+    model=Residual(filters=(64, 128, 256), stem_stride=2),
+    training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
+    augment=AUGMENT,
+    image_size=64,
+    mirror_average=True,
+)
 
 BRIEF = CALTECH_256.replace(
     name="tiny_imagenet",
@@ -21,20 +29,14 @@ BRIEF = CALTECH_256.replace(
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}
     | {
         "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
-        "best": Experiment(
-            why="How far do all lessons together go?",
-            model=Residual(filters=(64, 128, 256), stem_stride=2),
-            training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
-            augment=AUGMENT,
-            image_size=64,
-            mirror_average=True,
-        ),
+        "best": BEST,
     },
+    ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
     split=Split(val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=100, seeds=2, minutes=80),
-        "full": Profile(epochs=4.0, seeds=3, minutes=1440, explain=EXPLAIN_FULL),
+        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "quick": Profile(images_per_class=100, seeds=2, ablation_seeds=2, minutes=80),
+        "full": Profile(epochs=4.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -2,7 +2,7 @@
 
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
-from lib.config.experiment import Augment, Experiment, Perceptron, Training
+from lib.config.experiment import Augment, Experiment, Perceptron, Training, leave_one_out
 
 __all__ = [
     "EXPLAIN_FULL",
@@ -17,4 +17,5 @@ __all__ = [
     "Profile",
     "Split",
     "Training",
+    "leave_one_out",
 ]

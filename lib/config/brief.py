@@ -34,6 +34,7 @@ class Profile(Config):
     epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
     filters: float = 1.0  # factor on the widths of every network
     seeds: int = 1  # seeds of each experiment of the ladder
+    ablation_seeds: int = 1  # seeds of each experiment of the ablation
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
     explain: ExplainSizes = field(default_factory=ExplainSizes)
@@ -42,7 +43,7 @@ class Profile(Config):
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
             "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
-            "seeds and perceptron_seeds are positive": min(self.seeds, self.perceptron_seeds) > 0,
+            "all seeds are positive": min(self.seeds, self.ablation_seeds, self.perceptron_seeds) > 0,
         }
 
 
@@ -75,6 +76,7 @@ class Brief(Config):
     best: str  # the experiment whose test result is reported
     experiments: dict
     profiles: dict
+    ablation: dict = field(default_factory=dict)  # what `leave_one_out` makes of the best one
     split: Split = field(default_factory=Split)
     include_clutter: bool = False  # whether background and clutter folders count as a class
     notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
@@ -86,7 +88,10 @@ class Brief(Config):
 
     def rules(self) -> dict[str, bool]:
         return {
-            "every experiment is an Experiment": all(isinstance(e, Experiment) for e in self.experiments.values()),
+            "every experiment is an Experiment": all(
+                isinstance(one, Experiment) for one in (*self.experiments.values(), *self.ablation.values())
+            ),
+            "experiments and ablation share no name": not set(self.experiments) & set(self.ablation),
             "every perceptron is a Perceptron": all(isinstance(p, Perceptron) for p in self.perceptrons.values()),
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
@@ -104,5 +109,6 @@ class Brief(Config):
         factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
         return self.replace(
             experiments={name: experiment.scale(**factors) for name, experiment in self.experiments.items()},
+            ablation={name: experiment.scale(**factors) for name, experiment in self.ablation.items()},
             perceptrons={name: perceptron.scale(**factors) for name, perceptron in self.perceptrons.items()},
         )

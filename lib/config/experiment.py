@@ -107,6 +107,45 @@ class Experiment(Config):
         return self.replace(why=why, **parts)
 
 
+def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[str, Experiment]:
+    """A shorter and narrower version of an experiment, and the same without each of its ingredients in turn.
+
+    What an ingredient is worth shows only where nothing else differs, so all of them have the same epochs and widths.
+
+    Args:
+        best: the experiment whose ingredients are in question.
+        epochs: factor on its epochs.
+        filters: factor on its widths.
+
+    Returns:
+        Name -> experiment: `best_short`, then one per ingredient that `best` has.
+    """
+    short = best.scale(epochs=epochs, filters=filters)
+    short = short.replace(why="What does the best recipe reach with fewer epochs and filters?")
+    rate, half = best.training.learning_rate / 2, tuple(size // 2 for size in best.training.sizes)
+    left_out = {
+        "without_augment": ("What are the random changes to images worth?", {"augment": Augment()}),
+        "without_smoothing": ("What are soft labels worth?", {"training": {"label_smoothing": 0.0}}),
+        "without_decay": ("What is weight decay worth?", {"training": {"weight_decay": 0.0}}),
+        "without_dropout": ("What is dropout worth?", {"model": {"dropout": 0.0}}),
+        "without_shortcuts": ("What are shortcuts worth in the same stack?", {"model": {"shortcuts": False}}),
+        "without_growing": ("What do smaller images in the first epochs cost?", {"training": {"sizes": ()}}),
+        "without_mirror": ("What is averaging with the mirror image worth?", {"mirror_average": False}),
+        "half_pixels": (
+            "What is the other half of the pixels worth?",
+            {"image_size": best.image_size // 2, "training": {"sizes": half}},
+        ),
+        "half_rate": ("Is the learning rate too high?", {"training": {"learning_rate": rate}}),
+        "adamw": ("Would AdamW do better?", {"training": {"optimizer": "adamw", "learning_rate": 0.002}}),
+    }
+    varied = {
+        name: short.vary(why, **change)
+        for name, (why, change) in left_out.items()
+        if all(hasattr(best.model, setting) for setting in change.get("model", ()))
+    }
+    return {"best_short": short} | {name: one for name, one in varied.items() if one.replace(why=short.why) != short}
+
+
 @dataclass(frozen=True)
 class Perceptron(Config):
     """What `low_level` fits without Keras: a network, its images and its way of descending."""

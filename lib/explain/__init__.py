@@ -2,7 +2,7 @@
 
 methods.py         the attribution methods: one entry each, readable without TensorFlow
 attributions/      the methods, beside attribution.py, which holds what all of them share
-network/           a model taken apart: its layers, its gradients, what each position of a layer sees
+network/           a model taken apart: its layers, logits and gradients, what each position of a layer sees
 features/          what channels answer to: maps, filters, the images that excite them, images made to excite them
 scoring/           which maps can be believed: pointing game, deletion and insertion, shuffled weights, the ranking
 cases.py           which images are explained, chosen by rule

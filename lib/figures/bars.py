@@ -157,7 +157,7 @@ def experiment_bars(frame: pd.DataFrame, *, baseline: str | None = None, title: 
     for text in axes.texts:
         text.set_color(VERMILLION if text.get_text() == "did not finish" else "black")
     for mean in frame.loc[frame["experiment"] == baseline, "mean"].dropna():
-        axes.axvline(mean, color="black", linewidth=0.8, linestyle="--", label="baseline")
+        axes.axvline(mean, color="black", linewidth=0.8, linestyle="--", label=baseline)
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     highest = (frame["mean"] + frame["spread"]).max()
     axes.set_xlim(0, 1.12 * highest if highest > 0 else 1)

@@ -32,15 +32,16 @@ def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm:
     return layers.MaxPooling2D(2, name=f"{name}__pool")(x)
 
 
-def residual_block(x, filters: int, *, name: str, strides: int = 1):
-    """Two convolutions beside a shortcut, ReLU after the sum (He et al. 2016a).
+def residual_block(x, filters: int, *, name: str, strides: int = 1, shortcut: bool = True):
+    """Two convolutions beside a shortcut, ReLU after the sum (He et al. 2016a); or the two convolutions alone.
 
     Where the block halves the image, the shortcut averages 2 x 2 pixels (He et al. 2019, "ResNet-D").
     """
-    shortcut = _shortcut(x, filters, name=name, strides=strides)
-    branch = conv_unit(x, filters, name=f"{name}__unit_1__", strides=strides)
-    branch = conv_unit(branch, filters, name=f"{name}__unit_2__", relu=False)
-    return layers.ReLU(name=f"{name}__relu")(layers.Add(name=f"{name}__add")([shortcut, branch]))
+    passed = _shortcut(x, filters, name=name, strides=strides) if shortcut else None
+    x = conv_unit(x, filters, name=f"{name}__unit_1__", strides=strides)
+    x = conv_unit(x, filters, name=f"{name}__unit_2__", relu=False)
+    x = layers.Add(name=f"{name}__add")([passed, x]) if shortcut else x
+    return layers.ReLU(name=f"{name}__relu")(x)
 
 
 def dense_unit(x, units: int, *, name: str, batch_norm: bool = False, dropout: float = 0.0, penalty=None):

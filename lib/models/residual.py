@@ -14,6 +14,7 @@ class Residual(Family):
     blocks: tuple[int, ...] = (1, 1, 1)  # of each stage
     stem_stride: int = 1  # strides of the first convolution
     dropout: float = 0.0  # before the logits
+    shortcuts: bool = True  # False leaves the same convolutions in a plain stack
 
     name: ClassVar[str] = "residual"
     any_size: ClassVar[bool] = True
@@ -41,7 +42,7 @@ class Residual(Family):
         stages = zip(self.filters, stage_names(self.filters), self.blocks, strict=True)
         for stage, (filters, name, depth) in enumerate(stages):
             for number in range(1, depth + 1):
-                strides = 2 if stage > 0 and number == 1 else 1
-                x = blocks.residual_block(x, filters, name=f"{name}__block_{number}", strides=strides)
+                options = {"strides": 2 if stage > 0 and number == 1 else 1, "shortcut": self.shortcuts}
+                x = blocks.residual_block(x, filters, name=f"{name}__block_{number}", **options)
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         return layers.Dropout(self.dropout, name="dropout")(x) if self.dropout else x

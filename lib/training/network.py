@@ -71,12 +71,13 @@ def network_job(opened: OpenBrief, name: str, *, seed: int = 0) -> NetworkJob:
 def network_jobs(opened: OpenBrief) -> list[NetworkJob]:
     """Every experiment of a brief once, the best one included, then the further seeds of all but the best.
 
-    The best one comes before the repeats, so that a short budget of minutes reaches it.
+    The best one comes before the repeats, so that a short budget of minutes reaches it; the ablation comes last.
     """
-    best = opened.brief.best
-    names = [name for name in opened.experiments if name != best]
-    repeats = [(name, seed) for seed in range(1, opened.profile.seeds) for name in names]
-    planned = [*((name, 0) for name in names), (best, 0), *repeats]
+    brief, profile = opened.brief, opened.profile
+    ladder = [name for name in brief.experiments if name != brief.best]
+    repeats = [(name, seed) for seed in range(1, profile.seeds) for name in ladder]
+    ablation = [(name, seed) for seed in range(profile.ablation_seeds) for name in brief.ablation]
+    planned = [*((name, 0) for name in ladder), (brief.best, 0), *repeats, *ablation]
     return [network_job(opened, name, seed=seed) for name, seed in planned]
 
 

@@ -30,8 +30,8 @@ class OpenBrief:
 
     @property
     def experiments(self) -> dict[str, Experiment]:
-        """The brief's experiments at this size, by name."""
-        return self.brief.experiments
+        """The brief's experiments at this size, by name; those of the ablation come last."""
+        return self.brief.experiments | self.brief.ablation
 
     def on(self, name: str) -> "OpenBrief":
         """The same brief on one of its further data sets.

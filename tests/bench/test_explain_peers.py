@@ -7,7 +7,7 @@ from scipy import stats
 
 from lib.bench.peers import OURS, TF_KERAS_VIS, XPLIQUE, Settings, installed, make_explainer
 from lib.explain.network.gradients import backward
-from lib.explain.network.layers import read_logits
+from lib.explain.network.logits import read_logits
 from lib.models import Residual
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs

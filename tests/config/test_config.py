@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from lib.config import Augment, Brief, Experiment, ExplainSizes, Perceptron, Profile, Split, Training
+from lib.config import Augment, Brief, Experiment, ExplainSizes, Perceptron, Profile, Split, Training, leave_one_out
 from lib.models import FAMILIES, ConvBlocks, Mlp, Residual, SimpleCnn, Softmax
 
 EXPERIMENT = Experiment(why="Does it train?", model=SimpleCnn())
@@ -85,7 +85,7 @@ def test_impossible_values_are_refused():
         (Profile, {"epochs": 0.0}, "epochs, filters and minutes are positive"),
         (Profile, {"filters": -1.0}, "epochs, filters and minutes are positive"),
         (Profile, {"minutes": 0.0}, "epochs, filters and minutes are positive"),
-        (Profile, {"seeds": 0}, "seeds and perceptron_seeds are positive"),
+        (Profile, {"seeds": 0}, "all seeds are positive"),
         (ExplainSizes, {"steps": 0}, "all sizes are positive"),
         (ExplainSizes, {"changed": 100}, "scored >= changed >= shuffled"),
         (Split, {"test": 0.0}, "test and val lie in"),
@@ -161,6 +161,29 @@ def test_scaling_changes_epochs_and_widths_and_nothing_else():
     assert perceptron.hidden == (6, 4) and perceptron.epochs == 4
 
 
+def test_an_ablation_leaves_out_one_ingredient_at_a_time():
+    training = Training(epochs=30, learning_rate=0.1, label_smoothing=0.1, sizes=(40,))
+    model, augment = Residual(filters=(32, 64), blocks=(1, 1)), Augment(flip=True)
+    best = Experiment("All?", model=model, training=training, augment=augment, image_size=64)
+    left_out = leave_one_out(best, epochs=0.2, filters=0.5)
+    short = left_out.pop("best_short")
+    assert short.training.epochs == 6 and short.model.filters == (16, 32)
+    for name, setting in {  # weight decay, dropout and the mirror average are no ingredients of this one
+        "without_augment": {"augment.flip": False},
+        "without_smoothing": {"training.label_smoothing": 0.0},
+        "without_shortcuts": {"model.shortcuts": False},
+        "without_growing": {"training.sizes": ()},
+        "half_pixels": {"image_size": 32, "training.sizes": (20,)},
+        "half_rate": {"training.learning_rate": 0.05},
+        "adamw": {"training.optimizer": "adamw", "training.learning_rate": 0.002},
+    }.items():
+        changed = dict(set(left_out.pop(name).flat().items()) - set(short.flat().items()))
+        changed.pop("why")
+        assert changed == setting
+    assert not left_out
+    assert "without_shortcuts" not in leave_one_out(best.replace(model=ConvBlocks()), epochs=1, filters=1)
+
+
 def test_a_brief_gives_its_experiments_at_a_profile():
     experiments = brief().at("quick").experiments
     assert list(experiments) == ["a", "b"]
@@ -174,6 +197,7 @@ def test_a_brief_must_be_consistent():
         ({"best": "c"}, "baseline and best name experiments"),
         ({"baseline": "c"}, "baseline and best name experiments"),
         ({"experiments": {"a": EXPERIMENT, "b": SimpleCnn()}}, "every experiment is an Experiment"),
+        ({"ablation": {"b": EXPERIMENT}}, "experiments and ablation share no name"),
         ({"profiles": {"smoke": Profile(), "full": Profile()}}, "profiles are smoke, quick and full"),
         ({"profiles": {"smoke": 1, "quick": 2, "full": 3}}, "profiles are smoke, quick and full"),
     ):

@@ -18,7 +18,8 @@ from lib.explain.features.image_parameters import (
     to_images,
     wave_scale,
 )
-from lib.explain.network.layers import read_layers, read_logits
+from lib.explain.network.layers import read_layers
+from lib.explain.network.logits import read_logits
 from lib.inputs.augment import GREY
 
 RNG = np.random.default_rng(0)

@@ -91,18 +91,18 @@ def test_the_gap_tells_whether_the_steps_suffice():
     white = np.full((1, 1, 1, 1), 250.0)
     # From 0 the gradient is 0 up to 100 and 1 from there on: two steps see (0 + 1) / 2 of the way, 125 instead of 150.
     settings = IntegratedGradients(steps=2, baseline=0.0)
-    np.testing.assert_allclose(completeness_gap(model, white, 0, settings=settings), [25 / 150], rtol=1e-5)
-    assert completeness_gap(model, white, 0, settings=settings.replace(steps=500))[0] < 0.003
+    np.testing.assert_allclose(completeness_gap(model, white, 1, settings=settings), [25 / 150], rtol=1e-5)
+    assert completeness_gap(model, white, 1, settings=settings.replace(steps=500))[0] < 0.003
     # An image that changes nothing has no share of its own.
     np.testing.assert_allclose(
-        completeness_gap(model, np.concatenate([white, 0 * white]), 0, settings=settings), [1 / 6, 0]
+        completeness_gap(model, np.concatenate([white, 0 * white]), 1, settings=settings), [1 / 6, 0]
     )
-    assert completeness_gap(model, 0 * white, 0, settings=settings).tolist() == [0]
+    assert completeness_gap(model, 0 * white, 1, settings=settings).tolist() == [0]
 
 
 def test_the_way_is_taken_by_trapezoids():
     settings = IntegratedGradients(steps=3, baseline=0.0)
-    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 0, at=IMAGE, batch_size=2)
+    question = ask(curved(), np.full((1, 2, 2, 1), 255.0), 1, at=IMAGE, batch_size=2)
     np.testing.assert_allclose(integrate(question, settings).sum(), 1, rtol=1e-5)  # exact for a parabola
 
 
@@ -174,9 +174,9 @@ def test_class_activation_maps_are_read_where_asked():
     model.set_weights([np.ones((1, 1, 1, 1)), np.ones((4, 1))])
     spot = np.zeros((1, 4, 4, 1))
     spot[0, 0, 3] = 100
-    np.testing.assert_allclose(grad_cam(model, spot, 0, layer="fine")[0], spot[0, ..., 0] / 100)
+    np.testing.assert_allclose(grad_cam(model, spot, 1, layer="fine")[0], spot[0, ..., 0] / 100)
     enlarged = tf.image.resize(np.array([[0.0, 1], [0, 0]])[..., None], (4, 4)).numpy()[..., 0]
-    np.testing.assert_allclose(grad_cam(model, spot, 0)[0], enlarged, atol=1e-6)
+    np.testing.assert_allclose(grad_cam(model, spot, 1)[0], enlarged, atol=1e-6)
 
 
 def opposed() -> keras.Model:
@@ -190,8 +190,8 @@ def opposed() -> keras.Model:
 
 def test_guided_backpropagation_lets_no_negative_gradient_through():
     pixels = np.full((1, 1, 2, 1), 9.0)
-    np.testing.assert_array_equal(gradient(opposed(), pixels, 0), 0)  # 1 and -1: equally strong
-    np.testing.assert_array_equal(guided_backprop(opposed(), pixels, 0), [[[1, 0]]])
+    np.testing.assert_array_equal(gradient(opposed(), pixels, 1), 0)  # 1 and -1: equally strong
+    np.testing.assert_array_equal(guided_backprop(opposed(), pixels, 1), [[[1, 0]]])
 
 
 def test_guided_backpropagation_needs_a_relu(linear):
@@ -214,12 +214,12 @@ def test_a_pixel_gets_the_mean_of_the_patches_over_it():
     model = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(image)))
     model.set_weights([np.array([[1.0], [10.0], [100.0]])])
     with pytest.raises(ValueError, match="patches must fit the image of 1 x 3 pixels"):
-        occlusion(model, np.ones((1, 1, 3, 1)), 0, settings=Occlusion(size=2))
+        occlusion(model, np.ones((1, 1, 3, 1)), 1, settings=Occlusion(size=2))
     tall = keras.Input((3, 3, 1))
     model = keras.Model(tall, layers.Dense(1, use_bias=False)(layers.Flatten()(tall)))
     weights = np.arange(1.0, 10).reshape(3, 3)
     model.set_weights([weights.reshape(-1, 1)])
-    maps = occlusion(model, np.ones((1, 3, 3, 1)), 0, settings=Occlusion(size=2, stride=1, fill=0.0))
+    maps = occlusion(model, np.ones((1, 3, 3, 1)), 1, settings=Occlusion(size=2, stride=1, fill=0.0))
     fall = np.array([[weights[i : i + 2, j : j + 2].sum() for j in range(2)] for i in range(2)])
     wanted = [[fall[0, 0], fall[0].mean(), fall[0, 1]], [fall[:, 0].mean(), fall.mean(), fall[:, 1].mean()]]
     close(maps, np.array([[*wanted, [fall[1, 0], fall[1].mean(), fall[1, 1]]]]))
@@ -267,13 +267,13 @@ def test_the_map_of_rise_is_the_mean_logit_over_the_masks_that_show_a_pixel():
     model.set_weights([weights.reshape(-1, 1), np.array([1000.0])])
     settings = Rise(masks=200, cells=3, fill=0.0)
     (masks,) = draw_masks((6, 6), settings=settings, batch_size=200)
-    maps = rise(model, np.full((1, 6, 6, 1), 200.0), 0, settings=settings)
+    maps = rise(model, np.full((1, 6, 6, 1), 200.0), 1, settings=settings)
     # The logit is 200 times the mask at (1, 4), plus 1000, which must leave no trace.
     wanted = np.einsum("b,bhw->hw", 200 * masks[:, 1, 4], masks) / masks.sum(axis=0)
     close(maps, wanted[None], atol=1e-4)
     assert np.unravel_index(maps[0].argmax(), (6, 6)) == (1, 4)
     # Expected: E[m(1, 4) m(p)] / E[m(p)], which falls to the mean where masks are independent: two cells away.
-    many = rise(model, np.full((1, 6, 6, 1), 200.0), 0, settings=settings.replace(masks=20000, seed=1))
+    many = rise(model, np.full((1, 6, 6, 1), 200.0), 1, settings=settings.replace(masks=20000, seed=1))
     assert many[0, 1, 4] == 1 and many[0, 5, :].max() < 0.1 and many[0, 1, 0] < 0.1
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from lib.explain.attributions.gradient import gradient
 from lib.explain.network.layers import read_layers
 from lib.explain.scoring import deletion, randomisation
 from lib.explain.scoring.deletion import TILES, deletion_insertion, tile_ranks
@@ -214,6 +215,32 @@ def test_only_maps_that_depend_on_the_weights_change_and_the_model_is_left_alone
     assert table["shuffled"].tolist()[:5] == list(done.depths) and (table["images"] == 4).all()
     last = table.iloc[4]
     assert last["similarity_low"] <= last["similarity"] == done.similarity["weights"][-1].mean()
+
+
+def test_operations_and_functions_without_a_name_are_no_hindrance():
+    image = keras.Input((8, 8, 3))
+    prepared = [lambda x: x / 255.0, keras.applications.resnet50.preprocess_input, layers.Lambda(lambda x: x / 127 - 1)]
+    for prepare in prepared:
+        x = layers.Conv2D(4, 3, activation=lambda x: keras.ops.relu(x) + 1, name="conv")(prepare(image))
+        model = keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
+        done = cascade(model, RNG.integers(0, 256, (2, 8, 8, 3), np.uint8), 0, methods={"gradient": gradient})
+        assert done.depths == (TRAINED, "logits", "all") and done.left["gradient"] < 0.99
+
+
+def test_a_method_that_fails_leaves_the_weights_as_they_were():
+    def fails(model, images, class_index):
+        asked.append(model.get_weights())
+        if len(asked) == 3:
+            raise ValueError("no map")
+        return image_only(model, images, class_index)
+
+    model, asked = blocks_model(), []
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="no map"):
+        cascade(model, RNG.integers(0, 256, (1, 8, 8, 3)), 0, methods={"fails": fails})
+    assert any(not np.array_equal(w, old) for w, old in zip(asked[-1], before, strict=True))
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
 
 
 def test_depths_and_seed_decide_what_is_shuffled(monkeypatch):

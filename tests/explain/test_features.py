@@ -301,6 +301,15 @@ def test_three_channels_deep_in_a_network_are_not_colours():
     assert filter_pairs(model, IMAGES, "second").colours is None
 
 
+def test_only_what_reads_red_green_and_blue_has_colours():
+    prepared = {keras.applications.densenet.preprocess_input: True, layers.ZeroPadding2D(2): True}
+    prepared |= {keras.applications.vgg16.preprocess_input: False, layers.Conv2D(3, 1): False}
+    for prepare, colours in prepared.items():
+        image = keras.Input((16, 16, 3))
+        model = keras.Model(image, layers.Flatten()(layers.Conv2D(2, 3, name="own")(prepare(image))))
+        assert (filter_pairs(model, IMAGES, "own").colours is not None) == colours
+
+
 def test_filters_that_are_refused(network):
     cases = [
         ("Stem__relu", "filters are shown of Stem__conv, .*Received: 'Stem__relu'"),

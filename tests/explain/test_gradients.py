@@ -11,7 +11,7 @@ from keras import layers
 
 from lib.explain.attributions.gradient import gradient
 from lib.explain.network.gradients import backward, forward, is_relu
-from lib.explain.network.layers import read_logits
+from lib.explain.network.logits import read_logits
 from lib.models import ConvBlocks, Residual, Softmax
 
 CONFIGS = {
@@ -158,9 +158,11 @@ def test_relus_are_known_in_whatever_form_and_let_no_negative_gradient_through()
     pixels, both = np.full((1, 1, 2, 1), 2.0), [[[[1], [-1]]]]
     relus = [layers.ReLU(), layers.ReLU(max_value=6), layers.Activation("relu"), layers.Activation("relu6")]
     relus += [keras.activations.relu, keras.ops.relu6, layers.Activation(layers.ReLU())]
-    for graph in [*map(opposed, relus), opposed(same, activation="relu"), opposed(same, activation=tf.nn.relu)]:
+    functions = [lambda x: tf.nn.relu(x), lambda x: keras.ops.maximum(x, 0), tf.nn.relu, "relu"]
+    named = [opposed(same, activation=function) for function in functions]
+    for graph in [*map(opposed, relus), *named]:
         assert sum(map(is_relu, graph.steps.values())) == 1
-        np.testing.assert_array_equal(backward(graph, pixels, [0])[1], both)
-        np.testing.assert_array_equal(backward(graph, pixels, [0], guided=True)[1], [[[[1], [0]]]])
+        np.testing.assert_array_equal(backward(graph, pixels, [1])[1], both)
+        np.testing.assert_array_equal(backward(graph, pixels, [1], guided=True)[1], [[[[1], [0]]]])
     for graph in map(opposed, [layers.LeakyReLU(), layers.ReLU(negative_slope=0.2), layers.Activation("gelu"), same]):
         assert not any(map(is_relu, graph.steps.values()))

@@ -75,6 +75,10 @@ def bounds(mask):
         ([layers.ZeroPadding2D(2)], (0, 7), (0, 0, 0, 0)),  # nothing but padding
         ([layers.Cropping2D(((2, 1), (3, 1)))], (5, 7), (7, 10, 1, 1)),
         ([layers.UpSampling2D(3)], (5, 7), (1, 2, 1, 1)),
+        ([lambda x: x / 255.0, conv(3), lambda x: keras.ops.clip(x - 1, -1, 1)], (5, 7), (4, 6, 3, 3)),
+        ([keras.applications.vgg16.preprocess_input, conv(3)], (5, 7), (4, 6, 3, 3)),  # turns red, green and blue over
+        ([keras.applications.densenet.preprocess_input, conv(3)], (5, 7), (4, 6, 3, 3)),
+        ([lambda x: x[..., ::-1], conv(3), lambda x: x[:, :, :, :1]], (5, 7), (4, 6, 3, 3)),
         ([layers.Rescaling(2.0), layers.BatchNormalization(), layers.ReLU(), layers.Dense(4)], (5, 7), (5, 7, 1, 1)),
     ],
 )
@@ -241,6 +245,8 @@ def test_a_layer_without_a_map():
         layers.UpSampling2D(2, interpolation="bilinear"),
         lambda x: layers.Concatenate(axis=1)([x, x]),
         layers.Reshape((12, 48, 3)),
+        lambda x: x[:, ::-1],
+        lambda x: keras.ops.stack([x[..., 0], x[..., 1]], axis=1),
     ],
 )
 def test_layers_that_cannot_be_traced_are_named(step):

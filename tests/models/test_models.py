@@ -27,6 +27,7 @@ VARIANTS = {
     "residual": Residual(filters=(4, 8), blocks=(1, 2)),
     "residual stem_stride": Residual(filters=(4, 8), blocks=(1, 2), stem_stride=4),
     "residual dropout": Residual(filters=(4, 8), blocks=(1, 2), dropout=0.5),
+    "residual without shortcuts": Residual(filters=(4, 8), blocks=(1, 2), shortcuts=False),
 }
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
 

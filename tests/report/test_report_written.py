@@ -95,11 +95,13 @@ def test_the_shipped_reports_hold_at_every_size(tmp_path, monkeypatch, seeds, ma
 
 def test_sentences_choose_their_words_from_the_numbers(finished, folder):
     text = prose()
-    assert "Random flips, turns, shifts and zooms (augment) gained 15.0 points" in text
-    assert "Dropout before the classifier (dropout) cost 20.0 points" in text
-    assert "a larger input image (pixels_64) (−3.5 to +5.5 points) made no difference" in text
-    assert "each was trained three times" in text
-    assert "From one seed" not in text
+    assert "Better than it is augment (+15.0 points, +10.5 to +19.5)." in text
+    assert "Worse are softmax (−40.0 points, −44.5 to −35.5) and dropout (−20.0, −24.5 to −15.5)." in text
+    assert "and pixels_64 (+1.0, −3.5 to +5.5) the interval contains zero" in text
+    assert "was trained from three seeds" in text
+    assert "It gets worse with without_augment (−20.0 points, −24.5 to −15.5), so these ingredients earn" in text
+    assert "It gets better with adamw (+10.0 points, +5.5 to +14.5): at this size" in text
+    assert "Nothing can be said of without_mirror (−1.0 points, −5.5 to +3.5): its interval contains zero" in text
     text = prose("explainability")
     assert "Integrated gradients passes every one of these tests. Grad-CAM marks what matters" in text
     assert "guided backpropagation still draws nearly the same map" in text
@@ -110,15 +112,15 @@ def test_with_one_seed_nothing_is_claimed(tmp_path, monkeypatch):
     make_report_folder(BRIEF, seeds=1, profile="smoke")
     assert written.write_reports(BRIEF) == []
     text = prose()
-    assert "one seed only" in text and "naive ended −2.0, dropout −20.0, augment +15.0" in text
-    assert "gained" not in text and "cost" not in text
+    assert "From it, softmax (−40.0 points), naive (−2.0), dropout (−20.0)" in text
+    assert "Better than" not in text and "Worse " not in text and "earn their place" not in text
     assert "A smoke run: its numbers show that every step works" in text
 
 
 def test_the_runs_are_named_in_an_appendix(folder):
     text = prose()
     runs = [path.name for path in (folder / "runs").iterdir()]
-    assert len(runs) == 19 and all(run in text for run in runs)
+    assert len(runs) == 31 and all(run in text for run in runs)
 
 
 # Planted lies
@@ -149,9 +151,7 @@ def test_every_way_to_type_a_number_is_caught(folder, templates, lie):
 def test_a_number_typed_in_a_branch_not_taken_is_caught(folder, templates):
     line = change(templates / "experimentation.md", "is missed", "is 5 % short")
     assert f"experimentation.md:{line}" not in "\n".join(written.check_reports(BRIEF))  # inside an expression
-    line = change(
-        templates / "experimentation.md", "The baseline overfits a little", "By 7 points the baseline overfits"
-    )
+    line = change(templates / "experimentation.md", "outside the interval", "by 7 points outside the interval")
     assert any(f"experimentation.md:{line}: typed number '7'" in fault for fault in written.check_reports(BRIEF))
 
 

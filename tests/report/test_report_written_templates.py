@@ -159,8 +159,12 @@ def test_what_a_template_can_call(fill):
         ("join(experiments(sort='mean')[:2])", "`softmax` and `dropout`"),
         ('compare("augment").verdict ~ compare("softmax", "augment").verdict', "betterworse"),
         ('compare("naive").verdict ~ compare("best").verdict', "levelunclear"),
-        ('show(compare("dropout").size, "points")', "20.0 points"),
-        ('show(compare("dropout").least, "pts") ~ " to " ~ show(compare("dropout").most, "pts")', "13.9 to 26.1"),
+        ('differences(experiments("worse", sort="mean")[1:])', "`dropout` (−20.0 points, −26.1 to −13.9)"),
+        (
+            'differences(experiments("better", against="best_short"), against="best_short")',
+            "`adamw` (+10.0 points, +3.9 to +16.1)",
+        ),
+        ('holds(mean("augment") > mean("baseline")) ~ "so it is"', "so it is"),
         ('show(compare("dropout").low, "+pts") ~ " to " ~ show(compare("dropout").high, "+pts")', "−26.1 to −13.9"),
         ('show(experiment("augment").mean, "%") ~ " " ~ show(experiment("augment").spread, "pts")', "76.0 % 1.4"),
         ('show(experiment("augment").gap, "points")', "20.0 points"),
@@ -172,6 +176,16 @@ def test_what_a_template_can_call(fill):
         report = fill(f"## One\n{{{{ {call} }}}}\n## Two\nx")
         assert plain(report) == f"## One\n{expected}\n## Two\nx", call
         assert not report.faults
+
+
+def test_a_claim_that_the_runs_do_not_bear_out_is_a_fault_of_its_line(fill, home, tmp_path, monkeypatch):
+    text = "## One\nChanges help.{{ holds(mean('augment') > mean('%s')) }}\n## Two\nx"
+    assert not fill(text % "baseline").faults
+    (fault,) = fill(text % "best").faults
+    assert fault.startswith("note.md:7: the runs do not bear out the claim in this line: Changes help.{{ holds(")
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "smoke"))
+    smoke = make_report_folder(BRIEF, seeds=1, profile="smoke")
+    assert not render("note", Calls(BRIEF, smoke)).faults  # one epoch on a few images decides nothing
 
 
 def test_errors_name_file_and_line(fill):

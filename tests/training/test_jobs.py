@@ -23,7 +23,7 @@ WILD = FAST.vary("What happens when the loss is no number?", training={"learning
 @pytest.fixture
 def brief(own_folders, monkeypatch) -> Brief:
     """A brief on the photos of `photo_folder`, with an experiment that must fail."""
-    profile = Profile(seeds=2, minutes=5)
+    profile = Profile(seeds=2, ablation_seeds=2, minutes=5)
     made = Brief(
         name="folder",
         title="Photos",
@@ -42,8 +42,9 @@ def brief(own_folders, monkeypatch) -> Brief:
 
 def test_the_plan_has_every_experiment_once_before_any_twice(brief, photo_folder):
     opened = open_brief("folder", "smoke", str(photo_folder))
+    opened = dataclasses.replace(opened, brief=opened.brief.replace(ablation={"part": FAST}))
     planned = [(job.name, job.seed) for job in network_jobs(opened)]
-    assert planned == [("fast", 0), ("wild", 0), ("best", 0), ("fast", 1), ("wild", 1)]
+    assert planned == [("fast", 0), ("wild", 0), ("best", 0), ("fast", 1), ("wild", 1), ("part", 0), ("part", 1)]
 
 
 def test_a_failed_experiment_is_recorded_and_the_sweep_goes_on(brief, photo_folder, capsys):

@@ -10,14 +10,15 @@ import tensorflow as tf
 from lib.config import Config
 from lib.explain.network import gradients
 from lib.explain.network.gradients import in_batches
-from lib.explain.network.layers import LayerGraph, read_logits
+from lib.explain.network.logits import LogitGraph, read_logits
 
 LAST = "the last layer with rows and columns"
 FLAT = 1e-6  # of the size of the values: differences below it are rounding, and stretching them would show noise
 ARGUMENTS = """
 
     Args:
-        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes).
+        model: functional or sequential, (N, H, W, C) in [0, 255] -> (N, classes): logits, or a softmax or sigmoid
+            of them, which is left out. One unit has two classes, 0 for minus its logit.
         images: (N, H, W, C) uint8 or float in [0, 255].
         class_index: class to explain, one for all images or (N,) one per image.
         layer: name of a layer with rows and columns to explain; None takes the method's usual place: the pixels, or for
@@ -37,7 +38,7 @@ ARGUMENTS = """
 class Question:
     """Why does a model see these classes in these images?"""
 
-    graph: LayerGraph  # of the model, with its logits as output
+    graph: LogitGraph
     images: np.ndarray  # (N, H, W, C) uint8 or float in [0, 255]
     classes: np.ndarray  # (N,) int32
     at: str | None = None  # the step to explain; `IMAGE` for the pixels, None where parts of the image are hidden
@@ -85,7 +86,7 @@ def ask(model: keras.Model, images, class_index, **options) -> Question:
     images = graph.check_images(images)
     if len(model.output_shape) != 2:
         raise ValueError(f"the model must give one row of classes per image. Received: output {model.output_shape}")
-    classes, count = np.asarray(class_index), model.output_shape[-1]
+    classes, count = np.asarray(class_index), graph.steps[graph.output.step].shape[-1]
     if not np.issubdtype(classes.dtype, np.integer):
         raise ValueError(f"class_index must be whole numbers. Received: {classes.dtype}")
     if classes.shape not in ((), (len(images),)):

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.explain.features.image_parameters import move_randomly, random_parameters, to_images
-from lib.explain.network.layers import LayerGraph, Step, read_logits
+from lib.explain.network.layers import LayerGraph, Step
+from lib.explain.network.logits import read_logits
 from lib.explain.network.receptive_field import map_sizes
 
 TRIALS = 8  # random moves that `Maximised.moved` averages
@@ -67,7 +68,7 @@ def maximise(
     """Make one image for each unit, all in one optimisation.
 
     Args:
-        model: functional model of images (N, H, W, 3) of one size; one that ends in softmax is read at its logits.
+        model: functional model of images (N, H, W, 3) of one size, which is read at its logits.
         units: what to excite; they may lie in different layers.
         colours: (3, 3) of `image_parameters.colour_matrix`, for recipes with colour.
         recipe: the ingredients, and how long.

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 
 from lib.explain.features.feature_maps import feature_maps
-from lib.explain.network.layers import IMAGE, read_layers
-from lib.explain.network.receptive_field import WINDOWED
+from lib.explain.network.layers import IMAGE, LayerGraph, Step, read_layers
 
 KINDS = ("Conv2D", "DepthwiseConv2D")
 LAYERS, FILTERS, SLICES = 3, 6, 3  # shown: layers of a network, filters of a layer, input slices of a filter
@@ -77,18 +76,28 @@ def filter_pairs(model: keras.Model, images: np.ndarray, layer: str) -> FilterPa
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))
     order = np.argsort(-energy, axis=1, kind="stable")[:, :SLICES]
-    before = graph.needed({IMAGE}, step.inputs)
-    reads_pixels = kernels.shape[1] == 3 and not any(type(other.layer).__name__ in WINDOWED for other in before)
     return FilterPairs(
         layer=layer,
         channels=channels,
         total=total,
-        colours=np.moveaxis(kernels, 1, 3) if reads_pixels else None,
+        colours=np.moveaxis(kernels, 1, 3) if _reads_colours(graph, step, images) else None,
         slices=np.take_along_axis(kernels, order[..., None, None], axis=1),
         inputs=np.take_along_axis(inputs, order, axis=1),
         shares=np.take_along_axis(energy, order, axis=1) / np.maximum(energy.sum(axis=1, keepdims=True), 1e-12),
         maps=maps[..., channels],
     )
+
+
+def _reads_colours(graph: LayerGraph, step: Step, images: np.ndarray) -> bool:
+    """Whether what a layer reads are red, green and blue: a pixel changed in one of them changes this input, once."""
+    row, column = np.array(images.shape[1:3]) // 2
+    changed = np.repeat(np.asarray(images[:1], np.float32), 4, axis=0)
+    if changed.shape[-1] != 3:
+        return False
+    changed[np.arange(1, 4), row, column, np.arange(3)] = 255 - changed[0, row, column]
+    given = np.asarray(graph.run({IMAGE: changed}, step.inputs)[step.inputs[0]])
+    moved = (given[1:] != given[:1]).sum(axis=(1, 2))
+    return np.array_equal(moved, np.eye(3))
 
 
 def _kernels(layer: keras.Layer, total: int) -> tuple[np.ndarray, np.ndarray]:

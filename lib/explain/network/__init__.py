@@ -1,1 +1,1 @@
-"""A model taken apart: its layers one by one, its gradients, what a position of a layer sees; and checked images."""
+"""A model taken apart: its layers, its logits, its gradients, what a position of a layer sees; and checked images."""

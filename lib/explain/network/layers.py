@@ -8,15 +8,13 @@ import contextlib
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
 IMAGE = "image"  # the key of the model's input among the outputs of steps
-# Both flatten where the model is sure, and a softmax also moves with the other classes: neither asks "why this class?".
-SQUASHED = (keras.activations.softmax, keras.activations.sigmoid)
-# Model -> its output tensor, its graph, and its graph at the logits; an entry lives as long as its model.
+# Model -> its output tensor and its graph; an entry lives as long as its model.
 _READ = weakref.WeakKeyDictionary()
 
 
@@ -44,6 +42,12 @@ class Step:
         """Names of the steps that feed it; `IMAGE` for the model's input."""
         return tuple(output.step for output in _outputs_in((self.args, self.kwargs)))
 
+    @property
+    def convolves(self) -> bool:
+        """Whether it slides kernels over rows and columns, alone or as a model that cannot be opened."""
+        kernels = [weight for weight in getattr(self.layer, "weights", ()) if len(weight.shape) == 4]
+        return bool(kernels) or "conv" in type(self.layer).__name__.lower()
+
     def arguments(self, fill: Callable) -> tuple[tuple, dict]:
         """Those of the call, with what `fill` gives for each `Output`."""
         return keras.tree.map_structure(
@@ -56,9 +60,9 @@ class LayerGraph:
     """A model, read step by step."""
 
     steps: dict[str, Step]  # by name, in an order in which each can be computed after those before it
-    output: Output  # what the model gives: logits, where `read_logits` made the graph
+    output: Output  # what the model gives
     input_shape: tuple[int | None, ...]  # (None, H, W, C)
-    compiled: dict = field(default_factory=dict)  # the passes that `gradients` has traced
+    compiled: dict = field(default_factory=dict)  # what was made of it: traced passes, the graph up to the logits
 
     def run(self, known: dict, wanted: Iterable[str], *, after: Callable | None = None) -> dict:
         """The (first) output of each wanted step, by its name.
@@ -103,14 +107,20 @@ class LayerGraph:
     def find_spatial(self, name: str | None = None) -> str:
         """The name, checked to be that of a layer whose output has rows and columns.
 
-        None takes the last such layer with more than one pixel, where class activation maps are read.
+        None takes the last such layer with more than one pixel that comes after convolutions or is one: class
+        activation maps are read there.
         """
         spatial = [step.name for step in self.steps.values() if len(step.shape) == 4]
         if name is not None and self.find(name).name not in spatial:
             raise ValueError(f"layer {name!r} has no rows and columns. Layers that have: {', '.join(spatial)}")
-        larger = [step for step in spatial if self.steps[step].shape[1:3] != (1, 1)]  # pooled features are one pixel
+        first = next((place for place, step in enumerate(self.steps.values()) if step.convolves), len(self.steps))
+        after = [step for step in list(self.steps)[first:] if step in spatial]
+        larger = [step for step in after if self.steps[step].shape[1:3] != (1, 1)]  # pooled features are one pixel
         if name is None and not larger:
-            raise ValueError("no layer of the model has an output with rows and columns")
+            raise ValueError(
+                "class activation maps are read where convolutions have made rows and columns, and no layer of the "
+                "model does; name a layer, or take a method that marks the pixels"
+            )
         return name or larger[-1]
 
     def check_images(self, images) -> np.ndarray:
@@ -143,24 +153,6 @@ def read_layers(model: keras.Model) -> LayerGraph:
     Raises:
         ValueError: if the model was written as a class of its own, or has several inputs or outputs.
     """
-    return _read(model)[1]
-
-
-def read_logits(model: keras.Model) -> LayerGraph:
-    """As `read_layers`, but `output` names the logits: a softmax or sigmoid at the model's end is left out."""
-    return _read(model)[2]
-
-
-def explained_at(model: keras.Model) -> str:
-    """Which output of a model is explained, as a sentence for the reader."""
-    whole, logits = read_layers(model), read_logits(model)
-    last = whole.output.step
-    if logits.steps.get(last) is whole.steps[last]:
-        return f"The model gives logits ({last}); these are explained."
-    return f"The model ends in probabilities ({last}); it is explained at the logits before them."
-
-
-def _read(model: keras.Model) -> tuple:
     if not isinstance(model, keras.Model) or not _can_be_opened(model):
         kind = type(model).__name__
         raise ValueError(f"the model must be a functional or sequential Keras model that was built. Received: {kind}")
@@ -171,21 +163,8 @@ def _read(model: keras.Model) -> tuple:
     if model not in _READ or _READ[model][0] is not made:  # another one where layers were added to a sequential model
         steps: dict[str, Step] = {}
         (output,) = _add_model(model, [Output(IMAGE)], "", steps)
-        graph = LayerGraph(steps, output, tuple(model.inputs[0].shape))
-        _READ[model] = made, graph, _at_logits(graph)
-    return _READ[model]
-
-
-def _at_logits(graph: LayerGraph) -> LayerGraph:
-    last = graph.steps[graph.output.step]
-    steps, output = dict(graph.steps), graph.output
-    squashes = isinstance(last.layer, keras.layers.Softmax) or getattr(last.layer, "activation", None) in SQUASHED
-    if squashes and isinstance(last.layer, keras.layers.Softmax | keras.layers.Activation):
-        del steps[last.name]
-        output = Output(last.inputs[0])
-    elif squashes:
-        steps[last.name] = replace(last, changes=last.changes | {"activation": keras.activations.linear})
-    return replace(graph, steps=steps, output=output, compiled={})
+        _READ[model] = made, LayerGraph(steps, output, tuple(model.inputs[0].shape))
+    return _READ[model][1]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from lib.explain.network.layers import IMAGE, LayerGraph, read_layers
+from lib.explain.network.layers import IMAGE, LayerGraph, Step, read_layers
 
 # By the name of the class, because Keras writes `x + y` as an operation of its own beside the layer Add.
 WINDOWED = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"}
@@ -23,7 +23,8 @@ POINTWISE = {
     *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Average", "Negative", "Absolute"),
     *("Clip", "Power", "Sqrt", "Square", "Exp", "Log", "ActivityRegularization", "Cast", "LayerScale"),
 }
-CHANNEL_AXIS = {"Softmax", "LayerNormalization", "Concatenate", "PReLU", "Dense"}  # pointwise under a condition
+# Pointwise where their axis is that of the channels.
+CHANNEL_AXIS = {"Softmax", "LayerNormalization", "Concatenate", "Stack", "PReLU", "Dense"}
 
 
 class UntraceableError(ValueError):
@@ -79,7 +80,7 @@ class ReceptiveFields:
                 size = self._sizes[source]
                 if is_gate(size, out=self._sizes[step.name]):
                     continue
-                read = positions_read(step.layer, seen[step.name], size=size)
+                read = positions_read(step, seen[step.name], size=size)
                 if all(mask.any() for mask in read):  # a window that lies in the padding sees nothing in either axis
                     held = seen.get(source)
                     seen[source] = read if held is None else [a | b for a, b in zip(held, read, strict=True)]
@@ -93,11 +94,13 @@ def map_sizes(graph: LayerGraph, layers: Sequence[str]) -> dict[str, tuple[int, 
     """Height and width of the maps of layers, of all before them and of the `IMAGE`; None where there is no map."""
     if None in graph.input_shape[1:]:
         raise ValueError(f"the model must take images of one size. Received: a model of {graph.input_shape[1:]}")
-    specs = {IMAGE: keras.KerasTensor((1, *graph.input_shape[1:]))}
+    specs, sizes = {IMAGE: keras.KerasTensor((1, *graph.input_shape[1:]))}, {IMAGE: graph.input_shape[1:3]}
     for step in graph.needed({IMAGE}, layers):
         args, kwargs = step.arguments(lambda output: specs[output.step])
-        specs[step.name] = keras.tree.flatten(step.layer.compute_output_spec(*args, **kwargs))[0]
-    return {name: tuple(spec.shape[1:3]) if len(spec.shape) == 4 else None for name, spec in specs.items()}
+        spec = specs[step.name] = keras.tree.flatten(step.layer.compute_output_spec(*args, **kwargs))[0]
+        mapped = len(spec.shape) == 4 or (_picks_channels(step) and sizes[step.inputs[0]])
+        sizes[step.name] = tuple(spec.shape[1:3]) if mapped else None
+    return sizes
 
 
 def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> bool:
@@ -105,13 +108,14 @@ def is_gate(size: tuple[int, int] | None, *, out: tuple[int, int] | None) -> boo
     return out is not None and max(out) > 1 and (size is None or max(size) == 1)
 
 
-def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] | None) -> list[np.ndarray]:
-    """The rows and columns, bool (H,) and (W,), of one input that an operation reads to make some of its output.
+def positions_read(step: Step, masks: list[np.ndarray], *, size: tuple[int, int] | None) -> list[np.ndarray]:
+    """The rows and columns, bool (H,) and (W,), of one input that a step reads to make some of its output.
 
     The masks, bool (h,) and (w,), say which rows and columns of the output; size is the input's height and width. What
     has no map has one bool for each, and the size None. Channels are last.
     """
-    name = type(operation).__name__
+    operation, name = step.layer, type(step.layer).__name__
+    pointwise = name in POINTWISE or (name in CHANNEL_AXIS and _keeps_positions(operation)) or _picks_channels(step)
     lengths = (1, 1) if size is None else size
     if name in SUMMING or size is None or (name == "Reshape" and all(len(mask) == 1 for mask in masks)):
         return [np.ones(length, bool) for length in lengths]
@@ -126,7 +130,7 @@ def positions_read(operation, masks: list[np.ndarray], *, size: tuple[int, int] 
             places = places + operation.cropping[axis][0]
         elif name == "UpSampling2D" and operation.interpolation == "nearest":
             places = places // operation.size[axis]
-        elif not (name in POINTWISE or (name in CHANNEL_AXIS and _keeps_positions(operation))):
+        elif not pointwise:
             received = f"{operation.name!r} of type {name}"
             raise UntraceableError(f"a receptive field can only be traced through known layers. Received: {received}")
         elif len(mask) != length:  # one position that acts on all of them
@@ -147,6 +151,12 @@ def _windows(operation, places: np.ndarray, *, lengths: tuple[int, int], axis: i
     # TensorFlow pads as little as it must, and the odd row at the bottom or right.
     padding = max((after - 1) * stride + extent - before, 0) if operation.padding == "same" else 0
     return places[:, None] * stride - padding // 2 + np.arange(kernel) * dilation
+
+
+def _picks_channels(step: Step) -> bool:
+    """Whether a step takes channels of a map and leaves its rows and columns, as `x[..., 0]` does."""
+    keys = [key for key in step.args[1:] if isinstance(key, tuple)]
+    return type(step.layer).__name__ == "GetItem" and [key[:-1] for key in keys] in ([(...,)], [(slice(None),) * 3])
 
 
 def _keeps_positions(operation) -> bool:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from lib.explain.attributions.attribution import ask
 from lib.explain.network.gradients import forward, in_batches
-from lib.explain.network.layers import LayerGraph
+from lib.explain.network.logits import LogitGraph
 from lib.explain.scoring.baselines import CENTRE, baseline_maps, interval_columns
 
 TILES = 16  # a side of the image is changed in: single pixels would be noise, which networks answer to by itself
@@ -58,8 +57,8 @@ def deletion_insertion(
     what stands out by its colour first, and at random.
 
     Args:
-        model: functional model of images; one that ends in softmax counts by its probabilities, others by softmax of
-            their logits.
+        model: functional model of images. Its own probabilities count; of one that ends in logits, the softmax of them,
+            or of a single logit the sigmoid.
         images: (N, H, W, 3) in [0, 255].
         class_index: (N,) class of each image, or one for all.
         maps: per method (N, H, W).
@@ -105,11 +104,11 @@ def tile_ranks(maps: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack(ranks)
 
 
-def _curves_of_image(graph: LayerGraph, image, label: int, *, ranks: np.ndarray, shown: np.ndarray) -> np.ndarray:
+def _curves_of_image(graph: LogitGraph, image, label: int, *, ranks: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """(2, M, T) probabilities of one image: deletion and insertion of every method at every step."""
 
     def probabilities(images: np.ndarray) -> np.ndarray:
-        return tf.nn.softmax(forward(graph, images)).numpy()[:, label]
+        return graph.link(forward(graph, images)).numpy()[:, label]
 
     fill = image.mean(axis=(0, 1))
     ends = probabilities(np.stack([image, np.broadcast_to(fill, image.shape)]))

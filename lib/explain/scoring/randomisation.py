@@ -69,11 +69,12 @@ def cascade(
     """Explain the same images while the weights are shuffled, from the head down (Adebayo et al. 2018).
 
     All entries of each weight array are shuffled within it: the model keeps the numbers it has learnt, and so their
-    spread, but none stays in its place. A map that survives this shows the image, not the model. The model itself is
-    not touched; a copy is shuffled. The images are dealt to several shuffles in turn, so that no verdict hangs on one.
+    spread, but none stays in its place. A map that survives this shows the image, not the model. The images are dealt
+    to several shuffles in turn, so that no verdict hangs on one.
 
     Args:
-        model: functional model of images.
+        model: functional model of images. Its own layers are shuffled, because not every layer can be copied, and get
+            their weights back at the end, also where a method fails.
         images: (N, H, W, 3) in [0, 255].
         class_index: class to explain, one for all images or (N,) one per image.
         methods: by name, called as (model, images, class_index) -> (N, H, W).
@@ -87,16 +88,18 @@ def cascade(
     groups = weight_groups(model, most=DEPTHS)
     depths = 1 + len(groups)
     maps = {name: np.stack([method(model, images, classes)] * depths) for name, method in methods.items()}
-    shuffled = keras.models.clone_model(model)  # one for all seeds, so that its passes are traced once
+    trained = model.get_weights()
     for number, seed in enumerate(SEEDS[: len(images)]):
         places = np.arange(number, len(images), len(SEEDS))
-        shuffled.set_weights(model.get_weights())
         rng = np.random.default_rng(seed)
-        for depth, layers in enumerate(weight_groups(shuffled, most=DEPTHS).values(), start=1):
-            for layer in layers:
-                shuffle_weights(layer, rng)
-            for name, method in methods.items():
-                maps[name][depth, places] = method(shuffled, images[places], classes[places])
+        try:
+            for depth, layers in enumerate(groups.values(), start=1):
+                for layer in layers:
+                    shuffle_weights(layer, rng)
+                for name, method in methods.items():
+                    maps[name][depth, places] = method(model, images[places], classes[places])
+        finally:
+            model.set_weights(trained)
     similarity = {name: np.stack([rank_correlation(own[0], other) for other in own]) for name, own in maps.items()}
     return Cascade((TRAINED, *groups), maps, similarity)
 
@@ -111,7 +114,7 @@ def weight_groups(model: keras.Model, *, most: int) -> dict[str, list]:
     blocks: dict[str, list] = {}
     seen = set()
     for step in reversed(read_layers(model).steps.values()):
-        if step.layer.weights and id(step.layer) not in seen:
+        if getattr(step.layer, "weights", ()) and id(step.layer) not in seen:
             seen.add(id(step.layer))
             blocks.setdefault(step.name.split("__")[0], []).append(step.layer)
     if not blocks:

@@ -4,6 +4,7 @@ Each call gives text that knows where it comes from, or a place for a figure or 
 does not exist is refused with a ValueError that names similar ones.
 """
 
+import linecache
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from lib.report.results.display import SPACE, column_texts, write_number
 from lib.report.written.numbers import BLOCK, REFERENCE, VALUE, Number, Origin, Text, bind, capital, mark, typed_numbers
 
 CALLS = (
-    "value show count join difference share quote cited figure table ref has rows experiment experiments compare"
+    "value show count join difference share quote cited figure table ref has rows experiment mean experiments compare "
+    "differences holds"
 ).split()
 VERDICTS = {
     "better": "better",
@@ -73,6 +75,7 @@ class Calls:
         references: (name, kind, place) of each ref(), by number.
         cited_sources: (source, place) of each cited().
         typed: (place, number) for each number that an expression printed and no result holds.
+        broken: (place, line of the template) for each claim that does not hold.
     """
 
     def __init__(self, brief: Brief, folder: Path):
@@ -82,7 +85,7 @@ class Calls:
             self.saved[entry["kind"]][entry["name"]] = entry
         self.profile = next((entry["profile"] for saved in self.saved.values() for entry in saved.values()), "")
         self.used = {}
-        self.origins, self.blocks, self.references, self.cited_sources, self.typed = [], [], [], [], []
+        self.origins, self.blocks, self.references, self.cited_sources, self.typed, self.broken = [], [], [], [], [], []
 
     def names(self) -> dict[str, object]:
         """Name -> what a template finds under it."""
@@ -171,37 +174,41 @@ class Calls:
         bound = {field: Number(number, origin) for field, number in reached.items()}
         return Row({"name": Text(name, origin, code=True), **bound}, f"experiment {name!r}")
 
+    def mean(self, name: str) -> Number:
+        """The accuracy on val that an experiment reached on average over its seeds."""
+        return self.experiment(name)["mean"]
+
     def compare(self, name: str | Row, other: str | Row = "") -> Row:
         """How an experiment compares with another one (the baseline where none is named) on val.
 
         `verdict` is better, worse, level (no difference within the noise between seeds) or unclear (one seed);
-        `low` and `high` bound the 95 % interval of `difference`, None with one seed; `size`, `least` and `most` are the
-        same without their sign: what a better one gains, and a worse one costs.
+        `low` and `high` bound the 95 % interval of `difference`, None with one seed.
         """
         name, other = (one["name"] if isinstance(one, Row) else one for one in (name, other or self.brief.baseline))
         both = [self._runs_of(one) for one in (name, other)]
         found = evaluation.compare_seeds(*(runs["val_accuracy"].to_numpy() for runs in both))
-        numbers = {"difference": found.difference, "low": found.low, "high": found.high, "size": abs(found.difference)}
-        numbers |= {"least": found.low, "most": found.high}
-        if found.difference < 0 and found.low is not None:
-            numbers |= {"least": -found.high, "most": -found.low}
+        numbers = {"difference": found.difference, "low": found.low, "high": found.high}
         notebook = self.entry("table", "experiments")["notebook"]
         origin = Origin(f"{name} against {other}", notebook, tuple(run for runs in both for run in runs["run"]))
         bound = {field: None if number is None else Number(number, origin) for field, number in numbers.items()}
         return Row({"verdict": VERDICTS[found.verdict], **bound}, f"comparison of {name!r} and {other!r}")
 
-    def experiments(self, verdict: str = "", *, sort: str = "") -> list[Row]:
-        """What the ladder's experiments reached, without the baseline and the best model.
+    def experiments(self, verdict: str = "", *, against: str = "", sort: str = "") -> list[Row]:
+        """What the experiments reached, without the one they are held against, and without the best model.
 
-        With a verdict of `compare` only those that have it against the baseline; sorted as by `frame`.
+        Against the baseline, where none is named, it is the ladder; against `best_short` it is the ablation. With a
+        verdict of `compare` only those that have it; sorted as by `frame`.
         """
         field = sort.removeprefix("-")
         if verdict not in ("", *VERDICTS.values()):
             known = ", ".join(VERDICTS.values())
             raise ValueError(f"experiments() takes a verdict ({known}) or none. Received: {verdict!r}")
+        against = against or self.brief.baseline
+        ablation = self.brief.ablation
         done = self.frame("experiments").dropna(subset="val_accuracy")["experiment"].unique()
-        ladder = [name for name in done if name not in (self.brief.baseline, self.brief.best)]
-        found = [self.experiment(name) for name in ladder if verdict in ("", self.compare(name)["verdict"])]
+        others = [name for name in done if name not in (against, self.brief.best)]
+        names = [name for name in others if (name in ablation) == (against in ablation)]
+        found = [self.experiment(name) for name in names if verdict in ("", self.compare(name, against)["verdict"])]
         return sorted(found, key=lambda one: one[field], reverse=sort.startswith("-")) if field else found
 
     def _runs_of(self, name: str) -> pd.DataFrame:
@@ -236,6 +243,30 @@ class Calls:
             )
         things = one if number == 1 else many or f"{one}s"
         return f"no {things}" if number == 0 else f"{self.marked(number, 'word')} {things}"
+
+    def differences(self, experiments: Sequence[Row], against: str = "") -> str:
+        """`wide` (+3.2 points, +0.3 to +6.1), ...: each difference to another experiment with its 95 % interval."""
+        texts = []
+        for one in experiments:
+            found = self.compare(one, against)
+            ends = (
+                ""
+                if found["low"] is None
+                else f", {self.show(found['low'], '+pts')} to {self.show(found['high'], '+pts')}"
+            )
+            unit = "" if texts else f"{SPACE}points"
+            texts.append(f"{self.show(one['name'])} ({self.show(found['difference'], '+pts')}{unit}{ends})")
+        return self.join(texts)
+
+    def holds(self, claim) -> str:
+        """Prints nothing, and notes a claim that is not true: it stands behind a sentence that it bears out.
+
+        Runs of smoke size are too small to decide any claim.
+        """
+        if not claim and self.profile != "smoke":
+            file, line = calling_place()
+            self.broken.append(((file, line), linecache.getline(file, line).strip()))
+        return ""
 
     def join(self, items: Sequence, last: str = "and") -> str:
         """a, b and c."""

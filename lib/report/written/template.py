@@ -20,6 +20,7 @@ from lib.report.written.numbers import PRIVATE, REFERENCES, VERBATIM, Number, Te
 
 TEMPLATES = paths.ROOT / "reports" / "templates"
 TYPED = "typed number {!r}: take it from the runs with value(), or name its origin"
+BROKEN = "the runs do not bear out the claim in this line: {}"
 PICTURE = "a picture without figure(): no run stands behind it"
 HEAD = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*\n", re.MULTILINE | re.DOTALL)
 TAG_LINE = re.compile(r"^[ \t]*((?:\{%(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\})+)[ \t]*\n", re.MULTILINE | re.DOTALL)
@@ -84,6 +85,7 @@ def render(name: str, calls: Calls) -> Report:
         raise TemplateError(f"{where}: {error}") from error
     typed = {fault for source in sources for fault in _typed(source)}
     typed |= {(*where, TYPED.format(number)) for where, number in calls.typed}
+    typed |= {(*where, BROKEN.format(line)) for where, line in calls.broken}
     faults = [f"{place(file, line)}: {fault}" for file, line, fault in sorted(typed)] + _uncited(calls, text)
     links = tuple(_target(*reference, calls.blocks) for reference in calls.references)
     title = sources[-1].head.get("title", sources[0].head["title"])
