@@ -42,8 +42,11 @@ def write_json(file: Path, content: object) -> None:
 
 
 def read_json(file: Path) -> dict:
-    """Parse a JSON file."""
-    return json.loads(file.read_text(encoding="utf-8"))
+    """Parse a JSON file; a ValueError says that it is none."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("brackets in brackets, deeper than any file of this project") from None
 
 
 def write_arrays(file: Path, arrays: dict) -> None:

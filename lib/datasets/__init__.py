@@ -15,6 +15,7 @@ from lib.datasets.drawn import draw_demo, draw_letters
 from lib.datasets.fetch.acquire import find_or_download
 from lib.datasets.index import read_index
 from lib.datasets.readers.arrays import Arrays, read_arrays
+from lib.datasets.readers.folders import PART_NAMES, composed
 from lib.datasets.storage import DataError
 
 __all__ = ["COLUMNS", "DataError", "Dataset", "load", "names"]
@@ -106,14 +107,17 @@ def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes:
         deeper = [
             path for path, reason in notes if path.startswith(f"{inside}/") and reason.startswith("folder inside")
         ]
-        hint = f". Did you mean {root / inside}?" if len(deeper) > 1 else ""
+        hint = f". Did you mean {root / inside}?" if len(deeper) > 1 or (deeper and found.empty) else ""
         raise DataError(f"At least two class folders with images are needed in {root}. Received: {inside}{hint}")
     trained = found[found["role"].isin(["", "train"])]
     empty = sorted(folders - set(trained["folder"]))
     if empty:
         where = "no image to train on" if found["role"].any() else "no usable image"
-        reasons = [f"{path}: {reason}" for path, reason in notes if set(path.split("/")) & set(empty)]
+        first = {reason: path for path, reason in reversed(notes) if set(composed(path).split("/")) & set(empty)}
+        reasons = [f"{path}: {reason}" for reason, path in reversed(first.items())]
+        nested = any(reason.startswith("folder inside a class folder") for reason in first)
+        parts = f". Parts are known by the names {PART_NAMES}; train must hold two classes" if nested else ""
         raise DataError(
             f"Class folders with {where} in {root}: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}. "
-            f"Fill them or take them away. Left out there: {'; '.join(reasons[:3]) or 'nothing'}"
+            f"Fill them or take them away. Left out there: {'; '.join(reasons[:3]) or 'nothing'}{parts}"
         )

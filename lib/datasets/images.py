@@ -1,7 +1,7 @@
 """One image file: its bytes decoded, and its pixels as RGB."""
 
-import contextlib
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF
 MAX_PIXELS = 64_000_000  # a small file can claim any size: beyond this it is not decoded
 MAX_BYTES = 256_000_000
 JPEG_CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
+HEIC = re.compile(rb".{4}ftyp.{0,60}he[iv][cmsx]", re.DOTALL)  # how such a file begins
 
 
 def read_pixels(path: Path, *, at_least: int = 0) -> np.ndarray:
@@ -47,16 +48,23 @@ def decode_jpeg(data: bytes, *, at_least: int) -> tuple[np.ndarray, tuple[int, i
     """(H, W, 3) uint8 of a flawless JPEG, at least so many pixels per side, and its whole width, height and channels.
 
     The interpreter's lock is not held. Every coefficient is read, so a cut is found at any scale; at an eighth of the
-    size it takes a third to a fifth of the time. None where Pillow is to decide: another format, CMYK, too large or
-    damaged.
+    size it takes a third to a fifth of the time. None where Pillow is to decide: another format, CMYK, too large or not
+    readable. Pillow takes no notice of damage in the middle of a JPEG and fills up with grey: that is refused here.
     """
-    if data.startswith(b"\xff\xd8\xff"):
-        with contextlib.suppress(ValueError):
-            height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-            if height * width <= MAX_PIXELS and colours in JPEG_CHANNELS:
-                pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=at_least, min_width=at_least)
-                return pixels, (width, height, JPEG_CHANNELS[colours])
-    return None
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MAX_PIXELS:
+            return None
+        channels = JPEG_CHANNELS.get(colours)
+        space = "RGB" if channels else "CMYK"
+        pixels = simplejpeg.decode_jpeg(data, space, min_height=at_least, min_width=at_least)
+        return (pixels, (width, height, channels)) if channels else None
+    except ValueError as error:  # what the decoder warns of is an error here
+        if str(error).startswith("Corrupt JPEG data"):
+            raise DataError(f"damaged image: {error}") from error
+        return None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -84,6 +92,11 @@ def decode(data: bytes) -> Image.Image:
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
+        if HEIC.match(data):
+            raise DataError(
+                "a HEIC photo, which is not read here: save it as JPEG in a photo program, or convert it "
+                "(macOS: sips -s format jpeg, Linux: heif-convert)"
+            ) from error
         raise DataError("not an image, or damaged from its first bytes on") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"too large: more than {MAX_PIXELS:,} pixels") from error

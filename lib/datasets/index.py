@@ -16,7 +16,7 @@ from lib.datasets import images, storage
 from lib.datasets.readers.folders import File, Listing
 from lib.datasets.storage import DataError
 
-VERSION = 1  # raise it when what is recorded changes: stored indexes are then made anew
+VERSION = 2  # raise it when what is recorded changes: stored indexes are then made anew
 COLUMNS = ["path", "folder", "role", "width", "height", "channels", "bytes", "sha256"]
 NUMBERS = ["width", "height", "channels", "bytes"]
 CHUNK = 64  # files that a thread takes at a time: handing over each one alone takes time and memory

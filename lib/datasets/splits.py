@@ -13,6 +13,7 @@ from lib.datasets import Dataset
 from lib.datasets.storage import DataError, read_table, write_table
 
 ROLES = ("train", "val", "test")
+NEEDED = 3  # different images of a class, for one each to train, val and test
 UNUSED = "unused"  # an image that the layout gives to training, but whose very bytes are held out as well
 
 
@@ -77,7 +78,7 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
             group counts as one image. None: only equal images do.
 
     Raises:
-        ValueError: if there is not one group per image.
+        ValueError: if there is not one group per image, or a part would be empty.
     """
     index = dataset.index
     pictures = _pictures(index["sha256"], groups)
@@ -92,6 +93,8 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
     carved = pictures.map(drawn).to_numpy(dtype=object)
     take_over = (roles == "train") & pd.notna(carved)
     roles[take_over] = carved[take_over]
+    if empty := [role for role in ROLES if role not in roles]:
+        raise DataError(_too_small(dataset, empty, pictures=pool["class_name"].value_counts()))
     return _from_roles(dataset, roles)
 
 
@@ -148,7 +151,7 @@ def _settle_equal_images(roles: np.ndarray, sums: np.ndarray) -> None:
 def _draw(images: list[str], shares: dict[str, float]) -> dict[str, str]:
     """Give the first images of a class to test and the next to val: each share is one of what is left by then."""
     drawn = {}
-    if len(images) < 3:
+    if len(images) < NEEDED:
         return drawn
     for place, (role, share) in enumerate(shares.items(), start=1):
         rest = len(images) - len(drawn)
@@ -156,6 +159,17 @@ def _draw(images: list[str], shares: dict[str, float]) -> dict[str, str]:
         count = min(max(1, floor(rest * share + 0.5)), spare)
         drawn |= dict.fromkeys(images[len(drawn) : len(drawn) + count], role)
     return drawn
+
+
+def _too_small(dataset: Dataset, empty: list[str], *, pictures: pd.Series) -> str:
+    """Why parts are empty and what would fill them; `pictures` counts the different ones of each class, most first."""
+    if pictures.empty:
+        return f"{dataset.title}: train would be empty, as each of its images is in val or test too, byte for byte"
+    return (
+        f"{dataset.title} is too small: {' and '.join(empty)} would be empty, as a class must have {NEEDED} different "
+        f"images to give one each to train, val and test (copies and near copies count as one), and the largest class "
+        f"here, {pictures.index[0]}, has {pictures.iloc[0]}"
+    )
 
 
 def _rows(roles: np.ndarray) -> dict[str, np.ndarray]:

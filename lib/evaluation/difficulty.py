@@ -87,6 +87,19 @@ def easy_and_hard_classes(features: np.ndarray, labels: np.ndarray, *, class_nam
     return pd.DataFrame(columns | {"most_confused_with": rivals(table, class_names)})
 
 
+def easiest_and_hardest(table: pd.DataFrame) -> dict[str, float | str]:
+    """`mean` accuracy, `easiest` and `hardest` class and what the latter is taken for; empty where none has a value.
+
+    The table is that of `easy_and_hard_classes`.
+    """
+    ranked = table.dropna(subset=["accuracy"]).sort_values("accuracy")
+    if ranked.empty:
+        return {}
+    names, rival = ranked["class_name"], ranked["most_confused_with"].iloc[0] or "no other"
+    ends = {"easiest": names.iloc[-1], "hardest": names.iloc[0], "hardest_taken_for": rival}
+    return {"mean": float(ranked["accuracy"].mean())} | ends
+
+
 def confused_examples(features: np.ndarray, labels: np.ndarray, *, pairs: int) -> np.ndarray:
     """One pair of look-alikes for each of the pairs of classes that are mistaken for one another most often.
 

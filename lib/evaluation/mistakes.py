@@ -40,6 +40,21 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray, *, class_names: Seq
     return pd.DataFrame(columns | {"most_confused_with": rivals(matrix, class_names)})
 
 
+def recall_by_size(recall: np.ndarray, sizes: np.ndarray) -> tuple[float, float] | None:
+    """Mean recall of the smaller and of the larger classes; classes without test images, NaN, do not count.
+
+    Args:
+        recall: (C,) of each class, as in `per_class`.
+        sizes: (C,) training images of each class; a class is small with at most the median.
+
+    Returns:
+        Both means in [0, 1], or None where one of the two cannot be computed.
+    """
+    recall, small = pd.Series(recall, dtype=np.float64), np.asarray(sizes) <= np.median(sizes)
+    both = float(recall[small].mean()), float(recall[~small].mean())
+    return None if np.isnan(both).any() else both
+
+
 def rivals(matrix: np.ndarray, class_names: Sequence[str]) -> list[str]:
     """For each class the wrong one that its images are most often taken for, "" if none; matrix (C, C) of counts."""
     wrong = matrix - np.diag(np.diag(matrix))

@@ -25,6 +25,7 @@ from lib.datasets import DataError, catalogue, images, load
 from lib.datasets.catalogue import Download
 from lib.datasets.drawn import objects
 from lib.datasets.fetch import acquire
+from lib.datasets.readers import folders
 
 
 @pytest.fixture
@@ -116,6 +117,8 @@ def test_checksum_follows_the_contents(home):
 def test_class_names_lose_their_number_where_they_stay_unique(home):
     assert load_folder(photos(home / "a", ["001.ak47", "002.dog", "10"])).class_names == ("ak47", "dog", "10")
     assert load_folder(photos(home / "b", ["001.dog", "002.dog"])).class_names == ("001.dog", "002.dog")
+    for names in (["0.5", "1.0", "1.25"], ["1.5 kg", "2.5 kg"], ["3.10.1", "3.9"]):  # a number is a name, not a prefix
+        assert load_folder(photos(home / names[0], names)).class_names == tuple(names)
     assert load_folder(photos(home / "c", ["Zebra", "ant", "Ähre"])).class_names == ("Zebra", "ant", "Ähre")
 
 
@@ -329,6 +332,34 @@ def test_layout_in_roles(home):
         assert roles.value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
         assert set(reasons(data)) == {"labels.csv", "extra"}
         assert set(data.left_out["reason"]) == {"beside the train, val and test folders"}
+
+
+def test_names_of_the_parts(home):
+    names = (("Train", "validation", "Testing"), ("training_set", "valid_set", "test_set"), ("TRAIN", "val images"))
+    for number, parts in enumerate((*names, ("Training Data", "Validation-Set"), ("trainset", "testimages"))):
+        for part in parts:
+            photos(home / str(number) / part)
+        data = load_folder(home / str(number))
+        assert data.class_names == ("cat", "dog")
+        roles = dict.fromkeys(data.index["path"].str.partition("/")[0])
+        assert set(roles) == set(parts) and not len(data.left_out)
+        expected = [next(role for role in ("train", "val", "test") if name.lower().startswith(role)) for name in parts]
+        assert set(data.index["role"]) == set(expected)
+    for name in ("trainers", "training_shoes", "values", "testimony"):
+        assert not folders.PART.fullmatch(name)
+
+
+def test_names_are_compared_composed(home):
+    """An accented letter is one character or two, depending on the system that wrote the name."""
+    composed, split = "café", "cafe\u0301"
+    folder = photos(home / "photos" / "train", [composed, "dog"])
+    photos(home / "photos" / "test", [split, "dog"])
+    data = load_folder(folder.parent)
+    assert data.class_names == (composed, "dog")
+    assert data.index.groupby(["class_name", "role"]).size().tolist() == [3, 3, 3, 3]
+    assert {data.open_image(row).size for row in range(12)} == {(12, 8)}  # the paths are those of the disk
+    photos(folder, [split])
+    assert load_folder(folder).class_names == (composed, "dog")
 
 
 def test_train_may_be_the_name_of_a_class(home):

@@ -147,6 +147,39 @@ def image_of_floats(raw):
     put(photos(raw) / "cat" / "odd.tif", out.getvalue())
 
 
+def damaged_inside(change, **options):
+    """A JPEG that begins and ends properly, changed from the middle of its scan on."""
+    data = photo(size=(90, 70), **options)
+    middle = (data.rindex(b"\xff\xda") + len(data)) // 2
+    return data[:middle] + change(data[middle:])
+
+
+def half_gone(rest):
+    return b"\xff\xd9"
+
+
+def zeros(rest):
+    return bytes(150) + rest[150:]
+
+
+INSIDE = {
+    "half gone": damaged_inside(half_gone),
+    "half of a grey one gone": damaged_inside(half_gone, mode="L"),
+    "half of a CMYK one gone": damaged_inside(half_gone, mode="CMYK"),
+    "half of a progressive one gone": damaged_inside(half_gone, progressive=True),
+    "zeros inside": damaged_inside(zeros),
+    "zeros inside a large one": damaged_inside(zeros, quality=98, subsampling=0),
+}
+
+
+@case("folder", "damaged image: Corrupt JPEG data", path="cat/odd.jpg", **INSIDE)
+@case("folder", "a HEIC photo, .* save it as JPEG", path="cat/odd.jpg", heic=b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf")
+@case("folder", "a HEIC photo, .* save it as JPEG", path="cat/odd.jpg", mif1=b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix")
+@case("folder", "not an image, or damaged", path="cat/odd.jpg", avif=b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf")
+def beginning_well(raw, value):
+    put(photos(raw) / "cat" / "odd.jpg", value)
+
+
 # odd images that are fine
 
 FINE = {
@@ -155,6 +188,7 @@ FINE = {
     "1x20,000": photo(size=(1, 20_000)),
     "progressive": photo(size=(80, 80), progressive=True),
     "bytes after its end": photo() + b"appended",
+    "unknown JFIF revision": photo()[:11] + b"\0\0" + photo()[13:],  # the decoder warns, the pixels are whole
     "animated": photo(kind="GIF", save_all=True, append_images=[Image.new("RGB", (12, 8))]),
 }
 
@@ -184,6 +218,17 @@ def same_image_in_two_classes(raw):
 
 
 # names, links and things that are no files
+
+
+@case("folder", "empty class folder", path="eel")
+def empty_class(raw):
+    put(photos(raw) / "eel" / ".DS_Store", b"hidden")
+
+
+@case("folder", "empty class folder", path="train/eel")
+def empty_class_of_train(raw):
+    photos(raw / "photos").rename(raw / "photos" / "train")
+    (raw / "photos" / "train" / "eel").mkdir()
 
 
 @case("folder", "cannot be read|broken link", path="cat/odd.jpg")
@@ -228,11 +273,6 @@ def one_folder_too_high(raw):
     (raw / "all").rename(raw / "photos" / "all")
 
 
-@case("folder", "no usable image in .*photos: eel. Fill them or take them away")
-def empty_class(raw):
-    (photos(raw) / "eel").mkdir()
-
-
 @case("folder", "Left out there: eel/1.jpg: zero bytes")
 def class_of_damaged_images(raw):
     put(photos(raw) / "eel" / "1.jpg", b"")
@@ -243,6 +283,58 @@ def class_that_is_only_tested(raw):
     photos(raw / "photos").rename(raw / "photos" / "train")
     for name in ("cat", "dog", "eel"):
         put(raw / "photos" / "test" / name / "1.jpg", photo(len(name)))
+
+
+@case("folder", "Received: all. Did you mean .*photos/all")
+def two_folders_too_high(raw):
+    photos(raw / "photos" / "all" / "data")
+
+
+@case("folder", "there: seen/cat: folder inside .* Parts are known by the names train, val and test .* must hold two")
+def parts_of_unknown_names(raw):
+    for path in ("seen/cat", "seen/dog", "unseen/cat", "unseen/dog"):
+        put(raw / "photos" / path / "1.jpg", photo(len(path)))
+
+
+@case("folder", "photos: dog, eel. Fill .* Left out there: dog/a.heic: a HEIC photo[^;]*$")
+def classes_of_one_fault(raw):
+    photos(raw, ["cat"])
+    for path in ("dog/a", "dog/b", "eel/a", "eel/b"):
+        put(raw / "photos" / f"{path}.heic", b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf")
+
+
+# too little for train, val and test
+
+
+def images_per_class(raw, value, *, equal=False):
+    """Class folders with so many images each, all of them different unless equal."""
+    for label, (name, count) in enumerate(value.items()):
+        for number in range(count):
+            put(raw / "photos" / name / f"{number}.jpg", photo(1000 * label + number * (not equal), size=(24, 24)))
+
+
+TOO_SMALL = {
+    "one each": ({"cat": 1, "dog": 1}, 1),
+    "two each": ({"cat": 2, "dog": 2}, 2),
+    "many classes of one": ({f"c{number:03d}": 1 for number in range(40)}, 1),
+}
+SMALL = "photos is too small: val and test would be empty, as a class must have 3 different images .*, has {}$"
+
+for variant, (counts, most) in TOO_SMALL.items():
+    case("folder", SMALL.format(most), **{variant: counts})(images_per_class)
+
+
+@case("folder", SMALL.format(1))
+def identical_images(raw):
+    images_per_class(raw, {"cat": 4, "dog": 4, "eel": 4}, equal=True)
+
+
+@case("folder", "photos: train would be empty, as each of its images is in val or test too, byte for byte")
+def tested_on_what_is_trained(raw):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            for number in range(3):
+                put(raw / "photos" / part / name / f"{number}.jpg", photo(len(name) * number, size=(24, 24)))
 
 
 # archives
@@ -523,6 +615,14 @@ def other_classes(raw):
     tiny(raw)
 
 
+@case("imagenet10", "no image to train on in .*: cat. Fill .* Left out there: train_set/cat: empty class folder")
+def coursework_class_without_images(raw):
+    """The labels of test images may be numbers of classes, so none of the ten can be left out."""
+    root = small.imagenet10(raw)
+    shutil.rmtree(root / "train_set" / "cat")
+    (root / "train_set" / "cat").mkdir()
+
+
 # the machine
 
 
@@ -673,6 +773,14 @@ def test_a_wrong_input_ends_in_one_line(dataset, tmp_path, monkeypatch, capsys):
         assert re.search(case.says, line), (name, line)
         assert shown.rstrip().endswith(line)
         assert not (raw.parent / "it_ran").exists()
+
+
+def test_what_is_too_small_is_refused_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "reports"))
+    with machine(tmp_path, WRONG["folder: images per class two each"]) as raw:
+        assert main(["train", "--brief", "folder", "--profile", "smoke", "--data", str(raw / "photos")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: photos is too small: val and test would")
+    assert not (tmp_path / "reports").exists()
 
 
 @each_set

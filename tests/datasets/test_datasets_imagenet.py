@@ -155,6 +155,16 @@ def test_labels_of_the_coursework_in_a_csv_file(raw):
         assert reasons(data) == {"test_set/unknown9.JPEG": "no label in test_labels.csv"}
 
 
+def test_labels_are_compared_composed(raw):
+    root = small.imagenet10(raw)
+    (root / "train_set" / "cat").rename(root / "train_set" / "cha\u0302t")
+    (root / "test_set" / "unknown0.JPEG").rename(root / "test_set" / "e\u0301t\u00e9.JPEG")
+    for name, label in (("\u00e9te\u0301.JPEG", "ch\u00e2t"), ("e\u0301t\u00e9.JPEG", "cha\u0302t")):
+        (root / "test_labels.csv").write_text(f"{name},{label}", encoding="utf-8")
+        test = get("imagenet10").index.query("role == 'test'")
+        assert test["class_name"].tolist() == ["ch\u00e2t"]
+
+
 def test_labels_that_name_no_class(raw):
     root = small.imagenet10(raw)
     for rows in ("name,class\nunknown0.JPEG,zebra", "name,class\nunknown0.JPEG,10", "unknown0.JPEG"):

@@ -26,7 +26,10 @@ def jpeg(size=(90, 70), mode="RGB", seed=0, **options):
 
 
 def skim(data):
-    found = images.decode_jpeg(data, at_least=1)
+    try:
+        found = images.decode_jpeg(data, at_least=1)
+    except DataError:  # damaged inside
+        return None
     return found and found[1]
 
 

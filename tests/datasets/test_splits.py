@@ -69,6 +69,17 @@ def test_large_shares_leave_something_to_train_on():
     assert per_class(dataset, split.val) == [1, 1, 3]
 
 
+def test_a_set_that_cannot_fill_every_part_is_refused():
+    most = "a class must have 3 different images .* and the largest class here, c1, has 2$"
+    with pytest.raises(DataError, match=f"Toy is too small: val and test would be empty, as {most}"):
+        make_split(make_dataset([1, 2]), SplitConfig())
+    with pytest.raises(DataError, match=f"Toy is too small: val would be empty, as {most}"):
+        make_split(make_dataset([2, 3], roles=["train", "test", "train", "train", "test"]), SplitConfig())
+    with pytest.raises(DataError, match=f"val and test would be empty, as {most}"):
+        make_split(make_dataset([1, 5], equal=[(1, 2, 3, 4)]), SplitConfig())
+    assert per_class(make_dataset([1, 3]), make_split(make_dataset([1, 3]), SplitConfig()).test) == [0, 1]
+
+
 def test_every_setting_changes_the_result():
     dataset = make_dataset([50, 50])
     base = make_split(dataset, SplitConfig())

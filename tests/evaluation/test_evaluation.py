@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
@@ -216,6 +217,27 @@ def test_per_class_by_hand():
     assert table["f1"].tolist()[:2] == pytest.approx([4 / 5, 2 / 3])
     assert table.loc[2, ["precision", "recall", "f1"]].isna().all()
     assert table["most_confused_with"].tolist() == ["dog", "", ""]
+
+
+def test_easiest_and_hardest_are_only_of_classes_that_can_be_told():
+    table = pd.DataFrame({"class_name": ["a", "b", "c"], "accuracy": [0.5, np.nan, 1.0]})
+    found = evaluation.easiest_and_hardest(table.assign(most_confused_with=["c", "a", ""]))
+    assert found == {"mean": 0.75, "easiest": "c", "hardest": "a", "hardest_taken_for": "c"}
+    found = evaluation.easiest_and_hardest(table[2:].assign(most_confused_with=""))
+    assert found == {"mean": 1.0, "easiest": "c", "hardest": "c", "hardest_taken_for": "no other"}
+    assert evaluation.easiest_and_hardest(table[1:2].assign(most_confused_with="a")) == {}
+
+
+def test_recall_by_size_is_only_of_classes_with_test_images():
+    nan = np.nan
+    assert evaluation.recall_by_size([0.2, 0.4, 0.9, 0.7], [1, 2, 30, 40]) == pytest.approx((0.3, 0.8))
+    assert evaluation.recall_by_size([nan, 0.4, 0.9, nan], [1, 2, 30, 40]) == (0.4, 0.9)
+    for recall, sizes in (
+        ([0.9, nan, nan], [1500, 2, 1]),
+        ([nan, 0.5, nan], [1500, 2, 1]),
+        ([0.9, 0.8, 0.1], [9, 9, 2]),
+    ):
+        assert evaluation.recall_by_size(recall, sizes) is None
 
 
 def test_per_class_of_constant_predictions_does_not_warn():

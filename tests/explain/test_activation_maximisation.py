@@ -102,8 +102,11 @@ def test_colour_matrix_is_the_root_of_the_covariance():
     covariance = np.cov(images.reshape(-1, 3).T)
     assert np.allclose(found @ found / np.trace(found @ found), covariance / np.trace(covariance), atol=1e-4)
     assert np.linalg.norm(found, axis=0).max() == pytest.approx(1)
-    with pytest.raises(ValueError, match="images of more than one colour"):
-        colour_matrix(np.full((2, 4, 4, 3), 7, np.uint8))
+
+
+def test_colours_of_one_colour_are_independent():
+    for level in (0, 7, 255):
+        assert np.array_equal(colour_matrix(np.full((2, 4, 4, 3), level, np.uint8)), np.eye(3))
 
 
 # --- random moves

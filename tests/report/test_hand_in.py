@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from page_reader import Tags
-from small_report import BASELINE, BEST, CLASSES, MACHINE, change_value, make_small_report
+from small_report import BASELINE, BEST, CLASSES, MACHINE, change_value, finish, make_small_report
 
 from lib.__main__ import main
 from lib.config import paths
@@ -25,7 +25,7 @@ from lib.report.results import read_values
 @pytest.fixture
 def folder(own_folders):
     """The folder of a finished report."""
-    return make_small_report()
+    return finish(make_small_report())
 
 
 def opened(file):
@@ -35,9 +35,6 @@ def opened(file):
 
 
 def test_a_hand_in_holds_code_notebooks_reports_predictions_and_environment(folder):
-    (folder / "written.json").write_text(json.dumps({"experimentation": {"title": "Experiments"}}))
-    for suffix in ("html", "pdf", "docx"):
-        (folder / f"experimentation.{suffix}").write_text("a report")
     file = hand_in.write_submission("demo", "s1234567")
     assert file == paths.reports() / "s1234567_demo.zip"
     held = opened(file)
@@ -72,7 +69,13 @@ def test_what_lies_about_is_left_out(tmp_path, own_folders, monkeypatch, git):
         (root / folder).mkdir(parents=True)
     kept = ["lib/__init__.py", "lib/briefs/mine.py", "notebooks/01_explore.ipynb", "Makefile", "requirements.txt"]
     planted = ["lib/photo.jpg", "lib/weights.keras", "lib/state.npz", "lib/__pycache__/a.pyc", "lib/deep/model.h5"]
-    planted += ["lib/.hidden/notes.md", "notebooks/.ipynb_checkpoints/01_explore.ipynb", "notebooks/cat.png"]
+    planted += [
+        "notebooks/mine.py",
+        "reports/templates/mine.py",
+        "lib/.hidden/notes.md",
+        "notebooks/.ipynb_checkpoints/01_explore.ipynb",
+        "notebooks/cat.png",
+    ]
     planted += ["data/raw/cat.jpg", "data/cache/x.npy", "reports/demo/values.json", ".env", "secret.md"]
     for name in kept + planted:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ def test_what_lies_about_is_left_out(tmp_path, own_folders, monkeypatch, git):
 
 
 def test_of_a_report_only_what_it_lists_goes_in(folder):
-    before = set(pack.report_files("demo"))
+    before = set(pack.report_files("demo", folder))
     planted = [
         "figures/stray.png",
         "tables/stray.csv",
@@ -101,27 +104,20 @@ def test_of_a_report_only_what_it_lists_goes_in(folder):
     for name in planted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
-    assert set(pack.report_files("demo")) == before
+    assert set(pack.report_files("demo", folder)) == before
     assert {name for name in before if name.startswith("reports/demo/runs/")} == {
         f"reports/demo/runs/{run}/{name}" for run in (BEST, BASELINE) for name in pages.RUN_FILES
     }
 
 
 def test_predictions_name_image_truth_guess_and_confidence(folder):
-    table = pd.read_csv(io.BytesIO(pack.test_predictions("demo")))
+    table = pd.read_csv(io.BytesIO(pack.test_predictions(folder)))
     assert table.to_dict("list") == {
         "image": ["ant/0.jpg", "bee/0.jpg", "cat & dog/0.jpg"],
         "true_class": CLASSES,
         "predicted_class": ["ant", "bee", "ant"],
         "confidence": [0.8, 0.7, 0.6],
     }
-
-
-def test_a_report_without_a_test_result_has_no_predictions(folder):
-    values = read_values(folder)
-    del values["best.test_accuracy"]
-    (folder / "values.json").write_text(json.dumps(values))
-    assert "jo_test_preds.csv" not in opened(hand_in.write_submission("demo", "jo"))
 
 
 def test_links_of_the_packed_site_lead_somewhere(folder, tmp_path):
@@ -193,6 +189,9 @@ def test_what_is_doubtful_is_said(folder, monkeypatch, capsys):
     assert lines[1].startswith("note: This is a smoke run")
     assert lines[2] == "note: The written reports have 2 fault(s), the first: note.md:3: typed number 93"
     assert len(lines) == 3
+    (paths.reports() / "mine.py").write_text("x = 1")
+    monkeypatch.setattr(paths, "NOTEBOOKS", paths.reports())
+    assert hand_in.doubts("demo")[2:] == ["Not handed in, as code belongs in lib: notebooks/mine.py"]
     monkeypatch.delenv("STUDENT")
     assert main(["submission", "--brief", "demo"]) == 2
     assert "error: STUDENT must be a name or number" in capsys.readouterr().err
@@ -203,6 +202,13 @@ def test_an_unfinished_report_or_one_of_other_code_is_refused(folder, monkeypatc
         patch.setattr("lib.report.notebooks.freshness.code", lambda: "another")
         with pytest.raises(ValueError, match="report of demo was made with other code than is in lib now: run `make"):
             hand_in.write_submission("demo", "jo")
-    (folder / "index.html").unlink()
-    with pytest.raises(ValueError, match="The report of demo is not finished: run `make report BRIEF=demo` first"):
+    values = read_values(folder)
+    del values["best.test_accuracy"]
+    (folder / "values.json").write_text(json.dumps(values))
+    for name in ("experimentation.pdf", "03_best_model.html", "split.csv"):
+        (folder / name).unlink()
+        with pytest.raises(ValueError, match=f"The report of demo is not finished: run `make .* It lacks .*{name}"):
+            hand_in.write_submission("demo", "jo")
+    with pytest.raises(ValueError, match=r"It lacks .*, best\.test_accuracy$"):
         hand_in.write_submission("demo", "jo")
+    assert not list(paths.reports().glob("*.zip"))

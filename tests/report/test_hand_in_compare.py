@@ -30,6 +30,12 @@ def test_what_may_differ():
         ("deep", "wide", DIFFERS, MAY_FOLLOW),
         (True, False, DIFFERS, MAY_FOLLOW),
         (1, 1.0, SAME, SAME),
+        (1, 0.97, DIFFERS, DIFFERS),
+        ("0.97", 0.97, DIFFERS, DIFFERS),
+        (True, 1.0, DIFFERS, DIFFERS),
+        (None, 0.97, DIFFERS, DIFFERS),
+        (float("nan"), 0.97, DIFFERS, DIFFERS),
+        (0.97, 1, DIFFERS, DIFFERS),
     ]:
         assert verdict(one, other, same_machine=True) == here
         assert verdict(one, other) == elsewhere
@@ -38,6 +44,13 @@ def test_what_may_differ():
 def test_what_comes_from_no_run_is_the_same_on_every_machine():
     assert verdict(1300, 1301, runs=()) == DIFFERS
     assert verdict(0.5, 0.5001, runs=()) == DIFFERS
+
+
+def test_what_may_differ_is_decided_by_what_was_made_again():
+    claims = {"a": {"value": 9, "runs": ["mine"]}, "b.minutes": {"value": "none", "runs": []}}
+    made = {"a": {"value": 8, "runs": []}, "b.minutes": {"value": 2.0, "runs": []}}
+    lines = compare.compare_values(claims | {"c.seconds": claims["a"]}, made, same_machine=False)
+    assert [line.verdict for line in lines] == [DIFFERS] * 3
 
 
 def test_times_and_what_a_machine_can_show_are_not_compared():
@@ -107,7 +120,7 @@ def test_the_table_puts_the_worst_first_and_counts(pair):
         ["dataset.images", "12", "11", "differs"],
         ["best.test_accuracy", "0.666667", "0.65", "within", "limits"],
     ]
-    assert text[3:] == ["7 compared: 1 differs, 1 within limits, 1 not compared, 4 same"]
+    assert text[3:] == ["13 compared: 1 differs, 1 within limits, 1 not compared, 10 same"]
     assert compare.as_text([]) == "0 compared: nothing"
 
 

@@ -1,26 +1,22 @@
-"""The marker's tool: changed, missing and added files are named, lies are found, and a zip is opened with care."""
+"""The marker's tool: a zip is opened with care, and its code runs apart from everything else."""
 
-import hashlib
-import io
 import json
-import shutil
 import stat
 import zipfile
 
-import pandas as pd
 import pytest
-from small_report import change_value, make_small_report
+from small_report import finish, make_small_report
 
-from lib.__main__ import main
+from lib.config import paths
 from lib.report import hand_in
-from lib.report.hand_in import verify
+from lib.report.hand_in import again
 from lib.report.hand_in.pack import MANIFEST, zip_bytes
 
 
 @pytest.fixture
 def files(own_folders):
-    """Name -> bytes of everything in a sound hand-in."""
-    make_small_report()
+    """Name -> bytes of everything in a hand-in."""
+    finish(make_small_report())
     with zipfile.ZipFile(hand_in.write_submission("demo", "jo")) as packed:
         return {name: packed.read(name) for name in packed.namelist()}
 
@@ -28,75 +24,6 @@ def files(own_folders):
 def zipped(files, tmp_path, name="jo_demo.zip"):
     (tmp_path / name).write_bytes(zip_bytes(files))
     return tmp_path / name
-
-
-def check(files, tmp_path, capsys):
-    """Whether a hand-in holds, and what is printed."""
-    capsys.readouterr()
-    return hand_in.verify_submission(zipped(files, tmp_path)), capsys.readouterr().out.splitlines()
-
-
-def listed_anew(files):
-    """The files with a manifest that lists them as they are now: a lie that no checksum finds."""
-    manifest = json.loads(files[MANIFEST])
-    manifest["files"] = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-        if name != MANIFEST
-    }
-    return files | {MANIFEST: json.dumps(manifest).encode()}
-
-
-def test_a_sound_hand_in_holds(files, tmp_path, capsys):
-    holds, lines = check(files, tmp_path, capsys)
-    assert holds
-    assert lines[0] == "jo_demo.zip: jo, brief demo, profile smoke"
-    assert lines[1].startswith("made from commit ")
-    assert lines[2:] == [f"== files: {len(files) - 1} listed, no faults", "== code: that of this copy"]
-
-
-def test_changed_missing_and_added_files_are_named(files, tmp_path, capsys):
-    changed = dict(files)
-    changed["reports/demo/values.json"] += b" "
-    del changed["reports/demo/figures/curves.png"]
-    changed["lib/extra.py"] = b"x = 1\n"
-    changed[".DS_Store"] = b"left by a file browser"
-    holds, lines = check(changed, tmp_path, capsys)
-    assert not holds
-    assert lines[2:-1] == [
-        "  missing: reports/demo/figures/curves.png",
-        "  not listed: lib/extra.py",
-        "  changed: reports/demo/values.json",
-        f"== files: {len(files) - 1} listed, 3 faults",
-    ]
-    assert lines[-1] == "== code: differs from this copy in lib/extra.py"
-
-
-def test_an_accuracy_that_the_predictions_do_not_give_is_found(files, tmp_path, capsys):
-    values = json.loads(files["reports/demo/values.json"])
-    values["best.test_accuracy"]["value"] = 0.99
-    lie = listed_anew(files | {"reports/demo/values.json": json.dumps(values).encode()})
-    holds, lines = check(lie, tmp_path, capsys)
-    assert not holds
-    assert "  jo_test_preds.csv gives a test accuracy of 0.6667, the report states 0.9900" in lines
-    predictions = pd.read_csv(io.BytesIO(files["jo_test_preds.csv"])).drop(columns="true_class")
-    unlabelled = listed_anew(lie | {"jo_test_preds.csv": predictions.to_csv(index=False).encode()})
-    holds, lines = check(unlabelled, tmp_path, capsys)
-    assert not holds and "  jo_test_preds.csv lacks the column true_class or predicted_class" in lines
-
-
-def test_a_hand_in_that_was_unpacked_and_packed_again_holds(files, tmp_path, capsys):
-    again = {f"jo_demo/{name}": content for name, content in files.items()}
-    again["__MACOSX/jo_demo/._Makefile"] = b"left by a Mac"
-    assert check(again, tmp_path, capsys)[0]
-
-
-def test_changed_code_is_named(files, tmp_path, capsys):
-    many = {name: content for name, content in files.items() if not name.startswith("lib/figures/")}
-    many |= {"lib/briefs/demo.py": b"x = 1\n", "lib/briefs/mine.py": b"y = 2\n"}
-    holds, lines = check(listed_anew(many), tmp_path, capsys)
-    assert holds and lines[-1].startswith("== code: differs from this copy in lib/briefs/demo.py, lib/briefs/mine.py, ")
-    assert " more" in lines[-1]
 
 
 def test_a_manifest_that_is_none_is_refused(files, tmp_path):
@@ -155,97 +82,73 @@ def test_a_link_two_files_of_one_name_and_a_bomb_are_not_opened(files, tmp_path,
 # Making it again
 
 
-@pytest.fixture
-def made_again(monkeypatch):
-    """Instead of executing everything: what a changed or unchanged copy of the report would be."""
-    asked = []
-
-    def make_again(root, folder, **words):
-        asked.append(words)
-        shutil.copytree(root / "reports" / "demo", folder / "demo")
-        for name, value in made_again.changes.items():
-            change_value(folder / "demo", name, value)
-        if made_again.threads:
-            for file in folder.rglob("environment.json"):
-                file.write_text(json.dumps(json.loads(file.read_text()) | {"threads": made_again.threads}))
-        return folder / "demo"
-
-    make_again.changes, make_again.threads, make_again.asked = {}, None, asked
-    made_again = make_again
-    monkeypatch.setattr(verify, "_make_again", make_again)
-    return make_again
-
-
-def run_again(files, tmp_path, capsys):
-    capsys.readouterr()
-    status = main(["verify", "--zip", str(zipped(files, tmp_path)), "--rerun"])
-    return status, capsys.readouterr().out.splitlines()
-
-
-def test_a_report_that_repeats_passes(files, tmp_path, capsys, monkeypatch, made_again):
-    monkeypatch.setenv("VENV", "none")
-    made_again.changes = {"best.train_minutes": 7.5}
-    status, lines = run_again(files, tmp_path, capsys)
-    assert status == 0 and made_again.asked == [{"brief": "demo", "profile": "smoke", "data": ""}]
-    assert lines[-3:] == [
-        "== made again on the same machine and versions",
-        "7 compared: 1 not compared, 6 same",
-        "== nothing differs that must not",
-    ]
-
-
-def test_what_does_not_repeat_is_shown_and_fails(files, tmp_path, capsys, monkeypatch, made_again):
-    monkeypatch.setenv("VENV", "none")
-    made_again.changes = {"best.test_accuracy": 0.6, "dataset.images": 11}
-    status, lines = run_again(files, tmp_path, capsys)
-    assert status == 1
-    assert [line.split() for line in lines[-5:-2]] == [
-        ["name", "handed", "in", "made", "again", "verdict"],
-        ["best.test_accuracy", "0.666667", "0.6", "differs"],
-        ["dataset.images", "12", "11", "differs"],
-    ]
-    assert lines[-1] == "== 2 differ that must not"
-
-
-def test_another_machine_may_differ_within_limits(files, tmp_path, capsys, monkeypatch, made_again):
-    monkeypatch.setenv("VENV", "none")
-    made_again.threads, made_again.changes = 8, {"best.test_accuracy": 0.65, "best.experiment": "deep"}
-    status, lines = run_again(files, tmp_path, capsys)
-    assert status == 0
-    assert "== made again on another machine: threads differ" in lines
-    assert any(line.endswith("within limits") for line in lines) and any(line.endswith("may follow") for line in lines)
-    made_again.changes["dataset.images"] = 11
-    assert run_again(files, tmp_path, capsys)[0] == 1
-
-
-def test_files_that_are_not_those_of_the_manifest_are_not_executed(files, tmp_path, capsys, monkeypatch, made_again):
-    monkeypatch.setenv("VENV", "none")
-    status, lines = run_again(files | {"lib/report/__init__.py": b"print('mine')"}, tmp_path, capsys)
-    assert status == 1 and made_again.asked == []
-    assert lines[-1] == "== not made again: first the files must be those of the manifest"
-
-
-def test_the_code_of_the_hand_in_is_executed_with_this_machines_data(tmp_path, monkeypatch):
-    root, raw = tmp_path / "opened", tmp_path / "my raw data"
-    (root / "lib").mkdir(parents=True)
-    raw.mkdir()
-    code = """\
-import json, os, pathlib, sys
+CODE = """\
+import json, os, pathlib, subprocess, sys
 folder = pathlib.Path(os.environ["COURSEWORK_REPORTS"]) / "demo"
 folder.mkdir(parents=True)
-facts = {name: os.environ[name] for name in ("COURSEWORK_DATA", "COURSEWORK_CACHE", "VENV")}
-(folder / "values.json").write_text(json.dumps({"facts": [__file__, sys.argv[1:], os.getcwd(), facts]}))
+names = [name for name in os.environ if name.startswith(("COURSEWORK_", "PYTHON", "STUDENT", "VENV"))]
+child = [sys.executable, "-c", "import json; print(json.__file__)"]
+child = subprocess.check_output(child, text=True).strip()
+facts = {"file": __file__, "words": sys.argv[1:], "folder": os.getcwd(), "path": sys.path[:1], "child": child}
+facts |= {"isolated": sys.flags.isolated, "json": json.__file__}
+facts["variables"] = {name: os.environ[name] for name in names}
+facts |= {"there": sorted(str(file) for file in pathlib.Path().rglob("*") if file.suffix in (".py", ".md", ".ipynb"))}
+(folder / "values.json").write_text(json.dumps(facts))
 """
-    (root / "lib" / "__init__.py").touch()
-    (root / "lib" / "__main__.py").write_text(code)
-    monkeypatch.setenv("COURSEWORK_DATA", str(raw))
-    monkeypatch.setenv("COURSEWORK_REPORTS", "elsewhere")
-    made = verify._make_again(root, tmp_path / "again", brief="demo", profile="quick", data="")
-    file, words, folder, facts = json.loads((made / "values.json").read_text())["facts"]
-    assert file == str(root / "lib" / "__main__.py") and folder == str(root)
-    assert words == ["report", "--brief", "demo", "--profile", "quick"]
-    assert facts["COURSEWORK_DATA"].split(":")[-1] == str(raw) and facts["VENV"] == "none"
-    assert facts["COURSEWORK_CACHE"] == str(tmp_path / "again" / "cache")
+
+
+def test_making_it_again_happens_in_a_fresh_folder_and_an_isolated_python(tmp_path, monkeypatch):
+    root, raw, work = tmp_path / "opened", tmp_path / "my raw data", tmp_path / "again"
+    raw.mkdir()
+    held = {"lib/__main__.py": CODE, "lib/__init__.py": (paths.ROOT / "lib" / "__init__.py").read_text()}
+    held |= {"notebooks/01_explore.ipynb": "{}", "reports/templates/demo/experimentation.md": "my words"}
+    strangers = {
+        "json.py": "raise SystemExit('json')",
+        "notebooks/json.py": "",
+        "lib/json.so": "",
+        "sitecustomize.py": "",
+    }
+    for name, text in (held | strangers | {"reports/demo/values.json": '{"claimed": 1}'}).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    monkeypatch.chdir(root)
+    for name, text in {"COURSEWORK_DATA": str(raw), "COURSEWORK_REPORTS": "else", "PYTHONPATH": str(root)}.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setenv("STUDENT", "the marker")
+    assert "lib/__main__.py" in again.differing_code(root) and "lib/__init__.py" not in again.differing_code(root)
+    made = again.make_again(root, work, brief="demo", profile="quick", data="")
+    facts = json.loads((made / "values.json").read_text())
+    project = work / "project"
+    assert facts["file"] == str(project / "lib" / "__main__.py") and facts["folder"] == str(project)
+    assert facts["words"] == ["report", "--brief", "demo", "--profile", "quick"]
+    assert (
+        facts["isolated"] == 1 and facts["path"] == [str(project)] and facts["child"] == facts["json"] == json.__file__
+    )
+    assert facts["there"] == sorted(held)
+    variables = facts["variables"]
+    assert variables.pop("COURSEWORK_DATA").split(":")[-1] == str(raw) and variables == {
+        "VENV": "none",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONNOUSERSITE": "1",
+        "COURSEWORK_CACHE": str(work / "cache"),
+        "COURSEWORK_REPORTS": str(work / "reports"),
+    }
     (root / "lib" / "__main__.py").write_text("raise SystemExit(2)")
     with pytest.raises(ValueError, match="could not be made again: see the lines above. Exit status 2"):
-        verify._make_again(root, tmp_path / "third", brief="demo", profile="quick", data="x")
+        again.make_again(root, tmp_path / "third", brief="demo", profile="quick", data="x")
+
+
+def test_pages_are_compared_by_the_code_of_the_hand_in_once_it_is_trusted(tmp_path):
+    """A project that answers with what it was asked."""
+    package = tmp_path / "project" / "lib" / "report" / "hand_in"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
+    code = "def check_notebooks(*asked):\n    return [f'{__file__} {asked}']\n"
+    (package / "shown.py").write_text(code + "def check_reports(*asked):\n    return ['second']\n")
+    found = again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")
+    asked = (tmp_path / "opened", "demo", "smoke")
+    assert found == [f"{package / 'shown.py'} {asked}", "second"]
+    (package / "shown.py").write_text("raise SystemExit(1)")
+    with pytest.raises(ValueError, match="could not be compared with its results by its own code"):
+        again.check_shown_again(tmp_path / "opened", tmp_path, brief="demo", profile="smoke")

@@ -43,7 +43,7 @@ def caltech256(raw):
     (root / "198.spider" / "RENAME2").write_text("")
 
 
-def run(monkeypatch, brief):
+def run(monkeypatch, brief, *, data=""):
     """Execute the code cells of notebook 1 in this process; starting a kernel for each would take minutes."""
     monkeypatch.chdir(paths.NOTEBOOKS)
     monkeypatch.syspath_prepend(".")  # takes what the notebook puts on the path off again
@@ -52,7 +52,9 @@ def run(monkeypatch, brief):
     names = {}
     for cell in nbformat.read(notebooks.locate("01_explore"), as_version=4).cells:
         if cell.cell_type == "code":
-            source = cell.source.replace('BRIEF = "demo"', f'BRIEF = "{brief}"')
+            source = cell.source.replace('BRIEF = "demo"', f'BRIEF = "{brief}"').replace(
+                'DATA = ""', f"DATA = {data!r}"
+            )
             exec(compile(source, f"cell {cell.id} of notebook 1", "exec"), names)
     return names
 
@@ -84,6 +86,16 @@ def test_notebook_1_runs_on_every_data_set(name, own_folders, monkeypatch):
     if name == "caltech101":
         assert "BACKGROUND_Google/tmp" in (folder / "audit.csv").read_text()
         assert values["audit.leaks"]["value"] == 0
+
+
+def test_notebook_1_says_what_one_training_image_per_class_leaves_open(own_folders, monkeypatch):
+    shown = []
+    monkeypatch.setattr(results.display, "publish", lambda text, **_: shown.append(text))
+    run(monkeypatch, "folder", data=str(caltech(own_folders, "photos", ("cat", "dog"), each=3)))
+    values = results.read_values(paths.report("folder"))
+    assert [values[f"split.{part}"]["value"] for part in ("train", "val", "test")] == [2, 2, 2]
+    assert any(text.startswith("No class has two training images") for text in shown)
+    assert not [name for name in values if name.startswith("difficulty.")]
 
 
 def test_all_data_sets_are_run():

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -156,9 +158,10 @@ except ValueError as error:
 def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("COURSEWORK_REPORTS", "../reports")  # relative: another folder for the kernel
+    monkeypatch.setenv("HOME", str(home))
     facts = "print(BRIEF, PROFILE, DATA, os.getcwd())"
     write(tiny_notebook(new_code_cell(SHOWN), new_code_cell(facts), new_code_cell(TWICE)), home)
-    given = {"BRIEF": "folder", "PROFILE": "quick", "DATA": "/photos"}
+    given = {"BRIEF": "folder", "PROFILE": "quick", "DATA": "/home/ada/photos"}
     page = notebooks.execute("01_tiny", given)
     folder = paths.report("folder")
     copy = folder / "notebooks" / "01_tiny.ipynb"
@@ -180,15 +183,23 @@ def test_execution_writes_results_page_and_the_same_copy_every_time(home, capfd,
         "text/markdowntext/plain",
     ]
     assert [out.text for out in shown[:2]] == ["done\n", "a warning\n"]  # nothing of C++, no overwritten progress
-    assert executed.cells[5].outputs[0].text == f"folder quick /photos {home}\n"
+    assert executed.cells[5].outputs[0].text == "folder quick photos ~\n"  # and not whose they are
+    assert 'DATA = "photos"' in executed.cells[2].source and b"/ada" not in first and str(home).encode() not in first
     assert "Received twice: 'twice'" in executed.cells[6].outputs[0].text
     html = page.read_text(encoding="utf-8")
     assert "3 images of folder" in html and 'alt="No bars"' in html
     assert fetched(html) == []
     screen = capfd.readouterr()
-    assert f"folder quick /photos {home}\n" in screen.out  # what it prints can be followed
+    assert f"folder quick /home/ada/photos {home}\n" in screen.out  # what it prints can be followed
     assert re.search(r"^01_tiny: done in \d+ s$", screen.out, re.MULTILINE)
     assert "noise" not in screen.out + screen.err and "Executing" not in screen.err
+
+
+def test_folders_of_this_machine_are_left_out_and_pictures_stay():
+    home, root = Path.home(), paths.ROOT
+    text = f"{root}/lib/x.py:3, {home}/y, {home}_not, file://{root}, {sys.prefix}/lib, /photos/cat base64,/photos/AA="
+    said = f"./lib/x.py:3, ~/y, {home}_not, file://., python/lib, photos/cat base64,/photos/AA="
+    assert notebooks.without_folders(text, "/photos") == said
 
 
 @pytest.mark.notebook

@@ -1,10 +1,13 @@
 """Templates: a brief's own sections, what they can call, and errors that name file and line."""
 
+import pandas as pd
 import pytest
 from written_report import make_report_folder
 
 from lib import briefs
 from lib.config import paths
+from lib.config.files import write_json
+from lib.report.results import read_values
 from lib.report.written import numbers, template
 from lib.report.written.calls import Calls
 from lib.report.written.documents import to_markdown
@@ -105,6 +108,28 @@ def test_references_may_be_extended_and_numbers_in_them_are_no_typed_ones(fill, 
     own(f"{EXTENDS}{{% block references %}}{{{{ super() }}}}\n\nHe, K. (2016). Nets, 770.{{% endblock %}}")
     report = fill(SHIPPED + "\n\n{% block references %}\n## References\nNg (2015), 31.\n{% endblock %}\n\n## End\n")
     assert "He, K. (2016)" in report.text and not report.faults
+
+
+def test_class_names_made_of_digits_are_names(own_folders):
+    names = ["0.5", "1.0", "007"]
+    calls = Calls(BRIEF, make_report_folder(BRIEF, seeds=1, classes=names))
+    assert [row["class_name"] for row in calls.rows("per_class")] == names
+    calls.table("per_class", ["class_name"])
+    assert [cell for (cell,) in calls.blocks[0].rows] == names and calls.blocks[0].numeric == (False,)
+
+
+def test_what_could_not_be_computed_is_said(own_folders):
+    folder = make_report_folder(BRIEF, seeds=1, classes=["cat", "dog", "eel"], profile="smoke")
+    table = pd.read_csv(folder / "tables" / "per_class.csv")
+    table.loc[1:, ["recall", "f1"]] = float("nan")
+    table.to_csv(folder / "tables" / "per_class.csv", index=False)
+    values = {name: entry for name, entry in read_values(folder).items() if not name.startswith("difficulty.")}
+    write_json(folder / "values.json", values)
+    report = render("experimentation", Calls(BRIEF, folder))
+    text = plain(report)
+    assert not report.faults and "How hard is the task" not in text
+    assert "The only one with test images is cat: of ten test images of *cat*" in text
+    assert "Two classes without test images cannot be judged." in text
 
 
 def test_a_template_that_breaks_a_rule_is_refused(home, folder):

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from lib.datasets.storage import reading
 
 IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # left by file browsers, like all names that start with a dot
-ROLES = dict.fromkeys(("train", "training"), "train")
-ROLES |= dict.fromkeys(("val", "valid", "validation"), "val") | dict.fromkeys(("test", "testing"), "test")
+PART = re.compile(r"(?:(train(?:ing)?)|(val(?:id(?:ation)?)?)|(test(?:ing)?))(?:[ _-]?(?:set|data|images))?", re.I)
+PART_NAMES = "train, val and test (or training, valid, validation, testing, alone or with set, data or images)"
 
 
 class File(NamedTuple):
@@ -32,7 +32,7 @@ class Listing:
     """What a folder holds: files by class, and what does not belong there, with the reason."""
 
     files: list[File] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)  # class folders, empty ones too
+    folders: set[str] = field(default_factory=set)  # names of class folders
     left_out: list[tuple[str, str]] = field(default_factory=list)  # path, reason
     shown: dict[str, str] = field(default_factory=dict)  # names of classes whose folders do not say them
     boxes: list[tuple[str, int, int, int, int]] = field(default_factory=list)  # path, x0, y0, x1, y1 in pixels
@@ -42,7 +42,8 @@ class Listing:
     def class_names(self) -> dict[str, str]:
         """Name to show of each class folder, in sorted order; `001.ak47` becomes `ak47` where that stays unique."""
         folders = sorted(self.folders)
-        names = {folder: self.shown.get(folder) or re.sub(r"^\d+\.(?=.)", "", folder) for folder in folders}
+        # A number is a name and no prefix: `0.5`, `1.25 kg`.
+        names = {folder: self.shown.get(folder) or re.sub(r"^\d+\.(?=\D)", "", folder) for folder in folders}
         count = Counter(names.values())
         long = {folder: f"{name} ({folder})" if folder in self.shown else folder for folder, name in names.items()}
         return {folder: name if count[name] == 1 else long[folder] for folder, name in names.items()}
@@ -70,8 +71,8 @@ def subfolders(folder: Path) -> list[Path]:
 def list_class_folders(root: Path) -> Listing:
     """List a folder that holds one folder per class, optionally under `train`, `val` and `test`.
 
-    The folder counts as laid out in roles if it holds a folder `train` with at least two folders inside; `training`,
-    `valid`, `validation` and `testing` are understood, in any case.
+    The folder counts as laid out in roles if it holds a folder `train` with at least two folders inside; see
+    `PART_NAMES` for others that are understood, in any case.
     """
     listing = Listing()
     parts = _parts(root)
@@ -88,7 +89,8 @@ def list_class_folders(root: Path) -> Listing:
 
 def _parts(root: Path) -> dict[str, str]:
     """Folder name -> role where the folder is laid out in roles, else nothing; `train` may also be a class's name."""
-    parts = {folder.name: ROLES[folder.name.lower()] for folder in subfolders(root) if folder.name.lower() in ROLES}
+    found = {folder.name: PART.fullmatch(folder.name) for folder in subfolders(root)}
+    parts = {name: ("train", "val", "test")[match.lastindex - 1] for name, match in found.items() if match}
     train = [name for name, role in parts.items() if role == "train"]
     return parts if train and all(len(subfolders(root / name)) >= 2 for name in train) else {}
 
@@ -105,14 +107,17 @@ def _list_part(root: Path, part: Path, *, role: str, listing: Listing) -> None:
         elif not _is_plain(entry.name):
             listing.left_out.append((name, "the folder's name is not plain text"))
         else:
-            listing.folders.add(entry.name)
             list_files(root, Path(entry.path), label=entry.name, role=role, listing=listing)
 
 
 def list_files(root: Path, folder: Path, *, label: str, role: str, listing: Listing) -> None:
-    """Add the files of one class folder to a listing, with the reason where one cannot be an image."""
-    before = folder.relative_to(root).as_posix()
-    for entry in visible(folder):
+    """Add a class and the files of its folder to a listing, with the reason where one cannot be an image."""
+    before, entries = folder.relative_to(root).as_posix(), visible(folder)
+    if label and entries:
+        listing.folders.add(label := composed(label))
+    elif label:
+        listing.left_out.append((spell_out(before), "empty class folder"))
+    for entry in entries:
         name = f"{before}/{entry.name}"
         if reason := _reason_to_skip(entry):
             listing.left_out.append((spell_out(name), reason))
@@ -134,6 +139,11 @@ def _reason_to_skip(entry: os.DirEntry) -> str:
         return "broken link" if entry.is_symlink() else "not a regular file"
     except OSError as error:  # e.g. a link that leads to itself
         return f"cannot be read: {error.strerror or error}"
+
+
+def composed(name: str) -> str:
+    """The name by which it is compared: an accented letter is one character or two, depending on who wrote it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_plain(name: str) -> bool:

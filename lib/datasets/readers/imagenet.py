@@ -4,7 +4,7 @@ import csv
 from collections.abc import Collection
 from pathlib import Path
 
-from lib.datasets.readers.folders import Listing, list_files, spell_out, subfolders, visible
+from lib.datasets.readers.folders import Listing, composed, list_files, spell_out, subfolders, visible
 from lib.datasets.storage import DataError, reading
 
 WNID = 9  # letters of WordNet's number: n and eight digits
@@ -46,7 +46,6 @@ def list_tiny_imagenet(root: Path, *, wanted: Collection[str] | None = None) -> 
         if known is not None and folder.name not in known:
             listing.left_out.append((f"train/{spell_out(folder.name)}", "class that wnids.txt does not name"))
             continue
-        listing.folders.add(folder.name)
         _list_train_class(root, folder, listing=listing)
     if known is not None and wanted is None:
         missing = sorted(known - listing.folders)
@@ -169,7 +168,7 @@ def _list_annotated(root: Path, notes: Path, *, wanted: Collection[str] | None, 
 def _list_coursework(root: Path) -> Listing:
     listing = Listing()
     for folder in subfolders(root / "train_set"):
-        listing.folders.add(folder.name)
+        listing.folders.add(composed(folder.name))  # empty ones too: test_labels.csv may count classes
         list_files(root, folder, label=folder.name, role="train", listing=listing)
     labels = root / "test_labels.csv"  # of the images in test_set, where somebody has them
     if (root / "test_set").is_dir() and not labels.is_file():
@@ -204,11 +203,11 @@ def _read_labels(file: Path, classes: list[str]) -> dict[str, str]:
 
 
 def _test_files(root: Path, folder: Path, *, listing: Listing) -> list[tuple]:
-    """Path, name and facts of each file of a test folder; what cannot be an image is left out of the listing."""
+    """Path, name (as in `_read_lines`) and facts of each file of a test folder; what cannot be an image is left out."""
     part = Listing()
     list_files(root, folder, label="", role="test", listing=part)
     listing.left_out += part.left_out
-    return [(file.path, file.path.rpartition("/")[2], file) for file in part.files]
+    return [(file.path, composed(file.path.rpartition("/")[2]), file) for file in part.files]
 
 
 def _list_unlabelled(root: Path, folder: Path, *, listing: Listing) -> None:
@@ -220,9 +219,9 @@ def _list_unlabelled(root: Path, folder: Path, *, listing: Listing) -> None:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Lines of a text file that are not blank."""
+    """Lines of a text file that are not blank, with names in the form in which they are compared."""
     try:
         with reading(path):
-            return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return [line for line in composed(path.read_text(encoding="utf-8")).splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text file in UTF-8: {error}") from error

@@ -59,10 +59,8 @@ def colour_matrix(images: np.ndarray) -> np.ndarray:
         images: (N, H, W, 3) in [0, 255].
 
     Returns:
-        float32 (3, 3), the symmetric square root of the colours' covariance, scaled so that its longest column is 1.
-
-    Raises:
-        ValueError: if the images have one colour only.
+        float32 (3, 3), the symmetric square root of the colours' covariance, scaled so that its longest column is 1;
+        the identity where all is of one colour: then nothing is known of how colours vary.
     """
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
     for rows in in_batches(len(images), 256):
@@ -71,7 +69,7 @@ def colour_matrix(images: np.ndarray) -> np.ndarray:
     mean = total / count
     values, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
     if values.max() < 1e-8:
-        raise ValueError(f"colour_matrix needs images of more than one colour. Received: {255 * mean} everywhere")
+        return np.eye(3, dtype=np.float32)
     root = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
     return (root / np.linalg.norm(root, axis=0).max()).astype(np.float32)
 

@@ -6,7 +6,9 @@ the reports explains.
 """
 
 import hashlib
+import io
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,14 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from lib.config.files import read_json
 from lib.report import results
+from lib.report.hand_in import claims, pack, shown
+from lib.report.notebooks import freshness
 
 TIME_WORDS = {"seconds", "minutes", "hours"}
 TIMED_FIGURE_WORDS = TIME_WORDS | {"cost", "time", "times", "speed"}
+TIME = r"\d[\d.,]*( |\u00a0)?(s|min|h|seconds?|minutes?|hours?)\b"
 ENVIRONMENT = "tensorboard"  # results of this name say what a machine could show, not what was found
 SHARE_LIMIT = 0.10  # largest difference of an accuracy or another share between machines
 RELATIVE_LIMIT = 0.30  # of other fractions, such as a loss, relative to the larger one
@@ -37,39 +43,65 @@ class Line:
     verdict: str
 
 
-def compare_reports(first: Path, second: Path, *, same_machine: bool) -> list[Line]:
-    """Compare the report folder handed in with the one made again: one line per value, and then per figure and table.
+def compare_reports(first: Path, second: Path, *, same_machine: bool, predictions: Path | None = None) -> list[Line]:
+    """Compare the report folder handed in with the one made again: one line per value, and then per file.
 
     On the same machine (processor, threads and versions) nothing but times may differ. On another one, fractions from
-    runs may differ within limits, and what follows from them (counts, words, figures) may too.
+    runs may differ within limits, and what follows from them (counts, words, figures) may too. `predictions` is the
+    table of predictions on test that was handed in beside the first folder.
     """
-    return compare_values(_contents(first), _contents(second), same_machine=same_machine)
+    handed_in, made = _contents(first), _contents(second)
+    if predictions:
+        runs = [str(pack.best_run(second))]
+        tables = [pd.read_csv(file, dtype=str) for file in (predictions, io.BytesIO(pack.test_predictions(second)))]
+        for found, table in zip((handed_in, made), tables, strict=True):
+            facts = table.reindex(columns=["image", "true_class"])
+            found["predictions/images"] = {"value": _digest(facts.to_csv().encode()), "runs": []}
+            found["predictions/answers"] = {"value": _digest(table.to_csv().encode()), "runs": runs}
+    return compare_values(handed_in, made, same_machine=same_machine)
 
 
 def _contents(folder: Path) -> dict:
-    """All values of a report, and in the same form the fingerprints of its figures and tables."""
-    files = {entry["file"]: entry for entry in results.read_manifest(folder)}
-    files = {file: {"value": fingerprint(folder / file), "runs": entry["runs"]} for file, entry in files.items()}
-    return results.read_values(folder) | files
+    """All values of a report, and in the same form the fingerprints of what else it shows."""
+    found = results.read_values(folder)
+    for entry in results.read_manifest(folder):
+        found[entry["file"]] = {"value": fingerprint(folder / entry["file"]), "runs": entry["runs"]}
+    for file in sorted((folder / "notebooks").glob("*.ipynb")):
+        record = freshness.read_record(file.stem, folder)
+        found[f"notebooks/{file.name}"] = {"value": _outputs(file), "runs": list(record.get("runs", []))}
+    for file in sorted(folder.glob("*.csv")):
+        found[f"data/{file.name}"] = {"value": fingerprint(file), "runs": []}
+    page = (folder / "index.html").read_text("utf-8") if (folder / "index.html").is_file() else ""
+    facts = [shown.sections(page).get(name, "") for name in ("notices", "data")]
+    return found | {"data/index.html": {"value": _digest("\n".join(facts).encode()), "runs": []}}
 
 
 def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Line]:
-    """Compare entries like those of two `values.json`."""
+    """Compare entries like those of two `values.json`; what may differ, the second one decides: it was made again."""
     lines, missing = [], {"value": MISSING}
     for name in sorted({*first, *second}, key=lambda name: ("/" in name, name)):
         one, other = first.get(name, missing), second.get(name, missing)
-        if shows_times(name) if "/" in name else is_time(name) or name.startswith(f"{ENVIRONMENT}."):
+        environment = name.startswith(f"{ENVIRONMENT}.") or name.split("/")[-1].startswith(f"{ENVIRONMENT}_")
+        if environment:
             verdict = NOT_COMPARED
-        elif MISSING in (one["value"], other["value"]):
+        elif MISSING in (one["value"], other["value"]) or not _comparable(one["value"], other["value"]):
             verdict = DIFFERS
+        elif shows_times(name) if "/" in name else is_time(name):
+            verdict = NOT_COMPARED
         else:
-            verdict = _verdict(one["value"], other["value"], exact=same_machine or not one["runs"])
-        lines.append(Line(name, _text(one["value"]), _text(other["value"]), verdict))
+            verdict = _verdict(one["value"], other["value"], exact=same_machine or not other["runs"])
+        lines.append(Line(claims.printable(name), _text(one["value"]), _text(other["value"]), verdict))
     return lines
 
 
+def _comparable(one, other) -> bool:
+    """Whether two values are of one type; a whole number may stand for an equal fraction."""
+    numbers = {type(one), type(other)} == {int, float}
+    return one == other if numbers else type(one) is type(other)
+
+
 def _verdict(one, other, *, exact: bool) -> str:
-    fractions = isinstance(one, float) and isinstance(other, float)
+    fractions = isinstance(one, float)
     if one == other or fractions and math.isclose(one, other, rel_tol=1e-9):
         return SAME
     if exact:
@@ -89,17 +121,33 @@ def fingerprint(file: Path) -> str:
         with Image.open(file) as image:
             content = repr(image.size).encode() + image.convert("RGBA").tobytes()
     else:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False, comment="#" if file.name == "split.csv" else None)
         content = frame[[column for column in frame if not is_time(column)]].to_csv(index=False).encode()
+    return _digest(content)
+
+
+def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _outputs(file: Path) -> str:
+    """A short checksum over what an executed notebook prints, without times; figures and tables have their own."""
+    texts = []
+    for cell in read_json(file)["cells"]:
+        for output in cell.get("outputs", []):
+            texts_of = {"text": output.get("text", "")} | output.get("data", {})
+            for kind in ("text", "text/plain", "text/markdown", "text/html"):
+                text = shown.joined(texts_of.get(kind, ""))
+                texts += [] if text.startswith(("<figure", "<table")) else [re.sub(TIME, "a time", text)]
+    return _digest("\n".join(texts).encode())
 
 
 def as_text(lines: list[Line]) -> str:
     """A table for the terminal: what is not the same, worst first, and how many of each verdict there are."""
-    shown = [line for line in lines if line.verdict not in (SAME, NOT_COMPARED)]
-    shown.sort(key=lambda line: WORST_FIRST.index(line.verdict))
-    rows = [("name", "handed in", "made again", "verdict")] if shown else []
-    rows += [(line.name, line.first[:40], line.second[:40], line.verdict) for line in shown]
+    listed = [line for line in lines if line.verdict not in (SAME, NOT_COMPARED)]
+    listed.sort(key=lambda line: WORST_FIRST.index(line.verdict))
+    rows = [("name", "handed in", "made again", "verdict")] if listed else []
+    rows += [(line.name, line.first[:40], line.second[:40], line.verdict) for line in listed]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     counts = Counter(line.verdict for line in lines)
@@ -108,7 +156,7 @@ def as_text(lines: list[Line]) -> str:
 
 
 def _text(value) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else claims.printable(value)
 
 
 def is_time(name: str) -> bool:

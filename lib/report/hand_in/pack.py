@@ -11,7 +11,7 @@ import re
 import subprocess
 import unicodedata
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from lib.config import paths
 from lib.config.files import write_bytes
 from lib.datasets import splits
 from lib.report import pages, results, written
-from lib.report.notebooks import freshness
+from lib.report.notebooks import freshness, table
 from lib.training import device
 from lib.training.runs import Run
 
@@ -34,7 +34,7 @@ FILES += ("requirements*.txt", "data/*.md", "data/*.csv", "reports/README.md")
 FOLDERS = ("lib", "notebooks", "reports/templates")
 # Kinds of text. Anything else in those folders, such as images or weights, is left out.
 KINDS = tuple(".py .ipynb .md .jinja .css .js .html .typ .json .csv .toml .yml .lua .xml".split())
-REPORT_FILES = ("index.html", "values.json", "manifest.json", "written.json")
+REPORT_FILES, WRITTEN = ("index.html", "values.json", "manifest.json"), "written.json"
 # What decides whether numbers repeat exactly.
 MACHINE = ("cpu", "cores", "threads", "onednn", "device", "precision", "python", *device.PACKAGES)
 
@@ -47,8 +47,11 @@ def write_submission(brief: str, student: str) -> Path:
             other code than there is now.
     """
     student, folder = file_name_of(student), paths.report(brief)
-    if not (folder / "index.html").is_file():
-        raise ValueError(f"The report of {brief} is not finished: run `make report BRIEF={brief}` first.")
+    lacks = lacking(brief, folder)
+    if lacks:
+        raise ValueError(
+            f"The report of {brief} is not finished: run `make report BRIEF={brief}` first. It lacks {', '.join(lacks)}"
+        )
     values = results.read_values(folder)
     records = [freshness.read_record(entry["notebook"], folder) for entry in values.values()]
     if any(record and record["made_from"].get("the code in lib") != freshness.code() for record in records):
@@ -56,12 +59,11 @@ def write_submission(brief: str, student: str) -> Path:
             f"The report of {brief} was made with other code than is in lib now: run `make report BRIEF={brief}` "
             "again, which keeps what still holds."
         )
-    listed = project_files() | report_files(brief)
+    listed = project_files() | report_files(brief, folder)
     files = {name: file.read_bytes() for name, file in listed.items()}
     files["reports/index.html"] = pages.overview([folder / "index.html"]).encode()  # with this report alone
-    predictions = test_predictions(brief)
-    if predictions is not None:
-        files[f"{student}_test_preds.csv"] = predictions
+    if promises_predictions(brief):
+        files[f"{student}_test_preds.csv"] = test_predictions(folder)
     manifest = {
         "format": FORMAT,
         "student": student,
@@ -90,9 +92,33 @@ def doubts(brief: str) -> list[str]:
     faults = written.check_reports(briefs.load(brief))
     if faults:
         said.append(f"The written reports have {len(faults)} fault(s), the first: {faults[0]}")
-    if test_predictions(brief) is None:
-        said.append("The report holds no predictions on test.")
+    code = sorted(file.name for file in paths.NOTEBOOKS.glob("*.py"))
+    if code:
+        said.append(f"Not handed in, as code belongs in lib: {', '.join(f'notebooks/{name}' for name in code)}")
     return said
+
+
+def lacking(brief: str, folder: Path) -> list[str]:
+    """Names of files and values that a finished report of a brief holds, and this report folder does not."""
+    missing = [name for name in must_hold(brief) if not (folder / name).is_file()]
+    missing += [name for notebook in briefs.load(brief).notebooks for name in table.missing(notebook, folder)]
+    return list(dict.fromkeys(missing))
+
+
+def must_hold(brief: str) -> list[str]:
+    """Names of the files that every finished report of a brief holds; figures and tables depend on what was found."""
+    loaded = briefs.load(brief)
+    names = [*REPORT_FILES, *([WRITTEN] if loaded.reports else [])]
+    names += [f"{report}.{suffix}" for report in loaded.reports for suffix in written.FORMATS]
+    for notebook in loaded.notebooks:
+        names += [f"{notebook}.html", f"notebooks/{notebook}.ipynb", f"notebooks/{notebook}.json"]
+        names += table.entry(notebook).files
+    return list(dict.fromkeys(names))
+
+
+def promises_predictions(brief: str) -> bool:
+    """Whether a brief states a test accuracy, so that its hand-in must hold the predictions that give it."""
+    return any("best.test_accuracy" in table.entry(name).values for name in briefs.load(brief).notebooks)
 
 
 def file_name_of(student: str) -> str:
@@ -124,36 +150,35 @@ def project_files() -> dict[str, Path]:
         files = [file.relative_to(paths.ROOT) for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
         hidden = [file for file in files if any(part[0] == "." or part == "__pycache__" for part in file.parts)]
         names = [file.as_posix() for file in files if file not in hidden]
-    found = [paths.ROOT / name for name in names if Path(name).suffix in KINDS]
-    found += [file for pattern in FILES for file in paths.ROOT.glob(pattern)]
-    return {file.relative_to(paths.ROOT).as_posix(): file for file in found if file.is_file()}
+    names += [file.relative_to(paths.ROOT).as_posix() for pattern in FILES for file in paths.ROOT.glob(pattern)]
+    return {name: paths.ROOT / name for name in names if belongs(name) and (paths.ROOT / name).is_file()}
 
 
-def report_files(brief: str) -> dict[str, Path]:
+def belongs(name: str) -> bool:
+    """Whether a file of that name can be one of the project's own: Python code only in `lib`, nothing compiled."""
+    path = PurePosixPath(name)
+    if not any(name.startswith(f"{folder}/") for folder in FOLDERS):
+        same_depth = [pattern for pattern in FILES if pattern.count("/") == name.count("/")]
+        return any(path.match(pattern) for pattern in same_depth)
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    return not hidden and path.suffix in KINDS and (path.suffix != ".py" or path.parts[0] == "lib")
+
+
+def report_files(brief: str, folder: Path) -> dict[str, Path]:
     """What a brief's report says and shows, and its runs as text, without their weights: name in the zip -> file."""
-    folder = paths.report(brief)
     manifest = results.read_manifest(folder)
-    names = [*REPORT_FILES, *(entry["file"] for entry in manifest)]
-    for notebook in briefs.load(brief).notebooks:
-        names += [f"{notebook}.html", f"notebooks/{notebook}.ipynb", f"notebooks/{notebook}.json"]
-        left = freshness.read_record(notebook, folder).get("files", {})  # such as split.csv
-        names += [name for name in left if "/" not in name and name.endswith(".csv")]
-    names += [f"{report}.{suffix}" for report in written.titles(folder) for suffix in written.FORMATS]
+    names = [*must_hold(brief), *(entry["file"] for entry in manifest)]
     runs = {run for entry in [*results.read_values(folder).values(), *manifest] for run in entry["runs"]}
     names += [f"runs/{run}/{name}" for run in sorted(runs) for name in pages.RUN_FILES]
     return {f"reports/{brief}/{name}": folder / name for name in names if (folder / name).is_file()}
 
 
-def test_predictions(brief: str) -> bytes | None:
-    """The best model's predictions on test as CSV, one row per image; None where the report has none.
+def test_predictions(folder: Path) -> bytes:
+    """The best model's predictions on test in a finished report folder, as CSV, one row per image.
 
     Columns: image (path in the data set), true_class, predicted_class, confidence (highest probability).
     """
-    folder = paths.report(brief)
-    entry = results.read_values(folder).get("best.test_accuracy")
-    if entry is None or not entry["runs"] or not (folder / "split.csv").is_file():
-        return None
-    run = Run(paths.runs(brief) / entry["runs"][0])
+    run = Run(folder / "runs" / best_run(folder))
     rows, labels, probabilities = run.predictions("test")
     classes = np.array(run.config()["classes"], dtype=object)
     table = {
@@ -165,10 +190,17 @@ def test_predictions(brief: str) -> bytes | None:
     return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
 
 
-def machine_facts(report: Path) -> dict:
-    """The machine and the versions behind a report folder: of the run whose test result it states; None if unknown."""
-    runs = results.read_values(report).get("best.test_accuracy", {}).get("runs", [])
-    facts = Run(report / "runs" / runs[0]).environment() if runs else {}
+def best_run(folder: Path) -> str | None:
+    """Id of the run behind the test accuracy that a report folder states, else of any run that a value names."""
+    values = results.read_values(folder)
+    best_first = sorted(values, key=lambda name: name != "best.test_accuracy")
+    return next((run for name in best_first for run in values[name]["runs"]), None)
+
+
+def machine_facts(folder: Path) -> dict:
+    """The machine and the versions behind a report folder, of its `best_run`; None where unknown."""
+    run = best_run(folder)
+    facts = Run(folder / "runs" / run).environment() if run else {}
     return {name: facts.get(name) for name in MACHINE}
 
 

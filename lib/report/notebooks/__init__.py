@@ -8,6 +8,7 @@ begins with `sys.path.insert(0, "..")`.
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +74,7 @@ def execute(name: str, parameters: Mapping[str, object]) -> Path:
         _run(source, executed, parameters)
     finally:
         if executed.exists():
-            _tidy(executed)
+            _tidy(executed, str(parameters.get("DATA", "")))
     export_page(executed, page, subtitle=f"{brief}, profile {parameters['PROFILE']}")
     print(f"{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
     return page
@@ -91,10 +92,13 @@ def check_parameters(source: Path, given: Mapping[str, object]) -> None:
         raise ValueError(f"{source.stem} has no parameter {', '.join(unknown)}. Parameters: {', '.join(known)}")
 
 
-def export_page(executed: Path, page: Path, *, subtitle: str = "") -> None:
-    """Write an executed notebook as one HTML page with everything inside, readable offline and on a phone."""
+def export_page(executed: Path, page: Path, *, subtitle: str = "", embed: bool = True) -> None:
+    """Write an executed notebook as one HTML page with everything inside, readable offline and on a phone.
+
+    Without `embed`, pictures that its text names are not fetched: somebody else's notebook may name any file.
+    """
     notebook = nbformat.read(executed, as_version=4)
-    exporter = HTMLExporter(template_name="basic", template_file=str(TEMPLATE), embed_images=True)
+    exporter = HTMLExporter(template_name="basic", template_file=str(TEMPLATE), embed_images=embed)
     details = {
         "title": title(notebook) or executed.stem,
         "subtitle": subtitle,
@@ -177,8 +181,8 @@ def _kernel_environment() -> dict[str, str]:
     )
 
 
-def _tidy(executed: Path) -> None:
-    """Take out what differs from run to run: times, a random cell id, the number of the process."""
+def _tidy(executed: Path, data: str) -> None:
+    """Take out what differs from run to run and what tells whose machine it was: times, random ids, folders."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("papermill", None)
     for number, cell in enumerate(notebook.cells):
@@ -186,7 +190,27 @@ def _tidy(executed: Path) -> None:
             cell.metadata.pop(key, None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = f"injected-parameters-{number}"
+            cell.source = without_folders(cell.source, data)
         for output in cell.get("outputs", []):
             if output.output_type == "stream":
                 output.text = re.sub(r"ipykernel_\d+", "ipykernel", output.text)  # its process, in warnings
+            for shown in (output, output.get("data", {})):
+                for kind in ("text", "evalue", "text/plain", "text/html", "text/markdown"):
+                    shown.update({kind: without_folders(shown[kind], data)} if kind in shown else {})
+            if "traceback" in output:
+                output.traceback = [without_folders(line, data) for line in output.traceback]
     nbformat.write(notebook, executed)
+
+
+def without_folders(text: str, data: str = "") -> str:
+    """A text without the folders of this machine: the last part of `data`, and a word for the project, home and so on.
+
+    An executed notebook is handed in and published, and the absolute paths in it name its user.
+    """
+    words = {paths.reports(): "reports", paths.cache(): "cache", paths.ROOT: ".", Path.home(): "~"}
+    words |= {sys.prefix: "python", tempfile.gettempdir(): "tmp", **{raw: "data" for raw in paths.raw_folders()}}
+    words = {str(folder): word for folder, word in words.items()} | ({data: Path(data).name} if data else {})
+    spelt = {folder.replace("\\", both): words[folder] for folder in words for both in ("\\", "\\\\")}
+    longest_first = sorted((folder for folder in spelt if len(Path(folder).parts) > 1), key=len, reverse=True)
+    pattern = "|".join([r"base64,[\w+/=]+", *(re.escape(folder) + r"(?![\w-])" for folder in longest_first)])
+    return re.sub(pattern, lambda found: spelt.get(found[0], found[0]), text)  # pictures stay as they are

@@ -68,15 +68,25 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
     changed = [fact for fact, now in made_from.items() if record["made_from"].get(fact) != now]
     if changed:
         return f"changed: {', '.join(changed)}"
-    for product, before in record["files"].items():
-        if checksum(folder / product) != before:
-            return f"{product} is missing or was edited"
-    if record["entries"] != {key: digest(entry) for key, entry in _entries(name, folder).items()}:
-        return "its entries in values.json or manifest.json were edited"
+    if products := edited(name, folder):
+        return products[0]
     if record["runs"] and waiting:
         return f"{len(waiting)} planned run{'s' * (len(waiting) > 1)} to be trained"
-    edited = [run for run, before in record["runs"].items() if before != _look(folder / "runs" / run, before)]
-    return f"run {edited[0]} changed" if edited else None
+    changed = [run for run, before in record["runs"].items() if before != _look(folder / "runs" / run, before)]
+    return f"run {changed[0]} changed" if changed else None
+
+
+def edited(name: str, folder: Path) -> list[str]:
+    """What a notebook left and is no longer as its record says, one sentence each."""
+    record = read_record(name, folder)
+    found = [
+        f"{product} is missing or was edited"
+        for product, before in record["files"].items()
+        if checksum(folder / product) != before
+    ]
+    if record["entries"] != {key: digest(entry) for key, entry in _entries(name, folder).items()}:
+        found.append("its entries in values.json or manifest.json were edited")
+    return found
 
 
 @contextlib.contextmanager

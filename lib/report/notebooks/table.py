@@ -47,15 +47,19 @@ def entry(name: str) -> Notebook:
     return NOTEBOOKS.get(name, Notebook())
 
 
-def check_promises(name: str, folder: Path) -> None:
-    """Check that a notebook left in the report folder what other tools rely on."""
+def missing(name: str, folder: Path) -> list[str]:
+    """Values and files that other tools rely on, and that a notebook has not left in a report folder."""
     values, notebook = results.read_values(folder), entry(name)
     promised = list(notebook.values)
     for condition, names in notebook.values_if.items():
         promised += names if values.get(condition, {}).get("value") else ()
-    missing = [value for value in promised if value not in values]
-    missing += [file for file in notebook.files if not (folder / file).exists()]
-    if missing:
-        raise ValueError(
-            f"{name} must save {', '.join(missing)}: other tools rely on it. Received: {', '.join(values)}"
-        )
+    lacking = [value for value in promised if value not in values]
+    return lacking + [file for file in notebook.files if not (folder / file).exists()]
+
+
+def check_promises(name: str, folder: Path) -> None:
+    """Check that a notebook left in the report folder what other tools rely on."""
+    lacking = missing(name, folder)
+    if lacking:
+        saved = ", ".join(results.read_values(folder))
+        raise ValueError(f"{name} must save {', '.join(lacking)}: other tools rely on it. Received: {saved}")

@@ -38,10 +38,17 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
         opened: the brief, its data and its split; everything else is read from the report folder.
         further: the brief on its further data sets.
     """
-    brief, folder = opened.brief, paths.report(opened.brief.name)
-    values, manifest = results.read_values(folder), results.read_manifest(folder)
-    made = [_notebook(name, brief.name) for name in brief.notebooks]
-    content = _render(
+    page = paths.report(opened.brief.name) / "index.html"
+    page.write_text(first_page(page.parent, opened, *further), encoding="utf-8")
+    write_overview()
+    return page
+
+
+def first_page(folder: Path, opened: OpenBrief, *further: OpenBrief) -> str:
+    """The content of `index.html` of a report folder; see `write_pages`."""
+    brief, values, manifest = opened.brief, results.read_values(folder), results.read_manifest(folder)
+    made = [_notebook(name, folder) for name in brief.notebooks]
+    return _render(
         "index.html.jinja",
         brief=brief,
         profile=opened.profile_name,
@@ -61,10 +68,6 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
         files=sorted(file.name for file in folder.glob("*.csv")),
         environment=_environment(),
     )
-    page = folder / "index.html"
-    page.write_text(content, encoding="utf-8")
-    write_overview()
-    return page
 
 
 def write_overview() -> Path:
@@ -145,9 +148,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _notebook(name: str, brief: str) -> dict:
-    title = notebooks.title(nbformat.read(notebooks.executed_file(name, brief), as_version=4))
-    seconds = freshness.read_record(name, paths.report(brief))["seconds"]
+def _notebook(name: str, folder: Path) -> dict:
+    title = notebooks.title(nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4))
+    seconds = freshness.read_record(name, folder)["seconds"]
     return {"name": name, "title": title or name, "seconds": seconds}
 
 

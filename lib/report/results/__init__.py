@@ -124,15 +124,7 @@ class Results:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
         """
-        values, filled = self._values(), ""
-        for literal, name, form, _ in string.Formatter().parse(text):
-            filled += literal
-            if name is not None:
-                value = find("value", name, values)["value"]
-                try:
-                    filled += format(value, form or (".4g" if isinstance(value, float) else ""))
-                except ValueError as error:
-                    raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
+        filled = fill(text, self._values())
         display.publish(filled, markdown=filled)
 
     def _values(self) -> dict:
@@ -286,6 +278,20 @@ def _plain_value(name: str, value) -> bool | int | float | str:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"The value {name!r} must be finite. Received: {value}")
     return value
+
+
+def fill(text: str, values: dict[str, dict]) -> str:
+    """A sentence with saved values in place of their names; see `Results.say`."""
+    filled = ""
+    for literal, name, form, _ in string.Formatter().parse(text):
+        filled += literal
+        if name is not None:
+            value = find("value", name, values)["value"]
+            try:
+                filled += format(value, form or (".4g" if isinstance(value, float) else ""))
+            except ValueError as error:
+                raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
+    return filled
 
 
 def write_evidence(brief: str) -> Path:

@@ -23,7 +23,7 @@ from lib.report.written.numbers import count_words
 from lib.report.written.template import Report, TemplateError, place, render
 from lib.training.runs import Run
 
-__all__ = ["FORMATS", "CheckFailed", "check_reports", "drop_reports", "titles", "write_reports"]
+__all__ = ["FORMATS", "CheckFailed", "check_packed", "check_reports", "drop_reports", "titles", "write_reports"]
 
 RECORD = "written.json"
 SHOTS = "90_tensorboard"  # pictures taken after the notebooks; no notebook of that name exists
@@ -46,10 +46,11 @@ def write_reports(brief: Brief) -> list[str]:
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            text = documents.to_markdown(report)
-            files = documents.export(text, folder / name, about=documents.about(report))
+            text, about = documents.to_markdown(report), documents.about(report)
+            files = documents.export(text, folder / name, about=about)
             record[name] = {
                 "title": report.title,
+                "about": about,
                 "words": count_words(report.text),
                 "text": _digest(text),
                 "files": {file.name: checksum(file) for file in files},
@@ -78,6 +79,36 @@ def check_reports(brief: Brief) -> list[str]:
         except TemplateError as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
+
+
+def check_packed(brief: Brief, root: Path) -> list[str]:
+    """Check the written reports of a hand-in that was unpacked into `root`, which holds no weights or predictions.
+
+    They are made again from its own templates and results, and every file must come out as it is.
+    """
+    folder, faults = root / "reports" / brief.name, []
+    for name in brief.reports:
+        try:
+            report = render(name, Calls(brief, folder), templates=root / "reports" / "templates")
+            found = [*report.faults, *_structure(report), *_differing_cells(report.calls)]
+            faults += found or _remade(report, folder / name)
+        except (TemplateError, documents.ExportError) as error:
+            faults.append(str(error))
+    return list(dict.fromkeys(faults))
+
+
+def _remade(report: Report, target: Path) -> list[str]:
+    """Files of a written report that its template and its results do not give."""
+    said, given = _read_record(target.parent).get(target.name, {}).get("about"), documents.about(report)
+    if not isinstance(said, dict) or set(said) != set(given) or {*map(type, said.values())} != {str}:
+        return [f"{place(target.parent / RECORD)}: {target.name} lacks its title block"]
+    about = given | {name: said[name] for name in ("student", "made", "timestamp")}
+    text = documents.to_markdown(report)
+    return [
+        f"{place(file)}: not what its template and the results beside it give, by the packages of requirements.txt"
+        for file in (target.with_suffix(f".{suffix}") for suffix in FORMATS)
+        if file.read_bytes() != documents.content(text, target.parent, file.suffix, about=about)
+    ]
 
 
 def drop_reports(folder: Path) -> None:

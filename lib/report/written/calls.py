@@ -23,6 +23,7 @@ CALLS = (
     "value show count join difference share quote cited figure table ref has rows experiment mean experiments compare "
     "differences holds"
 ).split()
+CLASSES = ("class_name", "most_confused_with", "true_class", "predicted_class")  # names, even those made of digits
 VERDICTS = {
     "better": "better",
     "worse": "worse",
@@ -133,7 +134,7 @@ class Calls:
         It is sorted by the column `sort`, with a minus the largest first; "" keeps the order.
         """
         file = self.folder / self.entry("table", name)["file"]
-        frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(CLASSES, str))
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
         frame, column = frame.fillna(dict.fromkeys(texts, "")), sort.removeprefix("-")
         unknown = [column for column in (*columns, *filter(None, [column])) if column not in frame]

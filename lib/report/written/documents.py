@@ -197,9 +197,15 @@ def export(markdown: str, target: Path, *, about: dict[str, str]) -> list[Path]:
     Equal input gives equal bytes. An ExportError says what Pandoc or Typst says.
     """
     files = [target.with_suffix(f".{name}") for name in FORMATS]
-    for file, write in zip(files, (_html, _pdf, _docx), strict=True):
-        file.write_bytes(write(markdown, target.parent, about))
+    for file in files:
+        file.write_bytes(content(markdown, target.parent, file.suffix, about=about))
     return files
+
+
+def content(markdown: str, folder: Path, suffix: str, *, about: dict[str, str]) -> bytes:
+    """A report in the format of a suffix, e.g. ".pdf"; figures lie relative to `folder`."""
+    write = {".html": _html, ".pdf": _pdf, ".docx": _docx}[suffix]
+    return write(markdown, folder, about)
 
 
 def _html(markdown: str, folder: Path, about: dict[str, str]) -> bytes:

@@ -57,17 +57,20 @@ class Report:
     faults: tuple[str, ...]  # sentences, each with its file and line
 
 
-def render(name: str, calls: Calls) -> Report:
+def render(name: str, calls: Calls, *, templates: Path | None = None) -> Report:
     """Fill the template of that name, and the brief's own one, with what a report folder holds.
+
+    `templates` is another folder of them than that of this project.
 
     Typed numbers and other faults are listed in the report. A TemplateError says that a template does not exist, breaks
     a rule, has a syntax error or asks for something that is not there.
     """
-    known = sorted(file.stem for file in TEMPLATES.glob("*.md"))
+    templates = templates or TEMPLATES
+    known = sorted(file.stem for file in templates.glob("*.md"))
     if name not in known:
-        raise TemplateError(f"Unknown report {name!r}. Templates in {place(TEMPLATES)}: {', '.join(known) or 'none'}")
-    own = TEMPLATES / calls.brief.name / f"{name}.md"
-    sources = [_read(file) for file in (TEMPLATES / f"{name}.md", own) if file.is_file()]
+        raise TemplateError(f"Unknown report {name!r}. Templates in {place(templates)}: {', '.join(known) or 'none'}")
+    own = templates / calls.brief.name / f"{name}.md"
+    sources = [_read(file) for file in (templates / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
     try:  # as they are written, which finds errors of syntax at their own lines
         trees = [environment.parse(source.text, filename=str(source.file)) for source in sources]
