@@ -15,7 +15,7 @@ The rooms, from the door down. A room imports only from rooms below it, and `tes
     models       one file per family of networks: its settings and its `build`
     inputs       images decoded once, cached, fed as `tf.data`, augmented
     datasets     a data set is found, read, audited, split
-    config       the words of an experiment, paths, files that are written whole
+    config       the words of an experiment, paths, files that are written whole, progress bars
 
 The way of an image from the disk to a batch: `datasets.load` finds its folder or archive (`datasets/fetch`), lists it
 (`datasets/readers`) and opens each file once (`datasets/index`); `datasets/audit` says which images are copies, and

@@ -131,6 +131,18 @@ def numbers(version: str) -> tuple:
     return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
+def install_lacking(root: Path) -> None:
+    """Install into the running Python what it lacks for a report; TensorFlow, Keras and NumPy stay as they are."""
+    found, tested = differences(root), direct_dependencies(root)
+    lacking = [f"{name}=={tested[name]}" for name, here in found.items() if not here and name not in TOOLS]
+    if lacking:
+        # Named as they are: pip then looks for versions that go with them.
+        stay = [name for name in ("tensorflow", "keras", "numpy") if name in tested and found.get(name, "as pinned")]
+        kept = [f"{name}=={found.get(name, tested[name])}" for name in stay]
+        print(f"Installing {len(lacking)} package{'s' * (len(lacking) > 1)}", flush=True)
+        subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", *lacking, *kept])
+
+
 def probe(python: str) -> list:
     """Version ("3.11") and package folder of an interpreter; an empty list if it does not run."""
     code = "import sys, sysconfig; print('%d.%d' % sys.version_info[:2], sysconfig.get_path('purelib'))"

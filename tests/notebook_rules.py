@@ -7,11 +7,13 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
+from lib.report.notebooks import colab
+
 MOST_LINES, MEAN_LINES, MOST_PARAMETERS = 15, 6, 5
 SMOKE = {"BRIEF": "demo", "PROFILE": "smoke", "DATA": ""}
 DRAWN = {"demo", "low_level"}  # briefs that need no download at smoke
 FOREIGN = {"os", "pathlib", "subprocess", "shutil", "glob"}  # modules for paths and processes
-SAVES = {"save_figure", "save_table", "save_value"}
+SAVES = {"save_figure", "save_table", "save_value", "save_values"}
 FIND_LIB = 'sys.path.insert(0, "..")'  # lets a notebook find lib where nothing else does; the one path allowed
 PATH = re.compile(r"^(~|\.{1,2})?[/\\]|^[A-Za-z]:[\\/]|^\.\.$|^[\w.-]+([/\\][\w.-]+)*[/\\][\w-]+\.\w{2,5}$")
 
@@ -19,13 +21,14 @@ PATH = re.compile(r"^(~|\.{1,2})?[/\\]|^[A-Za-z]:[\\/]|^\.\.$|^[\w.-]+([/\\][\w.
 def faults(file: Path) -> list[str]:
     """Sentences on what a notebook breaks; none if it is as it should be."""
     notebook = nbformat.read(file, as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    # The cell that gets the code in Colab needs what no other cell may use; a test compares it with what is written.
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id != colab.CELL]
     trees = [_parse(cell.source) for cell in cells]
     found = [*_file(file, notebook), *_first_cell(notebook), *_outputs(cells), *_parameters(cells), *_length(cells)]
     if None in trees:
         return [*found, "a code cell is not Python"]
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    found += [*_code(nodes), *_paths(nodes, cells), *_results(nodes, file.stem)]
+    found += [*_code(nodes), *_paths(nodes, cells), *_results(nodes, file.stem), *_repeated(trees)]
     if not trees or not any(isinstance(node, ast.Assert) for node in ast.walk(trees[-1])):
         found.append("the last code cell asserts nothing")
     return found
@@ -34,16 +37,33 @@ def faults(file: Path) -> list[str]:
 def saved_names(file: Path) -> set[tuple[str, str]]:
     """What a notebook saves under a name that stands in its code, e.g. ("save_table", "experiments")."""
     notebook = nbformat.read(file, as_version=4)
-    trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    return set(_saved([node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]))
+    return set(_saved([_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]))
 
 
-def _saved(calls: list[ast.Call]) -> list[tuple[str, str]]:
-    return [
-        (call.func.attr, call.args[0].value)
-        for call in calls
-        if getattr(call.func, "attr", "") in SAVES and call.args and isinstance(call.args[0], ast.Constant)
+def _saved(trees: list[ast.Module]) -> list[tuple[str, str]]:
+    found = []
+    for tree in trees:
+        for call in (node for node in ast.walk(tree) if getattr(getattr(node, "func", None), "attr", "") in SAVES):
+            if call.func.attr != "save_values":
+                found += [(call.func.attr, name.value) for name in call.args[:1] if isinstance(name, ast.Constant)]
+                continue
+            prefix = next((word.value for word in call.keywords if word.arg == "prefix"), ast.Constant(""))
+            if isinstance(prefix, ast.Constant):
+                found += [("save_value", prefix.value + key) for key in _keys(call.args[0], tree)]
+    return found
+
+
+def _keys(values: ast.expr, tree: ast.Module) -> list[str]:
+    """Keys that stand in the code of a dict, there or in the same cell where its parts are made."""
+    names = {node.id for node in ast.walk(values) if isinstance(node, ast.Name)}
+    made = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Assign, ast.AugAssign))
+        and getattr(node.targets[0] if isinstance(node, ast.Assign) else node.target, "id", "") in names
     ]
+    dicts = [node for part in (values, *made) for node in ast.walk(part) if isinstance(node, ast.Dict)]
+    return [key.value for node in dicts for key in node.keys if isinstance(key, ast.Constant)]
 
 
 def _parse(source: str) -> ast.Module | None:
@@ -131,8 +151,6 @@ def _paths(nodes: list[ast.AST], cells: list) -> list[str]:
 
 def _results(nodes: list[ast.AST], name: str) -> list[str]:
     calls = [node for node in nodes if isinstance(node, ast.Call)]
-    saved = _saved(calls)
-    found = [f"{kind} is called twice with {title!r}" for kind, title in set(saved) if saved.count((kind, title)) > 1]
     opened = [
         word.value.value
         for call in calls
@@ -140,4 +158,13 @@ def _results(nodes: list[ast.AST], name: str) -> list[str]:
         for word in call.keywords
         if word.arg == "notebook" and isinstance(word.value, ast.Constant)
     ]
-    return sorted(found) + [f"it opens the results of {other}" for other in opened if other != name]
+    found = [f"it opens the results of {other}" for other in opened if other != name]
+    asked = [node for node in nodes if isinstance(node, ast.Name) and node.id == "PROFILE"]
+    if len(asked) > 2:  # once set, once given to open_results
+        found.append("it uses PROFILE: results.profile is the one that it runs at")
+    return found
+
+
+def _repeated(trees: list[ast.Module]) -> list[str]:
+    saved = _saved(trees)
+    return sorted(f"{kind} is called twice with {name!r}" for kind, name in set(saved) if saved.count((kind, name)) > 1)

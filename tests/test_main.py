@@ -15,7 +15,7 @@ from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
 NAMES = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain", "lab"]
-NAMES += ["tensorboard", "doctor", "test", "lint", "format", "setup", "lock", "clean"]
+NAMES += ["tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)
@@ -284,6 +284,17 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
     assert main(["test"]) == 0
     assert str(tmp_path / "build" / "test-reports") in capfd.readouterr().out.splitlines()
     assert not old.exists()
+
+
+def test_notebooks_run_in_a_browser_where_there_is_one(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    checks = {"style": ["this"], "notebooks": ["this"], "notebooks in JupyterLab": ["this"]}
+    monkeypatch.setattr(command_line, "CHECKS", checks)
+    monkeypatch.setenv("COURSEWORK_REPORTS", "mine")
+    for chromium, run in (("none", "notebooks"), (sys.executable, "notebooks in JupyterLab")):
+        monkeypatch.setenv("COURSEWORK_CHROMIUM", chromium)
+        assert main(["test"]) == 0
+        assert capfd.readouterr().out.endswith(f"== passed: style, {run}\n")
 
 
 def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, capsys):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import PIL
-from tqdm import tqdm
 
 from lib.config import paths
+from lib.config.progress import progress_bar
 from lib.datasets import images, storage
 from lib.datasets.readers.folders import File, Listing
 from lib.datasets.storage import DataError
@@ -46,7 +46,7 @@ def in_chunks(
 ) -> Iterator[object]:
     """Results of `work(row)` for each row below `count`, in order, made by threads."""
     starts = range(0, count, CHUNK)
-    bar = tqdm(total=count, desc=title, unit=" images", disable=not progress, mininterval=0.5)
+    bar = progress_bar(title, total=count, unit=" images", shown=progress)
     with ThreadPoolExecutor(threads) as pool, bar:
         try:
             for results in pool.map(

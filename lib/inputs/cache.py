@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-from tqdm import tqdm
 
 from lib.config import paths
 from lib.config.files import replacing
+from lib.config.progress import progress_bar
 from lib.datasets import Dataset
 from lib.datasets.images import read_pixels
 
@@ -149,7 +149,7 @@ def fill_cache(target: Path, dataset: Dataset, *, size: int, resize: str) -> Non
         return decode_rows(dataset, range(start, min(start + CHUNK, count)), size=size, resize=resize)
 
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-    bar = tqdm(total=count, desc=f"decoding to {size} px", unit="image", disable=None, leave=False)
+    bar = progress_bar(f"Decoding to {size} px", total=count, unit=" images", leave=False)
     # Decoding and resizing let go of the interpreter's lock, so threads are enough. A full disk is an error where the
     # file is written; written through a memory map, it would kill the process.
     with replacing(target) as partial, open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool, bar:

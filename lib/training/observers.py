@@ -5,20 +5,20 @@ run's hyperparameters; the folder of all runs holds the declaration of every hyp
 """
 
 import contextlib
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
-from IPython import get_ipython
 from tensorboard.plugins.hparams import api as hp
 
 from lib.config import Config
 from lib.config.files import replacing
+from lib.config.progress import progress_bar
 from lib.training.event_files import SCALARS
 from lib.training.runs import Run
+
+BAR = "{desc}: {percentage:.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Observer:
@@ -104,24 +104,24 @@ class Screen(Observer):
     def __init__(self, run: Run, *, epochs: int):
         self.run = run
         self.epochs = epochs
-        self.bar = progress_bar(run.id)
+        name = run.id.rpartition("-")[0]  # without the checksum, for which a widget has no room
+        self.bar = progress_bar(name, total=1, unit="step", bar_format=BAR)
 
     def step(self, epoch, done, steps):
-        if self.bar is not None:
+        if not self.bar.disable:
             self.bar.total, self.bar.n = self.epochs * steps, epoch * steps + done
             self.bar.update(0)
 
     def epoch(self, history):
         row = history[-1]
         scores = f"loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}, val {row['val_accuracy']:.3f}"
-        if self.bar is not None:
+        if not self.bar.disable:
             self.bar.set_postfix_str(scores, refresh=False)
         else:
             print(f"{self.run.id}: epoch {row['epoch']}/{self.epochs}, {scores}, {row['seconds']:.1f} s", flush=True)
 
     def close(self):
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()
 
 
 def usual_observers(run: Run, *, epochs: int) -> list[Observer]:
@@ -163,16 +163,3 @@ def declare_hyperparameters(folder: Path, settings: Iterable[Config]) -> None:
             metrics=[hp.Metric("val_accuracy"), hp.Metric("val_loss")],
         )
     writer.close()
-
-
-def progress_bar(title: str):
-    """A bar in a terminal or in Jupyter; None where nobody watches, and lines are better."""
-    if os.environ.get("COURSEWORK_HEADLESS"):
-        return None
-    if hasattr(get_ipython(), "kernel"):
-        from tqdm.notebook import tqdm
-    elif sys.stderr.isatty():
-        from tqdm import tqdm
-    else:
-        return None
-    return tqdm(desc=title, unit="step", total=1)

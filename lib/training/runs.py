@@ -13,6 +13,7 @@ import pandas as pd
 
 from lib.config import Config
 from lib.config.files import checksum, read_arrays, read_json, replacing, write_arrays, write_json
+from lib.training.device import import_tensorflow
 
 FILES = "files.json"  # checksum of each file that fitting left
 CHECKPOINT = "checkpoint.npz"  # the state of an unfinished run
@@ -109,6 +110,8 @@ class Run:
 
     def load_model(self):
         """The trained Keras model: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
+
+        import_tensorflow()
         import keras
 
         import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it

@@ -56,6 +56,7 @@ def test_a_good_notebook_has_no_faults(tmp_path):
     assert faults(write(tiny_notebook(*cells), tmp_path)) == []
 
 
+MANY = 'x = {"c": 1}\nx |= {"b": 2}\nresults.save_values(x | {"d": 1}, prefix="a.")\nresults.save_value("a.b", 1)'
 PLANTED_CODE = [
     ("def double(x):\n    return 2 * x", "it defines a function or class"),
     ("class Box:\n    pass", "it defines a function or class"),
@@ -75,7 +76,9 @@ PLANTED_CODE = [
     ("x = 1\n" * 16, "a cell has 16 lines of code"),
     ("x = (", "a code cell is not Python"),
     ('results.save_value("a", 1)\nresults.save_value("a", 2)', "save_value is called twice with 'a'"),
-    ('open_results(BRIEF, notebook="02_other", profile=PROFILE)', "it opens the results of 02_other"),
+    (MANY, "save_value is called twice with 'a.b'"),
+    ('open_results(BRIEF, notebook="02_other", profile="quick")', "it opens the results of 02_other"),
+    ("open_brief(BRIEF, PROFILE, DATA)", "it uses PROFILE: results.profile is the one that it runs at"),
 ]
 
 

@@ -1,18 +1,20 @@
 """Notebooks run with checked parameters, and become pages that need no network."""
 
+import hashlib
 import re
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from page_reader import Tags, fetched
 from tiny_notebooks import METADATA, tagged, tiny_notebook, write
 
 from lib.config import paths
 from lib.report import notebooks
-from lib.report.results import read_manifest, read_values
+from lib.report.results import open_results, read_manifest, read_values
 
 GIVEN = {"BRIEF": "demo", "PROFILE": "smoke"}
 
@@ -221,3 +223,51 @@ def test_a_kernel_that_dies_is_reported_with_its_last_words(home):
         notebooks.execute("01_tiny", GIVEN)
     log = notebooks.executed_file("01_tiny", "demo").with_suffix(".log")
     assert "out of memory" in log.read_text()
+
+
+# Opened by hand
+
+
+def checksums(folder):
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file() and "draft" not in file.relative_to(folder).parts
+    }
+
+
+def outputs(cell):
+    """The text of each output of an executed cell; of an error what is shown."""
+    return ["\n".join(one.get("traceback", [])) or one.get("text") or one.data["text/plain"] for one in cell.outputs]
+
+
+@pytest.mark.notebook
+def test_a_notebook_opened_by_hand_leaves_the_report_as_it_is(home, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(paths.ROOT))
+    other = open_results("demo", notebook="02_experiments", profile="quick")
+    other.save_value("best.epochs", 7)
+    write(tiny_notebook(new_code_cell('results.save_value("dataset.images", 3)')), home)
+    notebooks.execute("01_tiny", {"BRIEF": "demo", "PROFILE": "quick"})
+    folder = paths.report("demo")
+    before = checksums(folder)
+    assert {"01_tiny.html", "values.json", "notebooks/01_tiny.ipynb"} == set(before)
+    cells = [
+        'open_results("demo", notebook="01_tiny", profile="full").profile',
+        'results.save_value("dataset.images", 4)\nresults.say("{dataset.images} images, {best.epochs} epochs")',
+        'open_results("dmo", notebook="01_tiny", profile=PROFILE)',
+        'int("three")',
+    ]
+    opened = tiny_notebook(*map(new_code_cell, cells))
+    NotebookClient(opened, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": home}}).execute()
+    shown = [outputs(cell) for cell in opened.cells[2:]]
+    assert shown[0] == [
+        f"Draft at profile *quick*: results go to `{folder / 'draft'}`. "
+        "`make report BRIEF=demo PROFILE=quick` alone writes the report."
+    ]
+    assert "profile *full*" in shown[1][0] and shown[1][1] == "'full'"  # what is asked for goes before
+    assert shown[2] == ["4 images, 7 epochs"]  # its own number, and one that another notebook left in the report
+    sentence = re.sub(r"\x1b\[[\d;]*m", "", shown[3][0])
+    assert re.fullmatch(r"An exception .* %tb .*\s+ValueError: Unknown brief 'dmo'\. Briefs: .*\n?", sentence)
+    assert "Traceback" in shown[4][0]  # a fault, and no wrong input that lib refuses
+    assert checksums(folder) == before
+    assert read_values(folder / "draft")["dataset.images"]["value"] == 4

@@ -286,6 +286,22 @@ def test_a_notebook_and_the_later_ones_run_and_a_failure_leaves_no_first_page(ma
 
 
 @pytest.mark.notebook
+def test_a_report_goes_on_from_a_copied_folder(made, tmp_path, monkeypatch, capsys):
+    """A copy, as on Google Drive, has other times than what was copied; what a run found counts, and not when."""
+    shutil.copytree(made.folder, tmp_path / "folder", copy_function=shutil.copyfile)
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path))
+    page = make_report("folder", profile="smoke", data=made.photos)
+    assert page == tmp_path / "folder" / "index.html"
+    assert capsys.readouterr().out.count("unchanged, reused") == 3
+    (run,) = (tmp_path / "folder" / "runs").glob("best-*")
+    (run / "predictions_test.npz").write_text("LATE")  # of the same size
+    reason = freshness.reason_to_run(
+        "03_best_model", tmp_path / "folder", made_from=facts(made, "03_best_model"), waiting=[]
+    )
+    assert reason == f"run {run.name} changed"
+
+
+@pytest.mark.notebook
 def test_a_notebook_is_added_by_its_file_and_one_entry(made, copy, home, monkeypatch, capsys):
     asked, folder = [], copy.parent / "notebooks"
     shutil.copytree(home / "notebooks", folder)

@@ -94,6 +94,26 @@ def test_a_value_must_be_a_finite_number_text_or_truth_value(results):
     assert read_values(results.folder) == {}
 
 
+def test_many_values_are_kept_at_once_or_none(results):
+    results.save_values({"images": 3, "share": np.float64(0.5)}, prefix="dataset.", runs=["a"])
+    results.save_values(pd.Series({"cat": 0.25, "dog": 0.75}), prefix="recall_")
+    stored = read_values(results.folder)
+    assert {name: entry["value"] for name, entry in stored.items()} == {
+        "dataset.images": 3, "dataset.share": 0.5, "recall_cat": 0.25, "recall_dog": 0.75,
+    }  # fmt: skip
+    assert stored["dataset.share"]["runs"] == ["a"]
+    refused = {
+        "'best.loss' must be finite": {"more": 1, "loss": np.nan},
+        "snake_case. Received: 'best.Loss'": {"Loss": 1},
+    }
+    for message, values in refused.items():
+        with pytest.raises(ValueError, match=message):
+            results.save_values(values, prefix="best.")
+    with pytest.raises(ValueError, match="Received twice: 'dataset.images'"):
+        results.save_values({"more": 1, "dataset.images": 4})
+    assert read_values(results.folder) == stored
+
+
 def test_an_unknown_value_lists_similar_names(results):
     with pytest.raises(ValueError, match="'dataset.imagse'. Known: none yet"):
         results.value("dataset.imagse")
@@ -272,7 +292,7 @@ def test_another_profile_drops_everything_and_says_so(results, reports, capsys):
     assert page.exists() and read_values(reports / "demo")
     open_results("demo", notebook="02_experiments", profile="full")
     assert not page.exists()  # it leads to what is gone
-    assert "Dropping the quick results of demo" in capsys.readouterr().out
+    assert "Dropped the quick results of demo" in capsys.readouterr().out
     assert read_values(reports / "demo") == {}
     assert not (reports / "demo" / "tables" / "mine.csv").exists()
 

@@ -1,11 +1,15 @@
 """Observers: TensorBoard's files say what `history.csv` says."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 from tiny_training import TINY, job, train
 
+from lib.config import paths
 from lib.models import Softmax
 from lib.training import observers
 from lib.training.jobs import run_job
@@ -32,7 +36,7 @@ def test_event_files_hold_the_history_once(photos):
     assert validation["epoch_accuracy"] == pytest.approx(history["val_accuracy"], rel=1e-6)
 
 
-def test_epochs_of_an_interrupted_run_are_written_once(photos, monkeypatch):
+def test_epochs_of_an_interrupted_run_are_written_once_also_in_a_copy(photos, monkeypatch, tmp_path):
     class Stopped(Exception):
         pass
 
@@ -47,7 +51,13 @@ def test_epochs_of_an_interrupted_run_are_written_once(photos, monkeypatch):
     with pytest.raises(Stopped):
         train(photos)
     monkeypatch.setattr(observers.Screen, "epoch", log)
+    begun = pd.read_csv(next(paths.reports().rglob("history.csv")))
+    shutil.copytree(paths.reports(), tmp_path / "drive", copy_function=shutil.copyfile)  # as on Google Drive
+    shutil.rmtree(paths.reports())
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path / "drive"))
     run = train(photos)
+    assert tmp_path / "drive" in run.folder.parents
+    pd.testing.assert_frame_equal(run.history()[:2], begun)  # the seconds too: these epochs were not run again
     assert len(scalars(run.folder / "train")["epoch_loss"]) == TINY.training.epochs == len(run.history())
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from lib.config import paths
+from lib.config.progress import progress_bar
 from lib.datasets.drawn import scene
 from lib.datasets.drawn.shapes import OBJECTS
 from lib.datasets.storage import DataError
@@ -69,7 +69,7 @@ def draw(folder: Path, *, images_per_class: int = 100, progress: bool = True) ->
         for core in range(cores)
     ]
     total = images_per_class * len(CATEGORIES)
-    bar = tqdm(total=total, desc="Drawing the demo set", unit=" images", disable=not progress)
+    bar = progress_bar("Drawing the demo set", total=total, unit=" images", shown=progress)
     try:
         running = True
         while running:

@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
+from lib.config.progress import progress_bar
 from lib.datasets import storage
 from lib.datasets.storage import DataError
 
@@ -69,7 +68,7 @@ def is_web_page(head: bytes) -> bool:
 
 def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> None:
     room = max(MAX_RATIO * archive.stat().st_size, MIN_LIMIT)
-    bar = tqdm(desc=f"Extracting {archive.name}", unit=" files", disable=not progress, mininterval=0.5)
+    bar = progress_bar(f"Extracting {archive.name}", unit=" files", shown=progress)
     with archive.open("rb") as stream, bar:
         for count, (name, size, content) in enumerate(_members(archive, stream, inner=inner)):
             parts = _parts(archive, name)

@@ -10,9 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lib.config.files import checksum
+from lib.config.progress import progress_bar
 from lib.datasets import storage
 from lib.datasets.fetch.archives import is_web_page
 from lib.datasets.storage import DataError
@@ -89,8 +88,8 @@ def _fetch(address: str, part: Path, *, size: int, progress: bool) -> None:
             offered = f"{start + int(length):,}"
             raise DataError(f"{address} offers {offered} bytes; the official file has {size:,}. {BY_HAND}")
         storage.require_space(part.parent, size - start)
-        options = {"desc": part.stem, "unit": "B", "unit_scale": True, "disable": not progress, "mininterval": 0.5}
-        with part.open("ab" if start else "wb") as out, tqdm(total=size, initial=start, **options) as bar:
+        bar = progress_bar(part.stem, total=size, initial=start, unit="B", unit_scale=True, shown=progress)
+        with part.open("ab" if start else "wb") as out, bar:
             for chunk in itertools.chain([first], chunks):
                 out.write(chunk)
                 bar.update(len(chunk))

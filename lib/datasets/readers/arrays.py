@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib.config import paths
+from lib.config.progress import progress_bar
 from lib.datasets import storage
 from lib.datasets.index import COLUMNS, NUMBERS
 from lib.datasets.storage import DataError
@@ -117,7 +117,7 @@ def _path(part: str, row: int) -> str:
 
 def _index(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
     count, height, width, *rest = part.pixels.shape
-    rows = tqdm(part.pixels, desc=f"Checking {part.name}", unit=" images", disable=not progress, mininterval=0.5)
+    rows = progress_bar(f"Checking {part.name}", iterable=part.pixels, unit=" images", shown=progress)
     facts = {
         "path": [_path(part.name, row) for row in range(count)],
         "folder": np.array(arrays.classes, dtype=object)[part.labels],

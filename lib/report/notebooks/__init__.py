@@ -26,6 +26,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm.contrib import DummyTqdmFile
 
 from lib.config import paths
+from lib.report.results import WRITES_REPORT
 
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
 TEMPLATE, STYLE = (paths.LIB / "report" / "pages" / name for name in ("notebook.html.jinja", "style.css"))
@@ -178,6 +179,7 @@ def _kernel_environment() -> dict[str, str]:
             "PYTHONHASHSEED": "0",
             "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
             "COURSEWORK_HEADLESS": "1",
+            WRITES_REPORT: "1",
             "COURSEWORK_CACHE": str(paths.cache()),
             "COURSEWORK_REPORTS": str(paths.reports()),
             "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),

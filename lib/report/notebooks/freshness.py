@@ -1,7 +1,7 @@
 """Whether what a notebook made earlier still stands: what it was made from and what it left, by checksum.
 
-The record of a notebook lies beside its executed copy. It decides by content; only run folders, which are large, are
-compared by the names, sizes and times of their files.
+The record of a notebook lies beside its executed copy. It decides by content; run folders, which are large, are looked
+into only where the names, sizes or times of their files have changed, as in a copy.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
         return products[0]
     if record["runs"] and waiting:
         return f"{len(waiting)} planned run{'s' * (len(waiting) > 1)} to be trained"
-    changed = [run for run, before in record["runs"].items() if before != _listing(folder / "runs" / run)]
+    changed = [run for run, before in record["runs"].items() if before != _look(folder / "runs" / run, before)]
     return f"run {changed[0]} changed" if changed else None
 
 
@@ -106,7 +106,7 @@ def recording(name: str, folder: Path, *, made_from: dict[str, str]) -> Iterator
         "made_from": made_from,
         "files": {file: checksum(folder / file) for file in files},
         "entries": {key: digest(entry) for key, entry in entries.items()},
-        "runs": {run: _listing(folder / "runs" / run) for run in runs},
+        "runs": {run: _look(folder / "runs" / run) for run in runs},
         "evidence": {run: evidence(folder / "runs" / run) for run in runs},
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -117,7 +117,7 @@ def refresh_runs(folder: Path, names: tuple[str, ...]) -> None:
     """Look at the run folders again, for all notebooks, after the last one has run."""
     for name in names:
         content = read_record(name, folder)
-        content["runs"] = {run: _listing(folder / "runs" / run) for run in content["runs"]}
+        content["runs"] = {run: _look(folder / "runs" / run, before) for run, before in content["runs"].items()}
         write_json(_record_file(name, folder), content)
 
 
@@ -152,7 +152,15 @@ def _entries(name: str, folder: Path) -> dict[str, dict]:
     return {key: entry for key, entry in found.items() if entry["notebook"] == name}
 
 
-def _listing(run: Path) -> str:
-    """Checksum over the names, sizes and times of the files of a run folder; of none if it is gone."""
-    files = {file.relative_to(run).as_posix(): file.stat() for file in run.rglob("*") if file.is_file()}
-    return digest({name: [facts.st_size, facts.st_mtime_ns] for name, facts in files.items()})
+def _look(run: Path, before: list[str] = ()) -> list[str]:
+    """Two checksums of a run folder: of its files' names, sizes and times, and of their names and contents.
+
+    Where the first is as before, the second is taken as it was; where the second is, the first is too.
+    """
+    files = {file.relative_to(run).as_posix(): file for file in run.rglob("*") if file.is_file()}
+    facts = {name: file.stat() for name, file in files.items()}
+    listing = digest({name: [fact.st_size, fact.st_mtime_ns] for name, fact in facts.items()})
+    if before and before[0] == listing:
+        return before
+    content = digest({name: checksum(file) for name, file in files.items()})
+    return before if before and before[1] == content else [listing, content]

@@ -4,15 +4,19 @@ A notebook opens its results once, `results = open_results(BRIEF, notebook="01_e
 everything it shows goes through them. Opening drops what the same notebook left earlier, so that no figure, table
 or number outlives the code that made it. A name, text, value or run id that is not as asked is refused with a
 ValueError, and so is a damaged `values.json` or `manifest.json`.
+
+`make report` alone writes the report: it tells the notebooks that it runs so, by `WRITES_REPORT` in their environment.
+A notebook that somebody opens writes a draft beside it, into a folder of its own.
 """
 
 import difflib
 import hashlib
 import io
 import math
+import os
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,7 @@ import pandas as pd
 from IPython import get_ipython
 from matplotlib import pyplot
 
+from lib import briefs
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
 from lib.report.results import display
@@ -34,15 +39,23 @@ ENTRIES = {
     "values.json": (dict, {"value", *ORIGIN}),
     "manifest.json": (list, {"kind", "name", "file", "caption", "alt", "sha256", *ORIGIN}),
 }
+WRITES_REPORT = "COURSEWORK_WRITES_REPORT"  # set in the environment of a notebook that is run as a part of a report
+DRAFT = "draft"  # folder in a report folder: what notebooks leave that somebody opened
 
 
 class Results:
-    """The results of one notebook; made by `open_results`."""
+    """The results of one notebook; made by `open_results`.
 
-    def __init__(self, folder: Path, *, notebook: str, profile: str):
+    Attributes:
+        folder: where they are written.
+        profile: at which the notebook runs.
+    """
+
+    def __init__(self, folder: Path, *, notebook: str, profile: str, report: Mapping[str, dict] | None = None):
         self.folder = folder
         self.notebook = notebook
         self.profile = profile
+        self._report = report or {}  # values that other notebooks left in the finished report, where this is a draft
         self._saved_in_cell = {}
 
     def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> None:
@@ -85,21 +98,29 @@ class Results:
         file = self._save_file("table", name, content=content, caption=caption, runs=runs)
         display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
-    def save_value(self, name: str, value, *, runs: Sequence[str] = ()) -> None:
-        """Keep one number or word for the prose, the report and the other notebooks.
+    def save_values(self, values: Mapping[str, object], *, prefix: str = "", runs: Sequence[str] = ()) -> None:
+        """Keep numbers and words for the prose, the report and the other notebooks.
 
         Args:
-            name: dotted snake_case, e.g. `dataset.images`, used once in a brief.
-            value: finite number, text or truth value (NumPy scalars too), kept in full precision.
-            runs: ids of the runs it was computed from.
+            values: name -> finite number, text or truth value (NumPy scalars too), kept in full precision.
+            prefix: what each name begins with: `best.test_` makes `best.test_accuracy` of `accuracy`. The whole name is
+                dotted snake_case, used once in a brief.
+            runs: ids of the runs that they were computed from.
         """
-        stored, entry = read_values(self.folder), {"value": _plain_value(name, value), **self._origin(runs)}
-        self._claim(name, VALUE_NAME, kind="value", owner=stored.get(name, {}).get("notebook"))
-        write_json(self.folder / "values.json", stored | {name: entry})
+        stored = read_values(self.folder)
+        for end, value in values.items():
+            name, entry = f"{prefix}{end}", {"value": _plain_value(f"{prefix}{end}", value), **self._origin(runs)}
+            self._claim(name, VALUE_NAME, kind="value", owner=stored.get(name, {}).get("notebook"))
+            stored[name] = entry
+        write_json(self.folder / "values.json", stored)
+
+    def save_value(self, name: str, value, *, runs: Sequence[str] = ()) -> None:
+        """Keep one number or word, as `save_values` does."""
+        self.save_values({name: value}, runs=runs)
 
     def value(self, name: str):
         """The number or word kept under a name, by this notebook or another one of the brief."""
-        return find("value", name, read_values(self.folder))["value"]
+        return find("value", name, self._values())["value"]
 
     def say(self, text: str) -> None:
         """Show a sentence in Markdown whose numbers come from `values.json`.
@@ -108,8 +129,12 @@ class Results:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
         """
-        filled = fill(text, read_values(self.folder))
+        filled = fill(text, self._values())
         display.publish(filled, markdown=filled)
+
+    def _values(self) -> dict:
+        """What can be quoted; where this is a draft, also what the other notebooks left in the report."""
+        return read_values(self.folder) | self._report
 
     def _save_file(
         self, kind: str, name: str, *, content: bytes, caption: str, alt: str = "", runs: Sequence[str]
@@ -150,11 +175,17 @@ class Results:
 def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
     """Open the results of one notebook, dropping what it left earlier and everything of other profiles.
 
+    A notebook that somebody opens leaves the report as it is: its results go to the folder `draft` in the report
+    folder, and it says so. Where it asks for smoke, the least, and there is a report, it runs at the report's profile.
+
     Args:
         brief_name: whose report folder is written.
         notebook: the notebook's own name, e.g. `01_explore`.
         profile: smoke, quick or full.
     """
+    shell = get_ipython()
+    if shell:
+        shell.set_custom_exc((ValueError,), display.show_error)
     if not NAME.fullmatch(str(brief_name)):
         raise ValueError(f"The name of a brief must be snake_case. Received: {brief_name!r}")
     if not NOTEBOOK_NAME.fullmatch(str(notebook)):
@@ -162,14 +193,36 @@ def open_results(brief_name: str, *, notebook: str, profile: str) -> Results:
     if profile not in PROFILES:
         raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(PROFILES)}")
     folder = paths.report(brief_name)
+    if shell and not os.environ.get(WRITES_REPORT):
+        return _open_draft(folder, notebook=notebook, profile=profile)
+    if others := _open_folder(folder, notebook=notebook, profile=profile):
+        print(f"Dropped the {others} results of {brief_name}: a report holds one profile, and this is {profile}.")
+        (folder / "index.html").unlink(missing_ok=True)  # it leads to what was dropped
+    return Results(folder, notebook=notebook, profile=profile)
+
+
+def _open_draft(report: Path, *, notebook: str, profile: str) -> Results:
+    briefs.load(report.name)  # one that does not exist is refused before it has a folder
+    values = read_values(report)
+    made = next((entry["profile"] for entry in values.values()), profile)
+    profile = made if profile == PROFILES[0] else profile
+    values = {name: entry for name, entry in values.items() if entry["notebook"] != notebook and made == profile}
+    _open_folder(report / DRAFT, notebook=notebook, profile=profile)
+    shown = os.path.relpath(report / DRAFT, paths.ROOT) if paths.ROOT in report.parents else str(report / DRAFT)
+    text = (
+        f"Draft at profile *{profile}*: results go to `{shown}`. `make report BRIEF={report.name} PROFILE={profile}` "
+        "alone writes the report."
+    )
+    display.publish(text, markdown=text)
+    return Results(report / DRAFT, notebook=notebook, profile=profile, report=values)
+
+
+def _open_folder(folder: Path, *, notebook: str, profile: str) -> str:
+    """Make a folder ready for the results of a notebook at a profile; returns the other profiles it held."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {entry["profile"] for entry in [*read_values(folder).values(), *read_manifest(folder)]}
-    if stored - {profile}:
-        others = " and ".join(sorted(stored - {profile}))
-        print(f"Dropping the {others} results of {brief_name}: a report holds one profile, and this is {profile}.")
-        (folder / "index.html").unlink(missing_ok=True)  # it leads to what is dropped
     drop(folder, lambda entry: entry["notebook"] == notebook or entry["profile"] != profile)
-    return Results(folder, notebook=notebook, profile=profile)
+    return " and ".join(sorted(stored - {profile}))
 
 
 def read_values(folder: Path) -> dict:

@@ -4,16 +4,20 @@ import base64
 import math
 import numbers
 import re
+import traceback
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import display
 
+from lib.config import paths
+
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
-ROWS = 30  # shown of a long table; its CSV file has them all
+ROWS = 50  # shown of a long table; its CSV file has them all
 
 
 def publish(text: str, *, html: str = "", markdown: str = "") -> None:
@@ -22,6 +26,12 @@ def publish(text: str, *, html: str = "", markdown: str = "") -> None:
     data = {kind: content for kind, content in data.items() if content}
     if data and get_ipython() is not None:
         display(data, raw=True)
+
+
+def show_error(shell, kind: type, error: Exception, trace, tb_offset: int | None = None) -> None:
+    """Show the sentence alone where a check of `lib` refuses what it was given; for `set_custom_exc` of IPython."""
+    refused = paths.LIB in Path(traceback.extract_tb(trace)[-1].filename).resolve().parents
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset, exception_only=refused)
 
 
 def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:
