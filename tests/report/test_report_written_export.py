@@ -13,8 +13,8 @@ from PIL import Image
 
 from lib import briefs
 from lib.config import paths
+from lib.config.names import markdown as escape
 from lib.report.written import documents
-from lib.report.written.numbers import escape
 from lib.training import device
 
 NASTY = [
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(folder):
-    written = documents.export(document(NASTY), folder / "report", about=BLOCK)
+    written = documents.export(documents.parse(document(NASTY)), folder / "report", about=BLOCK)
     return {file.suffix[1:]: file for file in written}
 
 
@@ -123,8 +123,9 @@ def test_pdf_embeds_its_fonts_and_describes_its_pictures(files, folder):
 
 
 def test_what_typst_sets_shows_every_sign(folder):
-    body = documents._pandoc(document(NASTY), folder, "typst").decode()
-    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in documents._with_alt_texts(body, document(NASTY))
+    tree = documents.parse(document(NASTY))
+    body = documents._written(tree, folder, "typst").decode()
+    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in documents._with_alt_texts(body, tree)
     (folder / "body.typ").write_text(
         re.sub(r"#figure\(image.*?<figure-a>", "", body, flags=re.DOTALL), encoding="utf-8"
     )
@@ -139,13 +140,13 @@ def test_no_figure_floats_above_the_title():
 
 def test_equal_input_gives_equal_bytes(files, folder):
     before = {name: file.read_bytes() for name, file in files.items()}
-    assert documents.export(document(NASTY), folder / "report", about=BLOCK) == list(files.values())
+    assert documents.export(documents.parse(document(NASTY)), folder / "report", about=BLOCK) == list(files.values())
     assert {name: file.read_bytes() for name, file in files.items()} == before
 
 
 def test_a_missing_picture_is_an_error_with_its_name(folder):
     with pytest.raises(documents.ExportError, match="figures/none.png"):
-        documents.export("![x](figures/none.png)", folder / "other", about=BLOCK)
+        documents.export(documents.parse("![x](figures/none.png)"), folder / "other", about=BLOCK)
 
 
 # The title block

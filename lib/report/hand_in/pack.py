@@ -19,6 +19,7 @@ import pandas as pd
 from lib import briefs
 from lib.config import paths
 from lib.config.files import write_bytes
+from lib.config.names import csv_bytes
 from lib.datasets import splits
 from lib.report import pages, results, written
 from lib.report.notebooks import freshness
@@ -162,7 +163,7 @@ def test_predictions(brief: str) -> bytes | None:
         "predicted_class": classes[probabilities.argmax(axis=1)],
         "confidence": probabilities.max(axis=1).round(6),
     }
-    return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
+    return csv_bytes(pd.DataFrame(table))
 
 
 def machine_facts(report: Path) -> dict:

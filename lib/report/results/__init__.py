@@ -22,6 +22,7 @@ from matplotlib import pyplot
 
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
+from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
 from lib.report.results import display
 from lib.training.runs import Run
 
@@ -76,8 +77,7 @@ class Results:
             raise ValueError(f"A table must be a pandas DataFrame. Received: {type(frame).__name__}")
         if not isinstance(frame.index, pd.RangeIndex):
             frame = frame.reset_index()
-        content = frame.to_csv(index=False, lineterminator="\n").encode()
-        file = self._save_file("table", name, content=content, caption=caption, runs=runs)
+        file = self._save_file("table", name, content=csv_bytes(frame), caption=caption, runs=runs)
         display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
     def save_value(self, name: str, value, *, runs: Sequence[str] = ()) -> None:
@@ -103,16 +103,18 @@ class Results:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
         """
-        values, filled = read_values(self.folder), ""
+        values, plain, marked = read_values(self.folder), "", ""
         for literal, name, form, _ in string.Formatter().parse(text):
-            filled += literal
+            filled = ""
             if name is not None:
                 value = find("value", name, values)["value"]
                 try:
-                    filled += format(value, form or (".4g" if isinstance(value, float) else ""))
+                    filled = format(value, form or (".4g" if isinstance(value, float) else ""))
                 except ValueError as error:
                     raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
-        display.publish(filled, markdown=filled)
+            plain += literal + printable(filled)
+            marked += literal + (markdown(filled) if name is not None and isinstance(value, str) else filled)
+        display.publish(plain, markdown=marked)
 
     def _save_file(
         self, kind: str, name: str, *, content: bytes, caption: str, alt: str = "", runs: Sequence[str]
@@ -245,7 +247,7 @@ def write_evidence(brief: str) -> Path:
     table, values = folder / "tables" / "experiments.csv", read_values(folder)
     if not table.exists() or "best.test_accuracy" not in values:
         raise ValueError(f"The report of {brief} is not made: run `make report BRIEF={brief}` first")
-    frame = pd.read_csv(table)
+    frame = read_csv(table)
     frame["profile"] = values["best.test_accuracy"]["profile"]
     environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
     for name in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
@@ -254,6 +256,5 @@ def write_evidence(brief: str) -> Path:
     for name in ("test_accuracy", "test_balanced_accuracy", "test_top5_accuracy", "test_cross_entropy"):
         frame.loc[best, name] = values[f"best.{name}"]["value"]
     target = paths.ROOT / "reports" / "results" / f"{brief}.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    frame.round(6).to_csv(target, index=False, lineterminator="\n")
+    write_csv(target, frame.round(6))
     return target

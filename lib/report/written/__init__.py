@@ -47,7 +47,12 @@ def write_reports(brief: Brief) -> list[str]:
         try:
             report = render(name, Calls(brief, folder))
             text = documents.to_markdown(report)
-            files = documents.export(text, folder / name, about=documents.about(report))
+            tree = documents.parse(text)
+            foreign = documents.foreign(tree, report)
+            faults += foreign
+            if foreign:  # nothing that is written may fetch or show it
+                continue
+            files = documents.export(tree, folder / name, about=documents.about(report))
             record[name] = {
                 "title": report.title,
                 "words": count_words(report.text),
@@ -74,8 +79,9 @@ def check_reports(brief: Brief) -> list[str]:
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            faults += [*_faults(report), *_stale(report, folder / name)]
-        except TemplateError as error:
+            foreign = documents.foreign(documents.parse(documents.to_markdown(report)), report)
+            faults += [*foreign, *_faults(report), *_stale(report, folder / name)]
+        except (TemplateError, documents.ExportError) as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
 
@@ -131,7 +137,7 @@ def _faults(report: Report) -> list[str]:
 
 def _structure(report: Report) -> list[str]:
     """Sections that are missing or empty, and a wrong number of words."""
-    where = {field: place(report.shipped.file, line) for line, field in enumerate(report.shipped.head, start=2)}
+    where = {field: place(report.sources[0].file, line) for line, field in enumerate(report.sources[0].head, start=2)}
     parts = re.split(r"^## +(.+?)\s*$", report.text, flags=re.MULTILINE)
     filled = {heading for heading, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
     found = [

@@ -19,11 +19,13 @@ import typst
 from PIL import Image
 
 from lib.config import paths
+from lib.config.names import markdown as escape
 from lib.report.results import DPI
 from lib.report.results.display import SPACE, WORDS
+from lib.report.written import tree as written_tree
 from lib.report.written.calls import Block
-from lib.report.written.numbers import BLOCK, MARK, VALUE, VERBATIM, escape
-from lib.report.written.template import Report
+from lib.report.written.numbers import BLOCK, MARK, VALUE, VERBATIM
+from lib.report.written.template import Report, place
 from lib.training import device
 from lib.training.runs import Run
 
@@ -31,7 +33,10 @@ FORMATS = ("html", "pdf", "docx")
 PAGES = Path(__file__).parent / "pages"
 TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
 # Pandoc's Markdown, but what looks like HTML, LaTeX or a citation is text.
-READER = "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
+READER = (
+    "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
+    "-yaml_metadata_block-pandoc_title_block"
+)
 OTHER_SCRIPTS = re.compile("[\u0590-\u1dff\u2e80-\udfff\uf900-\ufdff\U00010000-\U0010ffff]")
 
 # The look of Word documents (A4, a serif face, page numbers, ruled tables), as changes of Pandoc's reference document.
@@ -126,8 +131,10 @@ def to_markdown(report: Report) -> str:
 
     def filled(text: str) -> str:
         # A value in code or in a formula is only its text.
-        plain = VERBATIM.sub(lambda part: re.sub(MARK, lambda m: m[3] if m[1] == VALUE else m[0], part[0]), text)
-        return MARK.sub(show, plain)
+        return MARK.sub(show, VERBATIM.sub(lambda part: MARK.sub(bare, part[0]), text))
+
+    def bare(match: re.Match) -> str:
+        return re.sub("[`$]", "", match[3]) if match[1] == VALUE else match[0]  # it must not end the code or formula
 
     calls = report.calls
     return f"{filled(report.text).strip()}\n\n{_appendix(report)}"
@@ -191,30 +198,47 @@ def _run_facts(run: Run) -> tuple[str, ...]:
 # As HTML, PDF and DOCX
 
 
-def export(markdown: str, target: Path, *, about: dict[str, str]) -> list[Path]:
+def parse(markdown: str) -> dict:
+    """The tree of a report as Pandoc reads it; nothing but the text is read. An ExportError says what Pandoc says."""
+    # In so long a line tables keep the widths that their cells need.
+    return json.loads(_pandoc(markdown.encode(), f"--from={READER}", "--to=json", "--sandbox", "--columns=10000"))
+
+
+def foreign(tree: dict, report: Report) -> list[str]:
+    """What a report must not hold, each with the file and line of its template that says it."""
+    pictures = [block.entry["file"] for block in report.calls.blocks if block.kind == "figure"]
+    found = []
+    for fault, words in written_tree.foreign(tree, pictures):
+        source = next((source for source in report.sources if words in source.text), report.sources[-1])
+        line = source.text.count("\n", 0, source.text.find(words)) + 1 if words in source.text else 0
+        found.append(f"{place(source.file, line)}: {fault}")
+    return found
+
+
+def export(tree: dict, target: Path, *, about: dict[str, str]) -> list[Path]:
     """Write a report in every format, to `target` with its suffix; figures lie relative to the folder of `target`.
 
     Equal input gives equal bytes. An ExportError says what Pandoc or Typst says.
     """
     files = [target.with_suffix(f".{name}") for name in FORMATS]
     for file, write in zip(files, (_html, _pdf, _docx), strict=True):
-        file.write_bytes(write(markdown, target.parent, about))
+        file.write_bytes(write(tree, target.parent, about))
     return files
 
 
-def _html(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+def _html(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     style = (PAGES / "report.css").read_text(encoding="utf-8")
     options = ["--standalone", "--embed-resources", "--mathml", f"--template={PAGES / 'report.html'}"]
     options += [f"--metadata=pagetitle={about['title']}", f"--variable=style={style}", "--shift-heading-level-by=0"]
     options += [f"--variable={name}={html.escape(value)}" for name, value in about.items() if value]
-    page = _pandoc(markdown, folder, "html5", *options).decode()
+    page = _written(tree, folder, "html5", *options).decode()
     # Wide tables scroll by themselves, with the keyboard too.
     scroll = r'<div class="scroll" tabindex="0" role="region" aria-label="Table">\g<0>'
     return re.sub("</table>", r"\g<0></div>", re.sub("<table", scroll, page)).encode()
 
 
-def _pdf(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
-    body = _below_title(_with_alt_texts(_pandoc(markdown, folder, "typst").decode(), markdown))
+def _pdf(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
+    body = _below_title(_with_alt_texts(_written(tree, folder, "typst").decode(), tree))
     page = (PAGES / "report.typ").read_text(encoding="utf-8")
     texts = json.dumps(about, ensure_ascii=False)
     try:
@@ -232,15 +256,10 @@ def _pdf(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
         raise ExportError(f"Typst could not set {about['title']!r}: {error.diagnostic or error}") from error
 
 
-def _with_alt_texts(body: str, markdown: str) -> str:
+def _with_alt_texts(body: str, tree: dict) -> str:
     """Pandoc leaves the alt texts out of Typst."""
-    found = re.findall(r'^!\[.*\]\(([^)]+)\)\{#\S+ alt="((?:[^"\\]|\\.)*)" width', markdown, re.MULTILINE)
-    texts = {file: json.dumps(re.sub(r"\\(.)", r"\1", text), ensure_ascii=False) for file, text in found}
-
-    def image(match: re.Match) -> str:
-        return f'image("/{match[1]}"' + (f", alt: {texts[match[1]]}" if match[1] in texts else "")
-
-    return re.sub(r'image\("([^"]+)"', image, body)
+    texts = {file: json.dumps(text, ensure_ascii=False) for file, text in written_tree.alt_texts(tree).items()}
+    return re.sub(r'image\("([^"]+)"', lambda found: f'image("/{found[1]}", alt: {texts[found[1]]}', body)
 
 
 def _below_title(body: str) -> str:
@@ -249,7 +268,7 @@ def _below_title(body: str) -> str:
     return first.replace("#figure(image(", "#figure(placement: bottom, image(") + heading + rest
 
 
-def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+def _docx(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     facts = {
         "title": about["title"],
         "subtitle": f"{about['brief']}: {about['question']}",
@@ -260,9 +279,9 @@ def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
     options = [f"--metadata={name}={value}" for name, value in facts.items()]
     with tempfile.TemporaryDirectory() as home:
         look, result = Path(home) / "reference.docx", Path(home) / "report.docx"
-        look.write_bytes(_word_look(_pandoc("", folder, "docx", "--print-default-data-file=reference.docx")))
+        look.write_bytes(_word_look(_pandoc(b"", "--print-default-data-file=reference.docx")))
         options += [f"--reference-doc={look}", f"--output={result}"]
-        _pandoc(markdown, folder, "docx", *options, timestamp=about["timestamp"])
+        _written(written_tree.with_widths(tree), folder, "docx", *options, timestamp=about["timestamp"])
         return result.read_bytes()
 
 
@@ -279,11 +298,15 @@ def _word_look(default: bytes) -> bytes:
     return result.getvalue()
 
 
-def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
-    command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
-    command += ["--columns=10000", "--fail-if-warnings", *options]  # tables keep the widths that their cells need
+def _written(tree: dict, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
+    given = ("--from=json", f"--to={to}", "--shift-heading-level-by=-1", *options)
+    return _pandoc(json.dumps(tree).encode(), *given, folder=folder, timestamp=timestamp)
+
+
+def _pandoc(text: bytes, *options: str, folder: Path | None = None, timestamp: str = "0") -> bytes:
+    command = [pypandoc.get_pandoc_path(), "--fail-if-warnings", *options]
     environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
-    done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
+    done = subprocess.run(command, cwd=folder, input=text, capture_output=True, env=environment)
     if done.returncode:
-        raise ExportError(f"Pandoc could not write {to}: {done.stderr.decode(errors='replace').strip()}")
+        raise ExportError(f"Pandoc could not write the report: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
