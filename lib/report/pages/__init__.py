@@ -111,10 +111,14 @@ def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
 
 
 def experiments_table(file: Path) -> dict | None:
-    """The results table for the page: columns, and rows of cells with a text and a key to sort by; None if no file."""
+    """The results table for the page, best first: columns, and rows of cells with a text and a key to sort by.
+
+    None if there is no file.
+    """
     if not file.exists():
         return None
     frame = read_csv(file).drop(columns="why", errors="ignore")
+    frame = frame.sort_values("val_accuracy", ascending=False, kind="stable")
     names = sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))
     columns, cells = [], []
     for name in names:

@@ -233,7 +233,7 @@ def _html(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     options += [f"--variable={name}={html.escape(value)}" for name, value in about.items() if value]
     page = _written(tree, folder, "html5", *options).decode()
     # Wide tables scroll by themselves, with the keyboard too.
-    scroll = r'<div class="scroll" tabindex="0" role="region" aria-label="Table">\g<0>'
+    scroll = r'<div class="scroll" tabindex="0" role="group" aria-label="Table">\g<0>'
     return re.sub("</table>", r"\g<0></div>", re.sub("<table", scroll, page)).encode()
 
 
