@@ -2,6 +2,7 @@
 
 import functools
 import textwrap
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -9,6 +10,8 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
+
+from lib.config.names import printable
 
 WIDTH = 6.5  # inches: A4 less its margins
 TALLEST = 9.3  # inches: a figure with its caption still fits one page
@@ -58,8 +61,10 @@ def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None 
 
 
 def shorten(name: object, width: int) -> str:
-    """The name in at most `width` characters, cut with an ellipsis."""
-    name = " ".join(str(name).split())
+    """The name in at most `width` characters, cut with an ellipsis; signs of double width count twice."""
+    name = printable(" ".join(str(name).split()))
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in name)
+    width = width * len(name) // (len(name) + wide) if wide else width
     return name if len(name) <= width else name[: max(width - 1, 1)].rstrip() + "…"
 
 

@@ -23,10 +23,12 @@ from matplotlib import pyplot
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
 from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
+from lib.figures.fonts import NUMBER, fit_fonts
 from lib.report.results import display
 from lib.training.runs import Run
 
 DPI = 150
+NUMBERED = "numbered_names"  # begins the names of tables with numbers for names
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 VALUE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 NOTEBOOK_NAME = re.compile(r"\d\d_[a-z0-9_]+")
@@ -55,6 +57,7 @@ class Results:
             raise ValueError(f"A figure must be a matplotlib Figure. Received: {type(figure).__name__}")
         if not alt.strip():
             raise ValueError(f"The figure {name!r} needs an alt text that says what is drawn. Received: {alt!r}")
+        caption = f"{caption}{self._number_names(figure)}"
         buffer = io.BytesIO()
         # Without the name of the writing software, equal pixels are equal files.
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
@@ -124,12 +127,36 @@ class Results:
             raise ValueError(f"The {kind} {name!r} needs a caption. Received: {caption!r}")
         file = f"{kind}s/{name}.{'png' if kind == 'figure' else 'csv'}"
         manifest = {entry["file"]: entry for entry in read_manifest(self.folder)}
-        self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
+        if not name.startswith(NUMBERED):  # that table grows with its figures
+            self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
         entry = {"kind": kind, "name": name, "file": file, "caption": caption, "alt": alt, **self._origin(runs)}
         manifest[file] = entry | {"sha256": hashlib.sha256(content).hexdigest()}
         write_bytes(self.folder / file, content)
         _write_manifest(self.folder, list(manifest.values()))
         return file
+
+    def _number_names(self, figure) -> str:
+        """Numbers in a figure in place of names that no installed font can draw; returns the key, for the caption.
+
+        A table of the notebook keeps the numbers, so that a name has the same one in every figure of a report.
+        """
+        numbers = {}
+        for entry in read_manifest(self.folder):
+            if entry["name"].startswith(NUMBERED):
+                table = read_csv(self.folder / entry["file"], dtype={"name": str}, keep_default_na=False)
+                numbers |= dict(zip(table["name"], table["number"], strict=True))
+        known = len(numbers)
+        shown = fit_fonts(figure, numbers)
+        if len(numbers) > known:
+            table = pd.DataFrame({"number": list(numbers.values()), "name": list(numbers)})
+            caption = "Names that no installed font can draw, and the numbers that figures show in their place."
+            name = f"{NUMBERED}_{self.notebook}"
+            file = self._save_file("table", name, content=csv_bytes(table), caption=caption, runs=())
+            if not known:
+                print(f"No installed font can draw some names: figures show numbers in their place, as in {file}.")
+                print("Fonts of these scripts would show them, such as Noto Sans CJK for Chinese and Japanese.")
+        key = "; ".join(f"{NUMBER.format(number)} {name}" for name, number in shown.items())
+        return f" {key}." if key else ""
 
     def _origin(self, runs: Sequence[str]) -> dict:
         if isinstance(runs, str) or not all(isinstance(run, str) and run for run in runs):
