@@ -10,6 +10,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from lib.config.names import printable
 
@@ -53,6 +54,18 @@ def new_figure(height: float, *, title: str) -> Figure:
     figure = Figure(figsize=(WIDTH, min(height, TALLEST)), layout="constrained")
     figure.suptitle(textwrap.fill(title, 72), x=0.01, ha="left")
     return figure
+
+
+def below_title(figure: Figure) -> Bbox | None:
+    """The part of a figure below its title, in inches, for where a caption stands under it; None if it has no title."""
+    title = next((text for text in figure.texts if text.get_text() and text.get_text() == figure.get_suptitle()), None)
+    if title is None:
+        return None
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # everything stays where it is now
+    top = title.get_window_extent().y0 / figure.dpi
+    title.set_visible(False)
+    return Bbox.from_extents(0, 0, figure.get_figwidth(), top)
 
 
 def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None = None) -> None:

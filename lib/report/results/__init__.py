@@ -24,6 +24,7 @@ from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
 from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
 from lib.figures.fonts import NUMBER, fit_fonts
+from lib.figures.style import below_title
 from lib.report.results import display
 from lib.training.runs import Run
 
@@ -44,7 +45,7 @@ class Results:
         self._saved_in_cell = {}
 
     def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> None:
-        """Write a figure to `figures/<name>.png`, show it and close it.
+        """Write a figure to `figures/<name>.png`, show it and close it. The caption takes the place of its title.
 
         Args:
             name: snake_case, used once in a brief.
@@ -60,7 +61,8 @@ class Results:
         caption = f"{caption}{self._number_names(figure)}"
         buffer = io.BytesIO()
         # Without the name of the writing software, equal pixels are equal files.
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.set_dpi(DPI)
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches=below_title(figure))
         width = round(100 * figure.get_figwidth())
         pyplot.close(figure)
         image = buffer.getvalue()
