@@ -53,6 +53,7 @@ def make_report(
     parameters |= {"DATA": str(Path(data).expanduser().resolve())} if data else {}
     for name in opened.brief.notebooks:  # found out now, not after an hour of training
         notebooks.check_parameters(notebooks.locate(name), parameters)
+    tensorboard.announce()
     # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
     kinds = {kind for name in opened.brief.notebooks for kind in table.entry(name).jobs}
     waiting = train_planned(opened, kinds, at_once=at_once or workers.default_count())

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator
 
 ATTRIBUTES = ("alt", "lang", "title", "width")
 LINK = re.compile(r"https?://|#", re.IGNORECASE)
-LINE = 95  # characters of a table's line in a Word document
-LEAST = 4  # characters of its narrowest column, with its margins
+LINE = 88  # characters that fit a table's line in a Word document
+MARGINS = 3  # characters that fit the margins of a column
+SMALL = [["", [], [["custom-style", "Table Text"]]]]  # as `documents.TABLE_TEXT` defines it
 
 
 def foreign(tree: dict, pictures: Collection[str]) -> list[tuple[str, str]]:
@@ -46,8 +47,8 @@ def alt_texts(tree: dict) -> dict[str, str]:
     return {target: _words(inlines) for _, inlines, (target, _) in images}
 
 
-def with_widths(tree: dict) -> dict:
-    """The tree with columns of tables as wide as what they hold, for programs that would make all equally wide."""
+def for_word(tree: dict) -> dict:
+    """The tree with tables in small letters and columns as wide as what they hold; Word would make all equally wide."""
     tree = copy.deepcopy(tree)
     for part in parts(tree["blocks"]):
         if isinstance(part, dict) and part["t"] == "Table":
@@ -56,13 +57,15 @@ def with_widths(tree: dict) -> dict:
             texts = zip(*([_words(cell[4]) for cell in row[1]] for row in rows), strict=True)
             for column, share in zip(columns, _shares([list(column) for column in texts]), strict=True):
                 column[1] = {"t": "ColWidth", "c": share}
+            for cell in (cell for row in rows for cell in row[1]):
+                cell[4] = [{"t": "Div", "c": [*SMALL, [block | {"t": "Para"} for block in cell[4]]]}]
     return tree
 
 
 def _shares(columns: list[list[str]]) -> list[float]:
     """Each column's share of a line: what its longest cell needs; where that is too much, at least its longest word."""
-    whole = [LEAST + max(map(len, cells)) for cells in columns]
-    least = [LEAST + max(len(word) for cell in cells for word in re.split(r"\s|(?<=-)", cell)) for cells in columns]
+    whole = [MARGINS + max(map(len, cells)) for cells in columns]
+    least = [MARGINS + max(len(word) for cell in cells for word in re.split(" |(?<=-)", cell)) for cells in columns]
     if sum(whole) > LINE:  # what is left over after the words goes to the columns that lack most
         part = max(0, LINE - sum(least)) / max(1, sum(whole) - sum(least))
         whole = [few + part * (many - few) for few, many in zip(least, whole, strict=True)]
