@@ -36,6 +36,8 @@ VENV=folder names another one; VENV=none insists on this Python (Colab, conda); 
 
 FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")
 SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", *FOLDERS)  # variables of the environment rather than options
+# A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
+CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
     "style": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
@@ -107,7 +109,7 @@ def check_report(brief: str) -> int:
 def say_faults(brief: str, faults: list) -> int:
     """Print what is wrong with a brief's written reports; 1 if anything is, else 0."""
     for fault in faults:
-        print(fault, file=sys.stderr)
+        print(fault.translate(CONTROL), file=sys.stderr)
     verdict = f"{len(faults)} fault{'s' * (len(faults) > 1)}" if faults else "nothing to mend"
     print(f"== check of the written reports of {brief}: {verdict}", flush=True)
     return 1 if faults else 0
@@ -148,6 +150,7 @@ def results(brief: str) -> None:
 def data(brief: str, data: str) -> None:
     """Get and check a brief's images, and say what was found."""
     from lib import briefs, datasets
+    from lib.config.names import printable
     from lib.datasets import audit, splits
 
     opened = briefs.load(brief)
@@ -157,13 +160,13 @@ def data(brief: str, data: str) -> None:
         left_out = dataset.left_out
         print(f"{len(dataset.index):,} images in {len(dataset.class_names)} classes, {len(left_out):,} left out")
         for row in left_out.head(20).itertuples():
-            print(f"  left out: {row.path}: {row.reason}")
+            print(f"  left out: {printable(row.path)}: {printable(row.reason)}")
         if len(left_out) > 20:
             print(f"  ... and {len(left_out) - 20:,} more")
         split = splits.make_split(dataset, opened.split, groups=audit.duplicate_groups(dataset))
         summary = audit.audit(dataset, split).summary
         for row in summary[(summary["images"] > 0) & (summary["check"] != "left out")].itertuples():
-            print(f"  {row.check}: {row.images:,} {row.meaning}")
+            print(f"  {row.check}: {row.images:,} {printable(row.meaning)}")
 
 
 def bench() -> None:
@@ -317,7 +320,7 @@ def main(argv: list = None) -> int:
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) and not raised_here(error):
             raise  # a fault and not a wrong input: whoever mends it needs the traceback
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {str(error).translate(CONTROL)}", file=sys.stderr)
         return 2
 
 

@@ -50,7 +50,7 @@ def write_executed(name, folder):
     entries = [entry for entry in results.read_manifest(folder) if entry["notebook"] == name]
     for cell in notebook.cells:
         said = [] if cell.cell_type != "code" else sentences(cell.source, results.read_values(folder))
-        cell.update({"outputs": [published(text, markdown=text) for text in said]} if said else {})
+        cell.update({"outputs": [published(text, markdown=marked) for text, marked in said]} if said else {})
     last = notebook.cells[-1]
     for entry in entries:
         if entry["kind"] == "figure":

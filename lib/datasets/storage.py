@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import hashlib
-import io
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.config.files import replacing
+from lib.config.names import csv_bytes, read_csv
 
 SPARE = 50 * 10**6  # bytes left free for everything else on the disk
 
@@ -81,9 +81,7 @@ def whole_folder(destination: Path) -> Iterator[Path]:
 
 def write_table(path: Path, table: pd.DataFrame, **facts: str) -> None:
     """Write a CSV whose first line holds `facts` (words without spaces) and the checksum of everything below it."""
-    stream = io.BytesIO()  # as text it would take four bytes per letter
-    table.to_csv(stream, index=False, lineterminator="\n", mode="wb")
-    body = stream.getbuffer()
+    body = csv_bytes(table)
     head = " ".join(f"{name}={value}" for name, value in {**facts, "sha256": _checksum(facts, body)}.items())
     with writing(path.parent), replacing(path) as partial, partial.open("wb") as out:
         out.write(f"# {head}\n".encode())
@@ -100,10 +98,10 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     facts = dict(word.split("=", 1) for word in head.removeprefix("# ").split() if "=" in word)
     if facts.pop("sha256", None) != _checksum(facts, body):
         raise DataError(f"{path} was changed after it was written: its checksum does not match. Make it again.")
-    return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False), facts
+    return read_csv(body, dtype=str, keep_default_na=False), facts
 
 
-def _checksum(facts: Mapping[str, str], body: bytes | memoryview) -> str:
+def _checksum(facts: Mapping[str, str], body: bytes) -> str:
     digest = hashlib.sha256(repr(sorted(facts.items())).encode())
     digest.update(body)
     return digest.hexdigest()

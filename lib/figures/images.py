@@ -216,10 +216,12 @@ def predictions_grid(
         columns: images in a row, at least 1.
     """
     need_each(images=images, true_names=true_names, predicted_names=predicted_names, confidences=confidences)
-    cells = []
+    cells, narrow = [], columns > 5  # there a line holds a name or a confidence, and not both
     for image, true, predicted, confidence in zip(images, true_names, predicted_names, confidences, strict=True):
-        text, colour = (f"✓ {predicted}", BLUE) if true == predicted else (f"✗ {predicted}\nis {true}", VERMILLION)
-        cells.append(Cell(image, text=text, ending=f" {100 * confidence:.0f} %", colour=colour, frame=colour))
+        sign, colour, truth = ("✓", BLUE, "") if true == predicted else ("✗", VERMILLION, f"\nis {true}")
+        share = f"{100 * confidence:.0f} %"
+        text = f"{sign} {predicted}" + (f"\n{share}" if narrow else "") + truth
+        cells.append(Cell(image, text=text, ending="" if narrow else f" {share}", colour=colour, frame=colour))
     return rows_of_images(_in_rows(cells, columns), title=title, columns=columns)
 
 

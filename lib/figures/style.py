@@ -2,6 +2,7 @@
 
 import functools
 import textwrap
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -9,6 +10,9 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from lib.config.names import printable
 
 WIDTH = 6.5  # inches: A4 less its margins
 TALLEST = 9.3  # inches: a figure with its caption still fits one page
@@ -52,14 +56,28 @@ def new_figure(height: float, *, title: str) -> Figure:
     return figure
 
 
+def below_title(figure: Figure) -> Bbox | None:
+    """The part of a figure below its title, in inches, for where a caption stands under it; None if it has no title."""
+    title = next((text for text in figure.texts if text.get_text() and text.get_text() == figure.get_suptitle()), None)
+    if title is None:
+        return None
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # everything stays where it is now
+    top = title.get_window_extent().y0 / figure.dpi
+    title.set_visible(False)
+    return Bbox.from_extents(0, 0, figure.get_figwidth(), top)
+
+
 def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None = None) -> None:
     """One legend under all panels, with the entries of one of them."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, title=title)
 
 
 def shorten(name: object, width: int) -> str:
-    """The name in at most `width` characters, cut with an ellipsis."""
-    name = " ".join(str(name).split())
+    """The name in at most `width` characters, cut with an ellipsis; signs of double width count twice."""
+    name = printable(" ".join(str(name).split()))
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in name)
+    width = width * len(name) // (len(name) + wide) if wide else width
     return name if len(name) <= width else name[: max(width - 1, 1)].rstrip() + "…"
 
 

@@ -55,6 +55,7 @@ def make_report(
     parameters |= {"DATA": str(Path(data).expanduser().resolve())} if data else {}
     for name in opened.brief.notebooks:  # found out now, not after an hour of training
         notebooks.check_parameters(notebooks.locate(name), parameters)
+    tensorboard.announce()
     folder = paths.report(brief_name)
     with locked(folder / ".lock", title=f"the report of {brief_name}"), writing(folder):
         return _make(opened, parameters, force=force, at_once=at_once or workers.default_count())

@@ -214,7 +214,7 @@ def _fit(job: Job) -> None:
     if job.compared_with:
         declare_hyperparameters(run.folder.parent, job.compared_with)
     metrics, seconds = job.fit()
-    facts = {"wall_seconds": seconds, "peak_memory_mb": device.peak_memory_mb()}
+    facts = {"finished": round(time.time()), "wall_seconds": seconds, "peak_memory_mb": device.peak_memory_mb()}
     write_json(run.folder / "environment.json", device.environment(device.find_device()) | facts)
     if job.compared_with:
         write_hyperparameters(run, job.settings, seed=job.seed, metrics=metrics)

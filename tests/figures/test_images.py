@@ -76,8 +76,11 @@ def test_predictions_grid_tells_right_from_wrong_in_words_and_colour():
     first, second, *_ = figure.axes
     assert heads(figure)[:2] == ["✓ cat 100 %", "✗ cat 50 %\nis dog"]
     assert first.spines["top"].get_edgecolor() != second.spines["top"].get_edgecolor()
-    wrong, truth = draw("predictions_grid", columns=8).axes[2].get_title(loc="left").split("\n")
-    assert wrong == "✗ dog 12 %" and truth.startswith("is a cl") and truth.endswith("…")
+    wrong, share, truth = draw("predictions_grid", columns=8).axes[2].get_title(loc="left").split("\n")
+    assert (wrong, share) == ("✗ dog", "12 %") and truth.startswith("is a cl") and truth.endswith("…")
+    names = ["umbrella", "bicycle"] * 3  # in narrow columns a name has a line to itself, and is whole
+    whole = draw("predictions_grid", [WIDE] * 6, names, predicted_names=names[::-1], confidences=[0.5] * 6, columns=7)
+    assert heads(whole)[:2] == ["✗ bicycle\n50 %\nis umbrella", "✗ umbrella\n50 %\nis bicycle"]
     narrow = draw("predictions_grid", predicted_names=[LONG] * 5)
     assert heads(narrow)[0].split("\n")[0].endswith("… 100 %")  # the name is cut, the number never
 

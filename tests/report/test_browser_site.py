@@ -3,12 +3,18 @@
 import contextlib
 import json
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from nbformat.v4 import new_code_cell, new_output
 from small_report import make_small_report, small_study
+from tiny_notebooks import tiny_notebook, write
 
 from lib.config import paths
-from lib.report import pages
+from lib.report import notebooks, pages
 from lib.report.pages.tensorboard import BrowserError, find_chromium, open_page
+from lib.report.results import display, open_results
+from lib.report.written import documents
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
 
@@ -87,7 +93,8 @@ def test_a_fault_in_a_script_and_a_missing_image_are_seen(page, site):
 
 def test_a_click_sorts_by_numbers_and_back_with_gaps_last(page):
     heads = page.locator("table.sortable th")
-    assert column(page, 1) == ["baseline", "best", "softmax"]
+    assert column(page, 1) == ["best", "baseline", "softmax"]  # best first, and said to be
+    assert heads.nth(2).get_attribute("aria-sort") == "descending"
     heads.nth(3).locator("button").click()
     assert column(page, 4) == ["1.50", "9.00", "10.25"]  # as words, 10.25 would come first
     assert heads.nth(3).get_attribute("aria-sort") == "ascending"
@@ -97,6 +104,38 @@ def test_a_click_sorts_by_numbers_and_back_with_gaps_last(page):
         heads.nth(2).locator("button").click()
         assert column(page, 3) == expected
     assert page.locator("table.sortable th[aria-sort]").count() == 1
+
+
+def test_axe_finds_nothing_on_any_page(browser, site, monkeypatch):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    shown = []
+    monkeypatch.setattr(display, "publish", lambda text, html="", markdown="": shown.append(html))
+    results = open_results("demo", notebook="02_experiments", profile="smoke")
+    results.save_table("wide", pd.DataFrame({f"column {n}": ["a long word " * 3] for n in range(12)}), caption="W `x`.")
+    results.save_figure("curve", Figure(figsize=(3, 2)), caption="It `rises`.", alt="A line")
+    shown.append(
+        f'<pre style="white-space:pre;overflow-x:auto"><span style="color: #0087ff">{"layer " * 30}</span></pre>'
+    )
+    outputs = [new_output("display_data", data={"text/html": html}) for html in shown]
+    outputs.append(new_output("stream", name="stdout", text="a line of text\n" * 50))
+    write(tiny_notebook(new_code_cell(f"x = '{'long ' * 60}'", outputs=outputs)), site, "page")
+    notebooks.export_page(site / "page.ipynb", site / "page.html", subtitle="demo, profile smoke")
+    text = "## One\n\n[93 %]{.value title=x} of [a](https://a.example), `code` and $x^2$\n\n"
+    text += "".join(f"| {'n | ' * 9}\n|{' :-- |' * 9}\n| {'long_words | ' * 9}\n\n: T{n}. {{#t{n}}}\n\n" for n in "ab")
+    about = dict.fromkeys(("title", "brief", "question", "student", "made", "note"), "Words") | {"timestamp": "0"}
+    documents.export(documents.parse(text), site / "report", about=about)
+    pages_to_read = [paths.reports() / "index.html", *(site / f"{name}.html" for name in ("index", "page", "report"))]
+    found = []
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        browser.emulate_media(color_scheme=scheme)
+        browser.set_viewport_size({"width": width, "height": 900})
+        for file in pages_to_read:
+            browser.goto(file.as_uri())
+            browser.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
+            for rule in axe.run(browser).response["violations"]:
+                found.append((file.name, scheme, rule["id"], rule["nodes"][0]["html"][:80]))
+    browser.emulate_media(color_scheme="light")
+    assert found == []
 
 
 def test_the_keyboard_reaches_everything_and_sorts(page):

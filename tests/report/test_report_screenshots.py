@@ -1,6 +1,7 @@
 """TensorBoard's own pages as figures of a report; without a browser the report says so and goes on."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import sys
@@ -14,6 +15,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams
 
 from lib import briefs
 from lib.config import paths
+from lib.report import make
 from lib.report.pages import tensorboard
 from lib.report.pages.tensorboard import BrowserError, find_chromium, open_page
 from lib.report.results import read_manifest, read_values
@@ -201,6 +203,24 @@ def test_the_three_pages_show_the_runs(runs, tmp_path):
         nodes = page.locator("g.node").evaluate_all("(nodes) => nodes.map((node) => node.dataset.name)")
         assert {"image", "Block_4", "Block_4/block_1", "Block_4/block_1/conv", "logits"} <= set(nodes)
         assert errors == []
+
+
+def test_what_is_missing_is_said_before_the_work_starts(own_folders, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise ValueError("no training here")
+
+    monkeypatch.setattr(make, "train_planned", stop)
+    monkeypatch.setenv("COURSEWORK_CHROMIUM", "none")
+    with pytest.raises(ValueError, match="no training here"):
+        make.make_report("demo", profile="smoke")
+    said = capsys.readouterr().out
+    assert "Chromium or Chrome was not found: the report will show a drawn graph in place of pictures" in said
+    monkeypatch.setenv("COURSEWORK_CHROMIUM", sys.executable)  # any program that is there
+    tensorboard.announce()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    tensorboard.announce()
+    assert "The package playwright was not found" in capsys.readouterr().out
 
 
 def test_a_tensorboard_that_does_not_start_is_said(tmp_path, monkeypatch):

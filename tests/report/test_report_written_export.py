@@ -1,20 +1,25 @@
 """HTML, PDF and DOCX: everything inside, whatever signs the words hold, and a title block from the settings."""
 
+import io
+import json
 import re
+import shutil
 import subprocess
 import zipfile
 import zlib
 from types import SimpleNamespace
 
+import numpy as np
 import pypandoc
 import pytest
+import typst
 from page_reader import Tags, fetched
 from PIL import Image
 
 from lib import briefs
 from lib.config import paths
-from lib.report.written import documents
-from lib.report.written.numbers import escape
+from lib.config.names import markdown as escape
+from lib.report.written import documents, tree
 from lib.training import device
 
 NASTY = [
@@ -60,7 +65,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(folder):
-    written = documents.export(document(NASTY), folder / "report", about=BLOCK)
+    written = documents.export(documents.parse(document(NASTY)), folder / "report", about=BLOCK)
     return {file.suffix[1:]: file for file in written}
 
 
@@ -106,6 +111,30 @@ def test_docx_holds_the_same_words_pictures_and_page(files):
     assert not any(str(files["docx"].parent) in content.decode(errors="replace") for content in parts.values())
 
 
+def test_columns_of_a_word_table_are_as_wide_as_their_longest_word(tmp_path):
+    rows = [
+        ["Layer", "Type", "Output shape", "Note"],
+        ["Block_64__block_1__shortcut", "GlobalAveragePooling2D", "4 × 4 × 256", "some words " * 8],
+        ["x", "Add", "4 × 4 × 256", "no difference within noise"],
+    ]
+    for columns in (4, 2):
+        table = documents._table([tuple(row[-columns:]) for row in rows], (False,) * columns, "T. {#table-a}")
+        new = tree.for_word(documents.parse(table))
+        widths = [width["c"] for _, width in new["blocks"][0]["c"][2]]
+        assert sum(widths) == pytest.approx(1)
+        for width, cells in zip(widths, zip(*(row[-columns:] for row in rows), strict=True), strict=True):
+            words = [word for cell in cells for word in cell.replace(" × ", "_×_").split()]
+            assert width * tree.LINE >= max(map(len, words)) + 2, (cells[0], width)
+    narrow = tree.for_word(documents.parse(documents._table([("a", "b"), ("cat", "1")], (False, True), "T.")))
+    assert sum(width["c"] for _, width in narrow["blocks"][0]["c"][2]) < 0.2
+    (file,) = [
+        file for file in documents.export(documents.parse(table), tmp_path / "t", about=BLOCK) if file.suffix == ".docx"
+    ]
+    with zipfile.ZipFile(file) as archive:
+        assert archive.read("word/document.xml").decode().count('w:val="TableText"') == 6
+        assert 'w:styleId="TableText"' in archive.read("word/styles.xml").decode()
+
+
 def test_pdf_embeds_its_fonts_and_describes_its_pictures(files, folder):
     content = files["pdf"].read_bytes()
     assert content.startswith(b"%PDF-")
@@ -123,8 +152,9 @@ def test_pdf_embeds_its_fonts_and_describes_its_pictures(files, folder):
 
 
 def test_what_typst_sets_shows_every_sign(folder):
-    body = documents._pandoc(document(NASTY), folder, "typst").decode()
-    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in documents._with_alt_texts(body, document(NASTY))
+    parsed = documents.parse(document(NASTY))
+    body = documents._written(parsed, folder, "typst").decode()
+    assert 'image("/figures/a.png", alt: "It \\"shows\\" <x>."' in documents._with_alt_texts(body, parsed)
     (folder / "body.typ").write_text(
         re.sub(r"#figure\(image.*?<figure-a>", "", body, flags=re.DOTALL), encoding="utf-8"
     )
@@ -132,20 +162,40 @@ def test_what_typst_sets_shows_every_sign(folder):
     assert [word for word in NASTY if straight(f"So {word} and ") not in text] == []
 
 
-def test_no_figure_floats_above_the_title():
-    body = "= One\n#figure(image(a))\n= Two\n#figure(image(b))"
-    assert documents._below_title(body) == "= One\n#figure(placement: bottom, image(a))\n= Two\n#figure(image(b))"
+def test_no_page_of_a_pdf_has_a_gap_and_figures_stay_in_order(folder):
+    for number in range(6):
+        Image.new("L", (900, 700), 60).save(folder / "figures" / f"f{number}.png")
+    words = "Some words that fill a line or two of the page, as a report does. " * 16
+    figures = [f'![**Figure.** C.](figures/f{n}.png){{#figure-f{n} alt="x" width=100%}}' for n in range(6)]
+    text = "## One\n\n" + f"\n\n{words}\n\n".join(figures) + f"\n\n{words}\n\n## Two\n\n{words}\n\n{words}\n"
+    given = {"root": str(folder), "ignore_system_fonts": True, "sys_inputs": {"about": json.dumps(BLOCK)}}
+    text += "\n| a | b |\n|---|---|\n| c | d |\n"  # a table of one's own, without a label
+    parsed, gaps = documents.parse(text), {}
+    for kind, source in (("floats", documents._typeset(parsed, folder, given)), ("stays", _inline(parsed, folder))):
+        pages = [Image.open(io.BytesIO(page)) for page in typst.compile(source.encode(), format="png", ppi=30, **given)]
+        inked = [np.flatnonzero((np.asarray(page.convert("L")) < 200).any(axis=1)) for page in pages]
+        gaps[kind] = [0.92 - rows[rows < 0.92 * pages[0].height].max() / pages[0].height for rows in inked[:-1]]
+        places = json.loads(typst.query(source.encode(), "<places>", field="value", one=True, **given))["figures"]
+        assert [tuple(place[1:]) for place in places] == sorted(tuple(place[1:]) for place in places)
+    assert max(gaps["floats"]) < 0.2 < max(gaps["stays"])
+
+
+def _inline(parsed, folder):
+    """The same with every figure in its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "MOST_GAP", 10_000)
+        return documents._typeset(parsed, folder, {"root": str(folder), "sys_inputs": {"about": json.dumps(BLOCK)}})
 
 
 def test_equal_input_gives_equal_bytes(files, folder):
     before = {name: file.read_bytes() for name, file in files.items()}
-    assert documents.export(document(NASTY), folder / "report", about=BLOCK) == list(files.values())
+    assert documents.export(documents.parse(document(NASTY)), folder / "report", about=BLOCK) == list(files.values())
     assert {name: file.read_bytes() for name, file in files.items()} == before
 
 
 def test_a_missing_picture_is_an_error_with_its_name(folder):
     with pytest.raises(documents.ExportError, match="figures/none.png"):
-        documents.export("![x](figures/none.png)", folder / "other", about=BLOCK)
+        documents.export(documents.parse("![x](figures/none.png)"), folder / "other", about=BLOCK)
 
 
 # The title block
@@ -178,14 +228,13 @@ def test_name_and_number_come_from_the_environment(settings):
         assert block()["student"] == line
 
 
-def test_the_date_is_that_of_the_state_and_not_of_today(settings, tmp_path):
+def test_the_date_is_that_of_the_newest_run_and_not_of_today(settings, tmp_path):
     patch, state = settings
     patch.setenv("SOURCE_DATE_EPOCH", "86400")
     assert block()["made"] == "2 January 1970, commit 0123456789, brief demo, profile quick"
     state.dirty = True
     assert "commit 0123456789 with uncommitted changes" in block()["made"]
     patch.delenv("SOURCE_DATE_EPOCH")
-    patch.setattr(documents.paths, "ROOT", tmp_path)  # no git here
     state.commit = None
     assert block()["made"].startswith("1 January 1970, no commit known")
     patch.setenv("COURSEWORK_REPORTS", str(tmp_path))
@@ -193,6 +242,10 @@ def test_the_date_is_that_of_the_state_and_not_of_today(settings, tmp_path):
     run.mkdir(parents=True)
     (run / "metrics.json").touch()
     assert block(runs=[run.name])["timestamp"] == str(int((run / "metrics.json").stat().st_mtime))
+    (run / "environment.json").write_text('{"finished": 1780000000}')  # which a copy of the folder keeps
+    older = shutil.copytree(run, run.with_name("older-seed0-1"))
+    (older / "environment.json").write_text('{"finished": 1770000000}')
+    assert block(runs=[run.name, older.name])["made"].startswith("28 May 2026, no commit known")
 
 
 def test_a_smoke_run_is_said_to_be_one(settings):

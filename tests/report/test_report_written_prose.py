@@ -2,9 +2,10 @@
 
 import pytest
 
+from lib.config.names import markdown as escape
 from lib.report.results.display import write_number
 from lib.report.written import numbers as bound_numbers
-from lib.report.written.numbers import VALUE, Number, Origin, count_words, escape, mark, typed_numbers
+from lib.report.written.numbers import VALUE, Number, Origin, count_words, mark, typed_numbers
 from lib.report.written.template import _without_tags
 
 NOWHERE = Origin("best.epochs", "03_best_model", ("best-seed0-1",))
@@ -136,5 +137,5 @@ def test_what_is_calculated_from_a_number_has_no_origin():
 def test_marks_in_a_text_cannot_pretend_to_be_bound():
     forged = mark(VALUE, 0, "99")
     assert mark(VALUE, 3, f"a{forged}").count(bound_numbers.START) == 1
-    assert escape("a_b*<c>#$@|`\\[") == r"a\_b\*\<c\>\#\$\@\|\`\\\["
+    assert escape("a_b*<c>#$@|`\\[") == r"a\_b\*\<c\>\#\$\@\|\`&#92;\["
     assert bound_numbers.START not in escape(forged)

@@ -1,5 +1,7 @@
 """Templates: a brief's own sections, what they can call, and errors that name file and line."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 from written_report import make_report_folder
@@ -7,11 +9,13 @@ from written_report import make_report_folder
 from lib import briefs
 from lib.config import paths
 from lib.config.files import write_json
+from lib.report import written
 from lib.report.results import read_values
-from lib.report.written import numbers, template
+from lib.report.written import documents, numbers, template
 from lib.report.written.calls import Calls
 from lib.report.written.documents import to_markdown
 from lib.report.written.template import TemplateError, render
+from lib.report.written.tree import parts
 
 BRIEF = briefs.load("demo")
 HEAD = "---\ntitle: Note\nwords: 1 to 100\nsections: One; Two\n---\n"
@@ -291,6 +295,59 @@ def test_a_number_between_typed_marks_is_a_typed_one(fill):
 def test_a_picture_put_in_by_hand_is_listed(fill):
     report = fill("## One\n![Mine](own.png)\n\n`![as code](x.png)` {{ figure('samples') }}\n## Two\n")
     assert report.faults == ("note.md:7: a picture without figure(): no run stands behind it",)
+
+
+FOREIGN = {  # in a template -> what is said of it
+    "![x][r]\n\n[r]: /etc/passwd": (9, "a picture without figure(): no run stands behind it. Received: '/etc/passwd'"),
+    "![x]\n\n[x]: http://127.0.0.1:9/x.png": (9, "a picture without figure()"),
+    "![x]\n\n[x]: figures/samples.png": (9, "a picture without figure()"),  # a second time, by hand
+    "[a](javascript:alert(1))": (
+        7,
+        "a link must begin with https://, http:// or, inside the report, #",
+    ),
+    "[a]\n\n[a]: data:text/html,x": (9, "a link must begin with"),
+    "[a](JaVaScRiPt:x) [b](//evil.example) [c](/etc/passwd) [d](../x.html)": (7, "a link must begin with"),
+    "<mailto:a@evil.example>": (7, "a link must begin with"),
+    "[a](https://a.example){onclick=x}": (
+        7,
+        "an attribute must be one of alt, lang, title, width. Received: 'onclick'",
+    ),
+    "[a]{style='background:url(http://a.example)'}": (7, "an attribute must be one of"),
+    "[a]{typst:text:fill='red'}": (7, "an attribute must be one of"),
+    "::: {onmouseover=x}\na\n:::": (7, "an attribute must be one of"),
+    "### Head {.a onclick=x}": (7, "an attribute must be one of"),
+    "`a`{onclick=x}": (7, "an attribute must be one of"),
+}
+
+
+def test_a_template_holds_no_picture_link_or_attribute_that_acts(fill):
+    for text, (line, said) in FOREIGN.items():
+        report = fill(f"## One\n{text}\n\n{{{{ figure('samples') }}}}\n\n## Two\n")
+        found = documents.foreign(documents.parse(to_markdown(report)), report)
+        assert len(found) == (4 if "JaVa" in text else 1), text
+        assert found[0].startswith(f"note.md:{line}: {said}"), (text, found)
+
+
+def test_what_looks_like_code_of_another_language_is_text(fill):
+    text = "<img src=http://a.example onerror=x>\n\n---\ncss: http://a.example/x.css\n---\n\n"
+    text += "\\includegraphics{/etc/passwd}\n\n`<img>`{=html} [w](https://a.example) [one](#one)"
+    report = fill(f"## One\n{text}\n\n{{{{ figure('samples') }}}}\n\n## Two\n")
+    tree = documents.parse(to_markdown(report))
+    assert documents.foreign(tree, report) == [] and tree["meta"] == {}
+    assert not {"RawInline", "RawBlock"} & {part.get("t") for part in parts(tree["blocks"]) if isinstance(part, dict)}
+
+
+def test_nothing_of_the_kind_is_written_and_the_check_names_it(home, folder, monkeypatch):
+    brief = dataclasses.replace(BRIEF, reports=("note",))
+    (home / "note.md").write_text(HEAD + "## One\n![x]\n\n## Two\nx\n\n[x]: /etc/passwd\n", encoding="utf-8")
+    said = "note.md:12: a picture without figure(): no run stands behind it. Received: '/etc/passwd'"
+    assert said in written.write_reports(brief) and said in written.check_reports(brief)
+    assert not (folder / "note.html").exists() and not (folder / "note.docx").exists()
+
+
+def test_a_label_that_jinja_takes_for_a_comment_is_an_error_with_its_line(fill):
+    with pytest.raises(TemplateError, match=r"^note\.md:6: Missing end of comment tag"):
+        fill("## One {#one}\n## Two\n")
 
 
 # As Markdown for Pandoc

@@ -1,7 +1,9 @@
 """What a report shows: figures, tables and numbers, where they come from, and what outlives what."""
 
 import base64
+import functools
 import hashlib
+import io
 import json
 import re
 from io import BytesIO
@@ -12,6 +14,7 @@ import pytest
 from matplotlib import pyplot
 from PIL import Image
 
+from lib import figures
 from lib.config import paths
 from lib.report.results import display, drop, open_results, read_manifest, read_values
 from lib.report.results.display import ROWS, column_texts, short
@@ -189,6 +192,24 @@ def test_a_figure_is_written_recorded_shown_and_closed(results, reports, shown):
     assert "<figcaption>It &lt;rises&gt;.</figcaption>" in shown[0]["html"]
     embedded = base64.b64decode(re.search(r"base64,([^\"]+)", shown[0]["html"])[1])
     assert Image.open(BytesIO(embedded)).size == (600, 450)
+
+
+def test_the_title_stands_once_and_nothing_else_changes(results, reports):
+    frame = pd.DataFrame({"class_name": ["ant", "bee"], "images": 3, "recall": [1.0, 0.5]})
+    grid = [np.full((4, 4, 3), 90, np.uint8)] * 3
+    for name, draw in (
+        ("bars", functools.partial(figures.per_class_bars, frame)),
+        ("grid", functools.partial(figures.sample_grid, grid, ["ant", "bee", "cup"])),
+    ):
+        saved = []
+        for number, title in enumerate(("A title", "Another")):
+            results.save_figure(f"{name}_{number}", draw(title=title), caption="c", alt="a")
+            saved.append(np.asarray(Image.open(reports / "demo" / "figures" / f"{name}_{number}.png")))
+        assert np.array_equal(*saved)  # no word of the title is left
+        full = io.BytesIO()
+        draw(title="A title").savefig(full, format="png", dpi=150)
+        whole = np.asarray(Image.open(full))
+        assert 20 < len(whole) - len(saved[0]) < 60 and np.array_equal(whole[-len(saved[0]) + 2 :], saved[0][2:])
 
 
 def test_equal_pixels_are_equal_files(results, reports):

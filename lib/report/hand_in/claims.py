@@ -10,11 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from lib import briefs
 from lib.config import PROFILES
 from lib.config.files import checksum
+from lib.config.names import printable, read_csv
 from lib.datasets import splits
 from lib.report import results
 from lib.report.hand_in import pack
@@ -143,7 +142,7 @@ def _predictions(file: Path, folder: Path) -> list[str]:
     """Whether the predictions on test are those of the split, and give the accuracies that the report states."""
     if not file.is_file():
         return [f"lacks: {file.name}, so no stated accuracy can be computed again"]
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table = read_csv(file, dtype=str, keep_default_na=False)
     missing = [name for name in ("image", "true_class", "predicted_class") if name not in table]
     if missing:
         return [f"{file.name} lacks the column {', '.join(missing)}, so no stated accuracy can be computed again"]
@@ -179,8 +178,3 @@ def reading(archive: Path) -> Iterator[None]:
     except Exception as error:  # of any library that meets content it was not written for
         text = " ".join(str(error).split())[:300]
         raise ValueError(f"{archive.name} cannot be checked ({type(error).__name__}): {printable(text)}") from error
-
-
-def printable(text: object) -> str:
-    """A text without what could move the cursor or turn the direction of reading: such letters are spelt out."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))

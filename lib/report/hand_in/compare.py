@@ -17,8 +17,9 @@ import pandas as pd
 from PIL import Image
 
 from lib.config.files import read_json
+from lib.config.names import printable
 from lib.report import results
-from lib.report.hand_in import claims, pack, shown
+from lib.report.hand_in import pack, shown
 from lib.report.notebooks import freshness
 
 TIME_WORDS = {"seconds", "minutes", "hours"}
@@ -90,7 +91,7 @@ def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Lin
             verdict = NOT_COMPARED
         else:
             verdict = _verdict(one["value"], other["value"], exact=same_machine or not other["runs"])
-        lines.append(Line(claims.printable(name), _text(one["value"]), _text(other["value"]), verdict))
+        lines.append(Line(printable(name), _text(one["value"]), _text(other["value"]), verdict))
     return lines
 
 
@@ -156,7 +157,7 @@ def as_text(lines: list[Line]) -> str:
 
 
 def _text(value) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else claims.printable(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable(value)
 
 
 def is_time(name: str) -> bool:

@@ -19,6 +19,7 @@ import pandas as pd
 from lib import briefs
 from lib.config import paths
 from lib.config.files import write_bytes
+from lib.config.names import csv_bytes
 from lib.datasets import splits
 from lib.report import pages, results, written
 from lib.report.notebooks import freshness, table
@@ -187,7 +188,7 @@ def test_predictions(folder: Path) -> bytes:
         "predicted_class": classes[probabilities.argmax(axis=1)],
         "confidence": probabilities.max(axis=1).round(6),
     }
-    return pd.DataFrame(table).to_csv(index=False, lineterminator="\n").encode()
+    return csv_bytes(pd.DataFrame(table))
 
 
 def best_run(folder: Path) -> str | None:

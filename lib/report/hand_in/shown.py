@@ -16,6 +16,7 @@ import pandas as pd
 
 from lib import briefs
 from lib.config.files import read_json
+from lib.config.names import read_csv
 from lib.report import notebooks, pages, results, written
 from lib.report.hand_in.claims import FILE_NAME
 from lib.report.results import display
@@ -90,7 +91,7 @@ def _sentences(source: str, values: dict) -> set[str] | None:
     said = set()
     for text in texts:
         with contextlib.suppress(ValueError):  # of a branch that was not taken
-            said.add(results.fill(text, values))
+            said |= set(results.fill(text, values))
     return said
 
 
@@ -103,7 +104,7 @@ def _shows(data: dict, entry: dict, folder: Path) -> bool:
         text, pictures = _visible(shown)
         picture = f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
         return pictures == [picture] and text == " ".join(entry["caption"].split())
-    expected = display.table_html(pd.read_csv(file), entry["caption"], file=entry["file"])
+    expected = display.table_html(read_csv(file), entry["caption"], file=entry["file"])
     if shown.partition("<thead>")[0] != expected.partition("<thead>")[0]:
         return False
     pairs = list(zip(_cells(shown), _cells(expected), strict=False))

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from lib import briefs
 from lib.config import PROFILES
 from lib.config.files import checksum, read_json
+from lib.config.names import printable
 from lib.datasets.fetch import archives
 from lib.report.hand_in import again, claims, compare, pack, shown
-from lib.report.hand_in.claims import printable
 from lib.report.hand_in.pack import FORMAT, MANIFEST, file_name_of
 from lib.report.results import NAME
 

@@ -1,10 +1,8 @@
 """The pages that lead to everything in a report: `index.html` of a brief, and the list of all briefs' reports."""
 
 import datetime
-import html
 import importlib.metadata
 import platform
-import re
 from pathlib import Path
 
 import jinja2
@@ -14,9 +12,10 @@ from PIL import Image
 
 from lib import briefs
 from lib.config import paths
+from lib.config.names import read_csv
 from lib.report import notebooks, results, written
 from lib.report.notebooks import freshness
-from lib.report.results.display import column_texts, short
+from lib.report.results.display import column_texts, short, with_code
 from lib.training import device
 from lib.training.open_brief import OpenBrief
 
@@ -119,10 +118,14 @@ def headlines(values: dict, asked_accuracy: float | None) -> list[dict]:
 
 
 def experiments_table(file: Path) -> dict | None:
-    """The results table for the page: columns, and rows of cells with a text and a key to sort by; None if no file."""
+    """The results table for the page, best first: columns, and rows of cells with a text and a key to sort by.
+
+    None if there is no file.
+    """
     if not file.exists():
         return None
-    frame = pd.read_csv(file).drop(columns="why", errors="ignore")
+    frame = read_csv(file).drop(columns="why", errors="ignore")
+    frame = frame.sort_values("val_accuracy", ascending=False, kind="stable")
     names = sorted(frame, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))
     columns, cells = [], []
     for name in names:
@@ -192,6 +195,5 @@ def _render(template: str, **content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # A caption as HTML, with the names between backticks as code.
-    environment.filters["with_code"] = lambda text: re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    environment.filters["with_code"] = with_code
     return environment.get_template(template).render(**content)

@@ -5,6 +5,7 @@ report then shows the graph that notebook 3 draws from the same model, and says 
 """
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -70,6 +71,14 @@ def find_chromium() -> str | None:
     if chosen == "none":
         return None
     return next(filter(None, map(shutil.which, [chosen] if chosen else PROGRAMS)), None)
+
+
+def announce() -> None:
+    """Say before the work starts that a report will be without TensorBoard's pages, where that is so, and the cure."""
+    if not find_chromium() or importlib.util.find_spec("playwright") is None:
+        missing = "The package playwright" if find_chromium() else "Chromium or Chrome"
+        print(f"{missing} was not found: the report will show a drawn graph in place of pictures of TensorBoard.")
+        print("Install it, or name another browser with COURSEWORK_CHROMIUM, to have them.", flush=True)
 
 
 @contextlib.contextmanager

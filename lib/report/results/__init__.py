@@ -27,10 +27,14 @@ from matplotlib import pyplot
 from lib import briefs
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
+from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
+from lib.figures.fonts import NUMBER, fit_fonts
+from lib.figures.style import below_title
 from lib.report.results import display
 from lib.training.runs import Run
 
 DPI = 150
+NUMBERED = "numbered_names"  # begins the names of tables with numbers for names
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 VALUE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 NOTEBOOK_NAME = re.compile(r"\d\d_[a-z0-9_]+")
@@ -59,7 +63,7 @@ class Results:
         self._saved_in_cell = {}
 
     def save_figure(self, name: str, figure, *, caption: str, alt: str, runs: Sequence[str] = ()) -> None:
-        """Write a figure to `figures/<name>.png`, show it and close it.
+        """Write a figure to `figures/<name>.png`, show it and close it. The caption takes the place of its title.
 
         Args:
             name: snake_case, used once in a brief.
@@ -72,9 +76,11 @@ class Results:
             raise ValueError(f"A figure must be a matplotlib Figure. Received: {type(figure).__name__}")
         if not alt.strip():
             raise ValueError(f"The figure {name!r} needs an alt text that says what is drawn. Received: {alt!r}")
+        caption = f"{caption}{self._number_names(figure)}"
         buffer = io.BytesIO()
         # Without the name of the writing software, equal pixels are equal files.
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.set_dpi(DPI)
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches=below_title(figure))
         width = round(100 * figure.get_figwidth())
         pyplot.close(figure)
         image = buffer.getvalue()
@@ -94,8 +100,7 @@ class Results:
             raise ValueError(f"A table must be a pandas DataFrame. Received: {type(frame).__name__}")
         if not isinstance(frame.index, pd.RangeIndex):
             frame = frame.reset_index()
-        content = frame.to_csv(index=False, lineterminator="\n").encode()
-        file = self._save_file("table", name, content=content, caption=caption, runs=runs)
+        file = self._save_file("table", name, content=csv_bytes(frame), caption=caption, runs=runs)
         display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
     def save_values(self, values: Mapping[str, object], *, prefix: str = "", runs: Sequence[str] = ()) -> None:
@@ -129,8 +134,8 @@ class Results:
             text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
                 shown with four significant digits.
         """
-        filled = fill(text, self._values())
-        display.publish(filled, markdown=filled)
+        plain, marked = fill(text, self._values())
+        display.publish(plain, markdown=marked)
 
     def _values(self) -> dict:
         """What can be quoted; where this is a draft, also what the other notebooks left in the report."""
@@ -144,12 +149,36 @@ class Results:
             raise ValueError(f"The {kind} {name!r} needs a caption. Received: {caption!r}")
         file = f"{kind}s/{name}.{'png' if kind == 'figure' else 'csv'}"
         manifest = {entry["file"]: entry for entry in read_manifest(self.folder)}
-        self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
+        if not name.startswith(NUMBERED):  # that table grows with its figures
+            self._claim(name, NAME, kind=kind, owner=manifest.get(file, {}).get("notebook"))
         entry = {"kind": kind, "name": name, "file": file, "caption": caption, "alt": alt, **self._origin(runs)}
         manifest[file] = entry | {"sha256": hashlib.sha256(content).hexdigest()}
         write_bytes(self.folder / file, content)
         _write_manifest(self.folder, list(manifest.values()))
         return file
+
+    def _number_names(self, figure) -> str:
+        """Numbers in a figure in place of names that no installed font can draw; returns the key, for the caption.
+
+        A table of the notebook keeps the numbers, so that a name has the same one in every figure of a report.
+        """
+        numbers = {}
+        for entry in read_manifest(self.folder):
+            if entry["name"].startswith(NUMBERED):
+                table = read_csv(self.folder / entry["file"], dtype={"name": str}, keep_default_na=False)
+                numbers |= dict(zip(table["name"], table["number"], strict=True))
+        known = len(numbers)
+        shown = fit_fonts(figure, numbers)
+        if len(numbers) > known:
+            table = pd.DataFrame({"number": list(numbers.values()), "name": list(numbers)})
+            caption = "Names that no installed font can draw, and the numbers that figures show in their place."
+            name = f"{NUMBERED}_{self.notebook}"
+            file = self._save_file("table", name, content=csv_bytes(table), caption=caption, runs=())
+            if not known:
+                print(f"No installed font can draw some names: figures show numbers in their place, as in {file}.")
+                print("Fonts of these scripts would show them, such as Noto Sans CJK for Chinese and Japanese.")
+        key = "; ".join(f"{NUMBER.format(number)} {name}" for name, number in shown.items())
+        return f" {key}." if key else ""
 
     def _origin(self, runs: Sequence[str]) -> dict:
         if isinstance(runs, str) or not all(isinstance(run, str) and run for run in runs):
@@ -298,18 +327,21 @@ def _plain_value(name: str, value) -> bool | int | float | str:
     return value
 
 
-def fill(text: str, values: dict[str, dict]) -> str:
-    """A sentence with saved values in place of their names; see `Results.say`."""
-    filled = ""
+def fill(text: str, values: dict[str, dict]) -> tuple[str, str]:
+    """A sentence with saved values in place of their names, as plain text and as Markdown; see `Results.say`."""
+    plain, marked = "", ""
     for literal, name, form, _ in string.Formatter().parse(text):
-        filled += literal
+        filled, word = "", False
         if name is not None:
             value = find("value", name, values)["value"]
+            word = isinstance(value, str)
             try:
-                filled += format(value, form or (".4g" if isinstance(value, float) else ""))
+                filled = format(value, form or (".4g" if isinstance(value, float) else ""))
             except ValueError as error:
                 raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
-    return filled
+        plain += literal + printable(filled)
+        marked += literal + (markdown(filled) if word else filled)
+    return plain, marked
 
 
 def write_evidence(brief: str) -> Path:
@@ -322,7 +354,7 @@ def write_evidence(brief: str) -> Path:
     table, values = folder / "tables" / "experiments.csv", read_values(folder)
     if not table.exists() or "best.test_accuracy" not in values:
         raise ValueError(f"The report of {brief} is not made: run `make report BRIEF={brief}` first")
-    frame = pd.read_csv(table)
+    frame = read_csv(table)
     frame["profile"] = values["best.test_accuracy"]["profile"]
     environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
     for name in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
@@ -331,6 +363,5 @@ def write_evidence(brief: str) -> Path:
     for name in ("test_accuracy", "test_balanced_accuracy", "test_top5_accuracy", "test_cross_entropy"):
         frame.loc[best, name] = values[f"best.{name}"]["value"]
     target = paths.ROOT / "reports" / "results" / f"{brief}.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    frame.round(6).to_csv(target, index=False, lineterminator="\n")
+    write_csv(target, frame.round(6))
     return target

@@ -14,6 +14,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from lib.config import paths
+from lib.config.names import printable
 
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
@@ -34,12 +35,17 @@ def show_error(shell, kind: type, error: Exception, trace, tb_offset: int | None
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset, exception_only=refused)
 
 
+def with_code(text: str) -> str:
+    """A caption as HTML, with the names between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(printable(text)))
+
+
 def figure_html(image: bytes, caption: str, *, alt: str, width: int) -> str:
     """A figure with its PNG image inside, its caption and its alt text; width in CSS pixels."""
     source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
     return (
         f'<figure style="margin: 0"><img src="{source}" alt="{escape(alt)}" width="{width}" style="max-width: 100%; '
-        f'height: auto"><figcaption>{escape(caption)}</figcaption></figure>'
+        f'height: auto"><figcaption>{with_code(caption)}</figcaption></figure>'
     )
 
 
@@ -56,7 +62,7 @@ def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
     left = len(frame) - ROWS
     more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
     return (
-        f'<table><caption style="text-align: left">{escape(caption)}{more}</caption>'
+        f'<table><caption style="text-align: left">{with_code(caption)}{more}</caption>'
         f"<thead>{row(map(str, frame.columns), 'th')}</thead><tbody>{body}</tbody></table>"
     )
 
@@ -84,7 +90,7 @@ def column_texts(column: pd.Series) -> list[str]:
 def short(cell) -> str:
     """One value for reading: four significant digits, thousands apart, a dash for nothing."""
     if isinstance(cell, bool) or not isinstance(cell, numbers.Number):
-        return "–" if cell is None or cell is pd.NA or cell is pd.NaT else str(cell)
+        return "–" if cell is None or cell is pd.NA or cell is pd.NaT else printable(cell)
     if math.isnan(cell):
         return "–"
     if isinstance(cell, numbers.Integral) or abs(cell) >= 1000 and math.isfinite(cell):

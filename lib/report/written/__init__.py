@@ -45,13 +45,17 @@ def write_reports(brief: Brief) -> list[str]:
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            text, about = documents.to_markdown(report), documents.about(report)
-            files = documents.export(text, folder / name, about=about)
+            tree, about = documents.parse(documents.to_markdown(report)), documents.about(report)
+            foreign = documents.foreign(tree, report)
+            faults += foreign
+            if foreign:  # nothing that is written may fetch or show it
+                continue
+            files = documents.export(tree, folder / name, about=about)
             record[name] = {
                 "title": report.title,
                 "about": about,
                 "words": count_words(report.text),
-                "text": _digest(text),
+                "text": _digest(documents.to_markdown(report)),
                 "files": {file.name: checksum(file) for file in files},
             }
             faults += _faults(report)
@@ -74,8 +78,9 @@ def check_reports(brief: Brief) -> list[str]:
     for name in brief.reports:
         try:
             report = render(name, Calls(brief, folder))
-            faults += [*_faults(report), *_stale(report, folder / name)]
-        except TemplateError as error:
+            foreign = documents.foreign(documents.parse(documents.to_markdown(report)), report)
+            faults += [*foreign, *_faults(report), *_stale(report, folder / name)]
+        except (TemplateError, documents.ExportError) as error:
             faults.append(str(error))
     return list(dict.fromkeys(faults))
 
@@ -102,11 +107,11 @@ def _remade(report: Report, target: Path) -> list[str]:
     if not isinstance(said, dict) or set(said) != set(given) or {*map(type, said.values())} != {str}:
         return [f"{place(target.parent / RECORD)}: {target.name} lacks its title block"]
     about = given | {name: said[name] for name in ("student", "made", "timestamp")}
-    text = documents.to_markdown(report)
-    return [
+    tree = documents.parse(documents.to_markdown(report))
+    return documents.foreign(tree, report) or [
         f"{place(file)}: not what its template and the results beside it give, by the packages of requirements.txt"
         for file in (target.with_suffix(f".{suffix}") for suffix in FORMATS)
-        if file.read_bytes() != documents.content(text, target.parent, file.suffix, about=about)
+        if file.read_bytes() != documents.content(tree, target.parent, file.suffix, about=about)
     ]
 
 
@@ -169,7 +174,7 @@ def _faults(report: Report) -> list[str]:
 
 def _structure(report: Report) -> list[str]:
     """Sections that are missing or empty, and a wrong number of words."""
-    where = {field: place(report.shipped.file, line) for line, field in enumerate(report.shipped.head, start=2)}
+    where = {field: place(report.sources[0].file, line) for line, field in enumerate(report.sources[0].head, start=2)}
     parts = re.split(r"^## +(.+?)\s*$", report.text, flags=re.MULTILINE)
     filled = {heading for heading, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
     found = [

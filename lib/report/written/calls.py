@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Brief
+from lib.config.names import read_csv
 from lib.report import results
 from lib.report.results.display import SPACE, column_texts, write_number
 from lib.report.written.numbers import BLOCK, REFERENCE, VALUE, Number, Origin, Text, bind, capital, mark, typed_numbers
@@ -134,7 +135,8 @@ class Calls:
         It is sorted by the column `sort`, with a minus the largest first; "" keeps the order.
         """
         file = self.folder / self.entry("table", name)["file"]
-        frame = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(CLASSES, str))
+        options = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(CLASSES, str)}
+        frame = read_csv(file, **options)
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
         frame, column = frame.fillna(dict.fromkeys(texts, "")), sort.removeprefix("-")
         unknown = [column for column in (*columns, *filter(None, [column])) if column not in frame]

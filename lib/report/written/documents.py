@@ -18,20 +18,25 @@ import pypandoc
 import typst
 from PIL import Image
 
-from lib.config import paths
+from lib.config.names import markdown as escape
 from lib.report.results import DPI
 from lib.report.results.display import SPACE, WORDS
+from lib.report.written import tree as written_tree
 from lib.report.written.calls import Block
-from lib.report.written.numbers import BLOCK, MARK, VALUE, VERBATIM, escape
-from lib.report.written.template import Report
+from lib.report.written.numbers import BLOCK, MARK, VALUE, VERBATIM
+from lib.report.written.template import Report, place
 from lib.training import device
 from lib.training.runs import Run
 
 FORMATS = ("html", "pdf", "docx")
 PAGES = Path(__file__).parent / "pages"
-TEXT_WIDTH, MOST_HEIGHT = 6.3, 4.4  # inches on the page
+TEXT_WIDTH, MOST_HEIGHT = 6.3, 6.2  # inches on the page; so high a figure has letters that can be read
+MOST_GAP = 85  # points at the foot of a page
 # Pandoc's Markdown, but what looks like HTML, LaTeX or a citation is text.
-READER = "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
+READER = (
+    "markdown-citations-raw_html-raw_tex-raw_attribute-latex_macros-example_lists-native_divs-native_spans"
+    "-yaml_metadata_block-pandoc_title_block"
+)
 OTHER_SCRIPTS = re.compile("[\u0590-\u1dff\u2e80-\udfff\uf900-\ufdff\U00010000-\U0010ffff]")
 
 # The look of Word documents (A4, a serif face, page numbers, ruled tables), as changes of Pandoc's reference document.
@@ -48,6 +53,10 @@ PAGE = (  # margins of 2.5 cm; all in twentieths of a point
     "</w:sectPr>"
 )
 RULES = '<w:tblBorders><w:top w:val="single" w:sz="8"/><w:bottom w:val="single" w:sz="8"/></w:tblBorders>'
+TABLE_TEXT = (  # half points, and twentieths of a point
+    '<w:style w:type="paragraph" w:customStyle="1" w:styleId="TableText"><w:name w:val="Table Text"/>'
+    '<w:pPr><w:spacing w:before="20" w:after="20"/></w:pPr><w:rPr><w:sz w:val="17"/></w:rPr></w:style>'
+)
 RELATION = f'<Relationship Id="rIdFooter" Type="{RELATIONS}/footer" Target="footer1.xml"/>'
 KIND = (
     '<Override PartName="/word/footer1.xml" '
@@ -60,6 +69,7 @@ CHANGES = [  # part, pattern, what takes its place
     *(("word/styles.xml", f'(<w:sz(?:Cs)? w:val=")({old})"', rf'\g<1>{new}"') for old, new in SIZES.items()),
     ("word/styles.xml", 'w:val="en-US"', 'w:val="en-GB"'),
     ("word/styles.xml", "<w:tblCellMar>", f"{RULES}<w:tblCellMar>"),
+    ("word/styles.xml", "</w:styles>", f"{TABLE_TEXT}</w:styles>"),
     ("word/document.xml", "(?s)<w:sectPr>.*?</w:sectPr>", PAGE),
     ("word/_rels/document.xml.rels", "</Relationships>", f"{RELATION}</Relationships>"),
     ("[Content_Types].xml", "</Types>", f"{KIND}</Types>"),
@@ -73,11 +83,12 @@ class ExportError(ValueError):
 def about(report: Report) -> dict[str, str]:
     """The title block of a report: who wrote it, what about, and which state of the code and the runs it shows.
 
-    The date is that of the commit (or of `SOURCE_DATE_EPOCH`, or without git of the newest run): the same code and
-    runs give the same pages, whenever they are made. `timestamp` is in seconds since 1970.
+    The date is that of the newest run (or of `SOURCE_DATE_EPOCH`): the same code and runs give the same pages, whenever
+    they are made. `timestamp` is in seconds since 1970.
     """
     calls, state = report.calls, device.git_state()
-    timestamp = _timestamp([calls.folder / "runs" / run for entry in calls.used.values() for run in entry["runs"]])
+    runs = sorted({run for entry in calls.used.values() for run in entry["runs"]})
+    timestamp = _timestamp([Run(calls.folder / "runs" / run) for run in runs])
     day = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
     commit = f"commit {state['commit'][:10]}" if state["commit"] else "no commit known"
     changed = " with uncommitted changes" if state["dirty"] else ""
@@ -95,16 +106,17 @@ def about(report: Report) -> dict[str, str]:
     }
 
 
-def _timestamp(runs: list[Path]) -> int:
+def _timestamp(runs: list[Run]) -> int:
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if given.isdecimal():
-        return int(given)
-    command = ["git", "log", "-1", "--format=%ct"]
+    return int(given) if given.isdecimal() else max((_finished(run) for run in runs if run.finished), default=0)
+
+
+def _finished(run: Run) -> int:
+    """When a run ended, in seconds since 1970; one that does not say so by the time of its last file."""
     try:
-        return int(subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout)
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        files = [run / "metrics.json" for run in runs if (run / "metrics.json").exists()]
-        return int(max((file.stat().st_mtime for file in files), default=0))
+        return int(run.environment()["finished"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return int((run.folder / "metrics.json").stat().st_mtime)
 
 
 # As Markdown
@@ -126,8 +138,10 @@ def to_markdown(report: Report) -> str:
 
     def filled(text: str) -> str:
         # A value in code or in a formula is only its text.
-        plain = VERBATIM.sub(lambda part: re.sub(MARK, lambda m: m[3] if m[1] == VALUE else m[0], part[0]), text)
-        return MARK.sub(show, plain)
+        return MARK.sub(show, VERBATIM.sub(lambda part: MARK.sub(bare, part[0]), text))
+
+    def bare(match: re.Match) -> str:
+        return re.sub("[`$]", "", match[3]) if match[1] == VALUE else match[0]  # it must not end the code or formula
 
     calls = report.calls
     return f"{filled(report.text).strip()}\n\n{_appendix(report)}"
@@ -157,6 +171,9 @@ def _width(file: Path) -> int:
 
 def _table(rows: list[tuple[str, ...]], numeric: tuple[bool, ...], caption: str) -> str:
     cells = [[escape(" ".join(str(cell).split())) for cell in row] for row in rows]
+    cells = [
+        [re.sub(" ([×±]) ", rf"{SPACE}\1{SPACE}", cell) for cell in row] for row in cells
+    ]  # 32 × 32 stays on a line
     cells.insert(1, ["---:" if number else ":---" for number in numeric])
     return "\n".join([*(f"| {' | '.join(row)} |" for row in cells), "", f": {caption}"])
 
@@ -191,71 +208,97 @@ def _run_facts(run: Run) -> tuple[str, ...]:
 # As HTML, PDF and DOCX
 
 
-def export(markdown: str, target: Path, *, about: dict[str, str]) -> list[Path]:
+def parse(markdown: str) -> dict:
+    """The tree of a report as Pandoc reads it; nothing but the text is read. An ExportError says what Pandoc says."""
+    # In so long a line tables keep the widths that their cells need.
+    return json.loads(_pandoc(markdown.encode(), f"--from={READER}", "--to=json", "--sandbox", "--columns=10000"))
+
+
+def foreign(tree: dict, report: Report) -> list[str]:
+    """What a report must not hold, each with the file and line of its template that says it."""
+    pictures = [block.entry["file"] for block in report.calls.blocks if block.kind == "figure"]
+    found = []
+    for fault, words in written_tree.foreign(tree, pictures):
+        source = next((source for source in report.sources if words in source.text), report.sources[-1])
+        line = source.text.count("\n", 0, source.text.find(words)) + 1 if words in source.text else 0
+        found.append(f"{place(source.file, line)}: {fault}")
+    return found
+
+
+def export(tree: dict, target: Path, *, about: dict[str, str]) -> list[Path]:
     """Write a report in every format, to `target` with its suffix; figures lie relative to the folder of `target`.
 
     Equal input gives equal bytes. An ExportError says what Pandoc or Typst says.
     """
     files = [target.with_suffix(f".{name}") for name in FORMATS]
     for file in files:
-        file.write_bytes(content(markdown, target.parent, file.suffix, about=about))
+        file.write_bytes(content(tree, target.parent, file.suffix, about=about))
     return files
 
 
-def content(markdown: str, folder: Path, suffix: str, *, about: dict[str, str]) -> bytes:
+def content(tree: dict, folder: Path, suffix: str, *, about: dict[str, str]) -> bytes:
     """A report in the format of a suffix, e.g. ".pdf"; figures lie relative to `folder`."""
-    write = {".html": _html, ".pdf": _pdf, ".docx": _docx}[suffix]
-    return write(markdown, folder, about)
+    return {".html": _html, ".pdf": _pdf, ".docx": _docx}[suffix](tree, folder, about)
 
 
-def _html(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+def _html(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     style = (PAGES / "report.css").read_text(encoding="utf-8")
     options = ["--standalone", "--embed-resources", "--mathml", f"--template={PAGES / 'report.html'}"]
     options += [f"--metadata=pagetitle={about['title']}", f"--variable=style={style}", "--shift-heading-level-by=0"]
     options += [f"--variable={name}={html.escape(value)}" for name, value in about.items() if value]
-    page = _pandoc(markdown, folder, "html5", *options).decode()
+    page = _written(tree, folder, "html5", *options).decode()
     # Wide tables scroll by themselves, with the keyboard too.
-    scroll = r'<div class="scroll" tabindex="0" role="region" aria-label="Table">\g<0>'
+    scroll = r'<div class="scroll" tabindex="0" role="group" aria-label="Table">\g<0>'
     return re.sub("</table>", r"\g<0></div>", re.sub("<table", scroll, page)).encode()
 
 
-def _pdf(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
-    body = _below_title(_with_alt_texts(_pandoc(markdown, folder, "typst").decode(), markdown))
-    page = (PAGES / "report.typ").read_text(encoding="utf-8")
+def _pdf(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     texts = json.dumps(about, ensure_ascii=False)
+    # The fonts that come with Typst give the same pages on every machine; the system's only help out with scripts that
+    # those lack.
+    own = not OTHER_SCRIPTS.search(json.dumps(tree, ensure_ascii=False) + texts)
+    given = {"root": str(folder), "ignore_system_fonts": own, "sys_inputs": {"about": texts}}
     try:
-        return typst.compile(
-            f"{page}\n{body}".encode(),
-            root=str(folder),
-            # The fonts that come with Typst give the same pages on every machine; the system's only help out with
-            # scripts that those lack.
-            ignore_system_fonts=not OTHER_SCRIPTS.search(body + texts),
-            sys_inputs={"about": texts},
-            timestamp=int(about["timestamp"]),
-            format="pdf",
-        )
+        source = _typeset(tree, folder, given).encode()
+        return typst.compile(source, timestamp=int(about["timestamp"]), format="pdf", **given)
     except typst.TypstError as error:
         raise ExportError(f"Typst could not set {about['title']!r}: {error.diagnostic or error}") from error
 
 
-def _with_alt_texts(body: str, markdown: str) -> str:
+def _typeset(tree: dict, folder: Path, given: dict) -> str:
+    """The report in Typst; a figure that would leave a gap at the foot of a page floats to the top of the next one."""
+    body = _with_alt_texts(_written(tree, folder, "typst").decode(), tree)
+    heading = r"(?:=+ .*\n(?:<\S+>\n)?\n*)?"
+    body = re.sub(rf"^({heading}#figure\()", r"#end\n\n\1", body, flags=re.MULTILINE)
+    page, floating = (PAGES / "report.typ").read_text(encoding="utf-8"), []
+    while True:
+        rules = [f"#show <{name}>: set figure(placement: top)" for name in floating]
+        source = "\n".join([page, *rules, body, "#places"])
+        places = json.loads(typst.query(source.encode(), "<places>", field="value", one=True, **given))
+        late = _late(places, floating)
+        if not late:
+            return source
+        floating.append(late)
+
+
+def _late(places: dict, floating: list[str]) -> str:
+    """The first figure or table that leaves a gap before it, or stands before an earlier one; "" if there is none."""
+    last = (0, 0)
+    for (name, *top), (page, bottom) in zip(places["figures"], places["ends"], strict=True):
+        gap = (top[0] - page) * places["foot"] - bottom
+        if name and name not in floating and (gap > MOST_GAP or tuple(top) < last):
+            return name
+        last = max(last, tuple(top))
+    return ""
+
+
+def _with_alt_texts(body: str, tree: dict) -> str:
     """Pandoc leaves the alt texts out of Typst."""
-    found = re.findall(r'^!\[.*\]\(([^)]+)\)\{#\S+ alt="((?:[^"\\]|\\.)*)" width', markdown, re.MULTILINE)
-    texts = {file: json.dumps(re.sub(r"\\(.)", r"\1", text), ensure_ascii=False) for file, text in found}
-
-    def image(match: re.Match) -> str:
-        return f'image("/{match[1]}"' + (f", alt: {texts[match[1]]}" if match[1] in texts else "")
-
-    return re.sub(r'image\("([^"]+)"', image, body)
+    texts = {file: json.dumps(text, ensure_ascii=False) for file, text in written_tree.alt_texts(tree).items()}
+    return re.sub(r'image\("([^"]+)"', lambda found: f'image("/{found[1]}", alt: {texts[found[1]]}', body)
 
 
-def _below_title(body: str) -> str:
-    """Figures of the first section go to the foot of a page, and not above the title."""
-    first, heading, rest = body.partition("\n= ") if body.startswith("= ") else ("", "", body)
-    return first.replace("#figure(image(", "#figure(placement: bottom, image(") + heading + rest
-
-
-def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
+def _docx(tree: dict, folder: Path, about: dict[str, str]) -> bytes:
     facts = {
         "title": about["title"],
         "subtitle": f"{about['brief']}: {about['question']}",
@@ -266,9 +309,9 @@ def _docx(markdown: str, folder: Path, about: dict[str, str]) -> bytes:
     options = [f"--metadata={name}={value}" for name, value in facts.items()]
     with tempfile.TemporaryDirectory() as home:
         look, result = Path(home) / "reference.docx", Path(home) / "report.docx"
-        look.write_bytes(_word_look(_pandoc("", folder, "docx", "--print-default-data-file=reference.docx")))
+        look.write_bytes(_word_look(_pandoc(b"", "--print-default-data-file=reference.docx")))
         options += [f"--reference-doc={look}", f"--output={result}"]
-        _pandoc(markdown, folder, "docx", *options, timestamp=about["timestamp"])
+        _written(written_tree.for_word(tree), folder, "docx", *options, timestamp=about["timestamp"])
         return result.read_bytes()
 
 
@@ -285,11 +328,15 @@ def _word_look(default: bytes) -> bytes:
     return result.getvalue()
 
 
-def _pandoc(markdown: str, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
-    command = [pypandoc.get_pandoc_path(), f"--from={READER}", f"--to={to}", "--shift-heading-level-by=-1"]
-    command += ["--columns=10000", "--fail-if-warnings", *options]  # tables keep the widths that their cells need
+def _written(tree: dict, folder: Path, to: str, *options: str, timestamp: str = "0") -> bytes:
+    given = ("--from=json", f"--to={to}", "--shift-heading-level-by=-1", *options)
+    return _pandoc(json.dumps(tree).encode(), *given, folder=folder, timestamp=timestamp)
+
+
+def _pandoc(text: bytes, *options: str, folder: Path | None = None, timestamp: str = "0") -> bytes:
+    command = [pypandoc.get_pandoc_path(), "--fail-if-warnings", *options]
     environment = os.environ | {"SOURCE_DATE_EPOCH": timestamp}
-    done = subprocess.run(command, cwd=folder, input=markdown.encode(), capture_output=True, env=environment)
+    done = subprocess.run(command, cwd=folder, input=text, capture_output=True, env=environment)
     if done.returncode:
-        raise ExportError(f"Pandoc could not write {to}: {done.stderr.decode(errors='replace').strip()}")
+        raise ExportError(f"Pandoc could not write the report: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

@@ -103,11 +103,6 @@ def capital(text: str) -> str:
     return re.sub(rf"^((?:{START}{VALUE}\d+{NAMED})?[*`]*)(\w)", lambda found: found[1] + found[2].upper(), text)
 
 
-def escape(text: str) -> str:
-    """A text that Markdown shows letter by letter, whatever signs it holds."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", PRIVATE.sub("", text))
-
-
 def typed_numbers(text: str) -> list[tuple[int, str]]:
     """Offset and text of every number in Markdown that stands outside of marks: somebody typed it.
 

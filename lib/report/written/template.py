@@ -48,7 +48,7 @@ class Report:
     """A filled template: Markdown with marks, and what the marks stand for."""
 
     title: str
-    shipped: Source
+    sources: tuple[Source, ...]  # the shipped template, and the brief's own one if there is one
     words: tuple[int, int]  # fewest and most
     sections: tuple[str, ...]  # that must be there
     text: str
@@ -72,10 +72,12 @@ def render(name: str, calls: Calls, *, templates: Path | None = None) -> Report:
     own = templates / calls.brief.name / f"{name}.md"
     sources = [_read(file) for file in (templates / f"{name}.md", own) if file.is_file()]
     environment = _environment(sources, calls)
-    try:  # as they are written, which finds errors of syntax at their own lines
-        trees = [environment.parse(source.text, filename=str(source.file)) for source in sources]
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(f"{place(error.filename, error.lineno)}: {error.message}") from error
+    trees = []
+    for source in sources:
+        try:  # as they are written, which finds errors of syntax at their own lines
+            trees.append(environment.parse(source.text, filename=str(source.file)))
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(f"{place(source.file, error.lineno)}: {error.message}") from error
     words, sections = _asked(sources[0])
     if own.is_file():
         _check_own(*sources, *trees)
@@ -92,7 +94,7 @@ def render(name: str, calls: Calls, *, templates: Path | None = None) -> Report:
     faults = [f"{place(file, line)}: {fault}" for file, line, fault in sorted(typed)] + _uncited(calls, text)
     links = tuple(_target(*reference, calls.blocks) for reference in calls.references)
     title = sources[-1].head.get("title", sources[0].head["title"])
-    return Report(title, sources[0], words, sections, text, calls, links, tuple(faults))
+    return Report(title, tuple(sources), words, sections, text, calls, links, tuple(faults))
 
 
 def place(file: Path | str, line: int = 0) -> str:
