@@ -13,4 +13,4 @@ GOALS := $(or $(MAKECMDGOALS),help)
 
 .PHONY: $(GOALS)
 $(GOALS):
-	@$(PYTHON) -m lib $@ $(WORDS)
+	@exec $(PYTHON) -m lib $@ $(WORDS)

@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -384,4 +385,5 @@ def raised_here(error: Exception) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started ends with this process
     sys.exit(main())

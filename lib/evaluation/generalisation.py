@@ -18,15 +18,18 @@ from lib.training.runs import Run
 def train_scores(opened: OpenBrief, run: Run) -> dict[str, float]:
     """Loss in nats and accuracy in [0, 1] of a finished run of a brief on its training images; kept in its folder."""
     file = run.folder / "train_scores.json"
-    if not file.exists():
+    try:
+        kept = read_json(file)
+        return {"loss": kept["loss"], "accuracy": kept["accuracy"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # none yet, or damaged
         import_tensorflow()
         from lib.inputs.generators import make_eval_dataset
         from lib.training.steps import make_evaluate
 
         data = make_eval_dataset(opened.images_of(run), opened.split.train)
-        loss, accuracy = make_evaluate(run.load_model())(data)
-        write_json(file, {"loss": loss, "accuracy": accuracy})
-    return read_json(file)
+        scores = dict(zip(("loss", "accuracy"), make_evaluate(run.load_model())(data), strict=True))
+        write_json(file, scores)
+        return scores
 
 
 def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:

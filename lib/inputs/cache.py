@@ -124,9 +124,21 @@ def open_images(dataset: Dataset, *, size: int, resize: str = "stretch", budget:
         return StreamedImages(dataset, size, resize)
     content = hashlib.sha256("\n".join([*dataset.index["sha256"], str(size), resize]).encode()).hexdigest()[:16]
     target = paths.cache() / "pixels" / f"{dataset.name}-{size}-{resize}-{content}.npy"
-    if not target.exists():
+    labels, pixels = dataset.index["label"].to_numpy(), _read_cache(target)
+    if pixels is None or pixels.shape != (len(labels), size, size, 3):
+        if target.exists():
+            print(f"{target.name} in the cache is damaged, and is made again", flush=True)
         fill_cache(target, dataset, size=size, resize=resize)
-    return CachedImages(np.load(target, mmap_mode="r"), dataset.index["label"].to_numpy())
+        pixels = _read_cache(target)
+    return CachedImages(pixels, labels)
+
+
+def _read_cache(file: Path) -> np.ndarray | None:
+    """The pixels of a cache, from the disk as they are asked for; None where there are none, or the file was cut."""
+    try:
+        return np.load(file, mmap_mode="r")
+    except (FileNotFoundError, EOFError, ValueError):
+        return None
 
 
 def fill_cache(target: Path, dataset: Dataset, *, size: int, resize: str) -> None:

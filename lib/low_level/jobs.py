@@ -75,7 +75,7 @@ class ByHandJob(Job):
             best: whether to take the weights of the epoch with the highest val accuracy; the predictions are then
                 those of the role `test_best`.
         """
-        if not self.run.predictions_file("test_best" if best else "test").exists():
+        if self.lacks_predictions("test_best" if best else "test"):
             import_tensorflow()
             from lib.low_level.fit import predict_test
 

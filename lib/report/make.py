@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib import low_level
 from lib.config import paths
+from lib.config.files import locked, writing
 from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness, table
 from lib.report.pages import tensorboard
@@ -45,6 +46,7 @@ def make_report(
     Raises:
         ValueError: if the brief, the profile or the data does not exist, or a notebook does not keep what is promised.
         NotebookError: if a notebook fails.
+        FolderError: if the disk is full or a folder is protected.
         CheckFailed: if a written report holds a number that no run stands behind, or breaks another rule; all pages are
             there then.
     """
@@ -53,9 +55,16 @@ def make_report(
     parameters |= {"DATA": str(Path(data).expanduser().resolve())} if data else {}
     for name in opened.brief.notebooks:  # found out now, not after an hour of training
         notebooks.check_parameters(notebooks.locate(name), parameters)
+    folder = paths.report(brief_name)
+    with locked(folder / ".lock", title=f"the report of {brief_name}"), writing(folder):
+        return _make(opened, parameters, force=force, at_once=at_once or workers.default_count())
+
+
+def _make(opened: OpenBrief, parameters: dict, *, force: bool, at_once: int) -> Path:
+    results.drop_damaged(paths.report(opened.brief.name))
     # Here and not in a notebook: the screen shows the progress, and the page does not depend on who trained.
     kinds = {kind for name in opened.brief.notebooks for kind in table.entry(name).jobs}
-    waiting = train_planned(opened, kinds, at_once=at_once or workers.default_count())
+    waiting = train_planned(opened, kinds, at_once=at_once)
     further = opened.further()
     facts = freshness.shared_facts(opened, *further)
     _run_notebooks(opened.brief.notebooks, parameters, facts=facts, waiting=waiting, force=force)

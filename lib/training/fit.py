@@ -16,7 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from lib.config import Experiment
-from lib.config.files import replacing, write_arrays
+from lib.config.files import read_arrays, replacing, write_arrays
 from lib.inputs.cache import open_images
 from lib.inputs.generators import make_eval_dataset, make_train_dataset, steps_per_epoch
 from lib.models.graph import graph_def
@@ -25,7 +25,7 @@ from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
 from lib.training.observers import Checkpoint, usual_observers, watching, write_graph
 from lib.training.open_brief import OpenBrief
-from lib.training.runs import Run
+from lib.training.runs import CHECKPOINT, Run
 from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
 
 
@@ -48,12 +48,13 @@ class State:
         write_arrays(file, arrays | {f"history_{name}": columns[name].to_numpy() for name in columns})
 
     def restore(self, file: Path) -> None:
-        """Take up a saved state."""
-        with np.load(file) as stored:
-            for i, variable in enumerate(self.variables()):
-                variable.assign(stored[f"variable_{i}"])
-            names = [name for name in stored.files if name.startswith("history_")]
-            columns = {name.removeprefix("history_"): stored[name] for name in names}
+        """Take up a saved state; a damaged one is refused with a ValueError, and changes nothing."""
+        stored, variables = read_arrays(file), {f"variable_{i}": one for i, one in enumerate(self.variables())}
+        if any(name not in stored or stored[name].shape != tuple(one.shape) for name, one in variables.items()):
+            raise ValueError(f"{file} is damaged: it lacks a variable of the network")
+        for name, variable in variables.items():
+            variable.assign(stored[name])
+        columns = {name.removeprefix("history_"): stored[name] for name in stored if name.startswith("history_")}
         self.history = pd.DataFrame(columns).to_dict("records")
 
 
@@ -71,9 +72,13 @@ def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: in
         model = experiment.model.build(len(opened.dataset.class_names), image_size=experiment.image_size)
         state = State(model, make_optimizer(config, device), [])
         state.optimizer.build(model.trainable_variables)
-        checkpoint = run.folder / "checkpoint.npz"
-        if checkpoint.exists():
+        checkpoint = run.folder / CHECKPOINT
+        try:
             state.restore(checkpoint)
+        except FileNotFoundError:
+            pass
+        except ValueError:
+            print(f"{run.id}: {CHECKPOINT} is damaged, and the training begins anew", flush=True)
         observers = [Checkpoint(lambda: state.save(checkpoint)), *usual_observers(run, epochs=config.epochs)]
         with watching(observers) as tell:
             write_graph(run, graph_def(model))

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import math
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from lib.config import Config, paths
-from lib.config.files import write_json
+from lib.config.files import locked, write_json, writing
 from lib.training import device, runs, workers
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief
-from lib.training.runs import Run
+from lib.training.runs import Run, RunError
 
 
 class JobFailed(ValueError):
@@ -89,6 +90,17 @@ class Job:
         """
         raise NotImplementedError
 
+    def lacks_predictions(self, role: str) -> bool:
+        """Whether predictions are still to be made; damaged ones are, which a line says."""
+        try:
+            self.run.predictions(role)
+            return False
+        except RunError:
+            file = self.run.predictions_file(role)
+            if file.exists():
+                print(f"{self.run.id}: {file.name} is damaged, and is made again", flush=True)
+            return True
+
     def predict_test(self) -> Run:
         """Predict the test images, once: called after the choice is made on val. The predictions stay in the folder."""
         raise NotImplementedError
@@ -116,8 +128,10 @@ def run_jobs(
 
     Raises:
         WorkerDied: if a process was killed or met an unforeseen error. What is finished stays finished.
+        FolderError: if the disk is full or the folder of the runs is protected: no further job is begun.
     """
     for job in jobs:
+        _discard_damaged(job.run)
         if job.run.failure and not retry:
             print(f"{job.run.id} failed earlier: {job.run.failure}", flush=True)
     missing = [job for job in jobs if not job.run.finished and (retry or not job.run.failure)]
@@ -138,17 +152,46 @@ def _work(minutes: float, end: float, titled: tuple[str, Job]) -> None:
 
 
 def run_job(job: Job) -> Run:
-    """Fit one job unless it is finished, or continue it; a failure is printed and recorded in its folder."""
+    """Fit one job unless it is finished, or continue it; a failure is printed and recorded in its folder.
+
+    A damaged run is fitted anew. Where another process fits it, this one waits, and finds it finished.
+
+    Raises:
+        FolderError: if the disk is full or the folder of the runs is protected.
+    """
     run = job.run
+    _discard_damaged(run)
     if run.finished:
         return run
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "failure.json").unlink(missing_ok=True)
+    with _lock(run):
+        if not run.finished:
+            _try(job)
+    return run
+
+
+def _lock(run: Run) -> contextlib.AbstractContextManager:
+    return locked(run.folder.with_name(f".{run.id}.lock"), title=f"the run {run.id}")
+
+
+def _discard_damaged(run: Run) -> None:
+    """Remove a finished run that is not whole any more, so that it is fitted anew, and say so."""
+    if run.finished and run.damage():
+        with _lock(run), writing(run.folder):
+            damaged = run.finished and run.damage()  # another process may have fitted it meanwhile
+            if damaged:
+                print(f"{run.id}: {damaged} is missing or damaged, and the run is made again", flush=True)
+                shutil.rmtree(run.folder)
+
+
+def _try(job: Job) -> None:
+    """Fit a job; what must not stop other jobs is printed and recorded."""
     import_tensorflow()  # takes seconds, and is not needed where every run is finished
     from tensorflow.errors import ResourceExhaustedError
 
+    run = job.run
     try:
-        _fit(job)
+        with writing(run.folder):
+            _fit(job)
     except (JobFailed, MemoryError, ResourceExhaustedError, OSError) as error:
         reason = str(error)
         if isinstance(error, (MemoryError, ResourceExhaustedError)):
@@ -156,16 +199,16 @@ def run_job(job: Job) -> Run:
         elif isinstance(error, OSError):
             reason = f"could not write or read a file: {error}"
         print(f"failed: {run.id}: {reason}", flush=True)
-        with contextlib.suppress(OSError):  # a full disk may not even take this note
+        with contextlib.suppress(OSError):  # a bad disk may not even take this note
             write_json(run.folder / "failure.json", {"reason": reason})
-    return run
 
 
 def _fit(job: Job) -> None:
-    """Fit a job and complete its run folder; `metrics.json` comes last and says that all is there."""
+    """Fit a job and complete its run folder; what says that all is there comes last."""
     from lib.training.observers import declare_hyperparameters, write_hyperparameters
 
     run = job.run
+    (run.folder / "failure.json").unlink(missing_ok=True)
     write_json(run.folder / "config.json", job.config())
     if job.compared_with:
         declare_hyperparameters(run.folder.parent, job.compared_with)
@@ -174,5 +217,4 @@ def _fit(job: Job) -> None:
     write_json(run.folder / "environment.json", device.environment(device.find_device()) | facts)
     if job.compared_with:
         write_hyperparameters(run, job.settings, seed=job.seed, metrics=metrics)
-    write_json(run.folder / "metrics.json", metrics)
-    (run.folder / "checkpoint.npz").unlink(missing_ok=True)
+    run.finish(metrics)

@@ -42,7 +42,7 @@ class NetworkJob(Job):
         return fit_network(self.settings, self.opened, run=self.run, seed=self.seed)
 
     def predict_test(self) -> Run:
-        if not self.run.predictions_file("test").exists():
+        if self.lacks_predictions("test"):
             import_tensorflow()
             from lib.training.fit import write_predictions
 

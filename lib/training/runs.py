@@ -3,7 +3,8 @@
 import ast
 import hashlib
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from lib.config import Config
-from lib.config.files import read_json, write_arrays
+from lib.config.files import checksum, read_arrays, read_json, replacing, write_arrays, write_json
 from lib.training.device import import_tensorflow
+
+FILES = "files.json"  # checksum of each file that fitting left
+CHECKPOINT = "checkpoint.npz"  # the state of an unfinished run
 
 
 class RunError(ValueError):
@@ -35,32 +39,53 @@ class Run:
         """Whether the run came to its end; `metrics.json` is written last."""
         return (self.folder / "metrics.json").exists()
 
+    def finish(self, metrics: dict) -> None:
+        """Write the final figures, and just before them the checksums of all files, by which `damage` goes."""
+        with replacing(self.folder / "metrics.json") as partial:
+            write_json(partial, metrics)
+            files = [file for file in self.folder.rglob("*") if file.is_file() and file.name[0] != "."]
+            names = {file.relative_to(self.folder).as_posix() for file in files} - {FILES, CHECKPOINT}
+            kept = {name: checksum(self.folder / name) for name in sorted(names)}
+            write_json(self.folder / FILES, kept | {"metrics.json": checksum(partial)})
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def damage(self) -> str | None:
+        """The first file of a finished run that is missing or not as fitting left it, or None if the run is whole."""
+        try:
+            kept = self._read(FILES, read_json, "metrics.json")
+        except RunError:
+            return FILES
+        return next((name for name, before in kept.items() if checksum(self.folder / name) != before), None)
+
     @property
     def failure(self) -> str | None:
-        """Why the run ended without a result, or None."""
-        file = self.folder / "failure.json"
-        return read_json(file)["reason"] if file.exists() and not self.finished else None
+        """Why the run ended without a result, or None; a reason that cannot be read counts as none."""
+        try:
+            return None if self.finished else self._read("failure.json", read_json, "reason")["reason"]
+        except RunError:
+            return None
 
     def config(self) -> dict:
         """Experiment name, seed, class names and all settings, as they were."""
-        return read_json(self._file("config.json"))
+        return self._read("config.json", read_json, "settings")
 
     def metrics(self) -> dict:
         """Final figures on train and val."""
-        return read_json(self._file("metrics.json"))
+        return self._read("metrics.json", read_json)
 
     def environment(self) -> dict:
         """Versions, commit, device, seconds and memory."""
-        return read_json(self._file("environment.json"))
+        return self._read("environment.json", read_json, "wall_seconds")
 
     def history(self) -> pd.DataFrame:
         """One row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, image_size, seconds."""
-        return pd.read_csv(self._file("history.csv"))
+        return self._read("history.csv", pd.read_csv, "epoch")
 
     def predictions(self, role: str = "val") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index rows (N,), labels (N,) int and probabilities (N, C) float32 of the val or test images."""
-        with np.load(self._file(self.predictions_file(role).name)) as stored:
-            return stored["rows"], stored["labels"], stored["probabilities"]
+        names = ("rows", "labels", "probabilities")
+        stored = self._read(self.predictions_file(role).name, read_arrays, *names)
+        return tuple(stored[name] for name in names)
 
     def write_predictions(self, role: str, *, rows: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Keep predictions, as `predictions` gives them."""
@@ -91,13 +116,28 @@ class Run:
 
         import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
 
-        return keras.saving.load_model(self._file("model.keras"), compile=False, safe_mode=True)
+        file = self._file("model.keras")
+        try:
+            return keras.saving.load_model(file, compile=False, safe_mode=True)
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RunError(f"Run {self.id}: model.keras cannot be read ({error}). Run it again.") from error
 
     def _file(self, name: str) -> Path:
         file = self.folder / name
         if not file.exists():
             raise RunError(f"Run {self.id} has no {name}: it is not finished, or the file was removed. Run it again.")
         return file
+
+    def _read(self, name: str, read: Callable, *needed: str):
+        """What `read` makes of a file, if it is a dict or table with some names in it."""
+        file = self._file(name)
+        try:
+            content = read(file)
+            if not isinstance(content, (dict, pd.DataFrame)) or not set(needed) <= set(content):
+                raise ValueError(f"it must hold {' and '.join(needed) or 'names and values'}")
+        except ValueError as error:
+            raise RunError(f"Run {self.id}: {name} cannot be read ({error}). Run it again.") from error
+        return content
 
 
 def locate(folder: Path, settings: Config, *, name: str, seed: int, data: Sequence[str], code: Sequence[Path]) -> Run:

@@ -73,7 +73,7 @@ def pretend_to_train(opened):
     """Leave finished runs, so that nothing has to be trained here."""
     for job in network_jobs(opened):
         job.run.folder.mkdir(parents=True)
-        (job.run.folder / "metrics.json").write_text("{}")
+        job.run.finish({})
 
 
 @pytest.fixture(scope="module")

@@ -351,7 +351,7 @@ def test_open_results_refuses_wrong_names(brief, notebook, profile, message):
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])
 def test_a_damaged_file_is_named(results, content):
     (results.folder / "values.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(ValueError, match="values.json is damaged.*delete it and run the notebooks again"):
+    with pytest.raises(ValueError, match="values.json is damaged.*`make report` makes it again"):
         results.save_value("x", 1)
 
 

@@ -5,6 +5,8 @@ PYTHONPATH; a notebook opened in JupyterLab or Colab, or run by nbval, has no su
 begins with `sys.path.insert(0, "..")`.
 """
 
+import contextlib
+import logging
 import os
 import re
 import sys
@@ -19,6 +21,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
+from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from tqdm.contrib import DummyTqdmFile
 
@@ -73,7 +76,7 @@ def execute(name: str, parameters: Mapping[str, object]) -> Path:
     try:
         _run(source, executed, parameters)
     finally:
-        if executed.exists():
+        with contextlib.suppress(FileNotFoundError, NotJSONError):  # not begun, or cut short where the disk is full
             _tidy(executed, str(parameters.get("DATA", "")))
     export_page(executed, page, subtitle=f"{brief}, profile {parameters['PROFILE']}")
     print(f"{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
@@ -136,6 +139,9 @@ def _run(source: Path, executed: Path, parameters: Mapping[str, object]) -> None
             # What C++ code writes to the file descriptors is no part of a notebook: it goes to the log or the terminal.
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],
         )
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it would print the error of the cell that is left
+        raise
     except PapermillExecutionError as error:
         start = error.source.strip().splitlines()[0][:60] if error.source.strip() else ""
         reason = " ".join(f"{error.ename}: {error.evalue}".split())[:1000]

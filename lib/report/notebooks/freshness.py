@@ -25,7 +25,7 @@ from lib.training.open_brief import OpenBrief
 CODE = (".py", ".jinja", ".css")
 VARIABLES = ("TF_", "XLA_", "KERAS_", "OMP_", "MPL", "CUDA_VISIBLE_DEVICES")  # of the environment, by how they start
 EVIDENCE = ("config.json", "history.csv", "metrics.json", "predictions.npz")  # what figures and numbers are made from
-RECORD = {"made_from", "files", "entries", "runs", "evidence", "seconds"}
+RECORD = {"made_from": dict, "files": dict, "entries": dict, "runs": dict, "evidence": dict, "seconds": (int, float)}
 
 
 def shared_facts(*opened_briefs: OpenBrief) -> dict[str, str]:
@@ -127,7 +127,8 @@ def read_record(name: str, folder: Path) -> dict:
         content = read_json(_record_file(name, folder))
     except (FileNotFoundError, ValueError):
         return {}
-    return content if isinstance(content, dict) and RECORD <= set(content) else {}
+    whole = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in RECORD.items())
+    return content if whole else {}
 
 
 def evidence(run: Path) -> str:

@@ -82,7 +82,11 @@ def overview(first_pages: list[Path]) -> str:
     """The page that leads to some reports, whose first pages are given."""
     reports = []
     for folder in (page.parent for page in first_pages):
-        values = results.read_values(folder)
+        try:
+            values = results.read_values(folder)
+        except ValueError as error:  # no other report shall suffer from it
+            print(f"left out of the list of reports: {error}", flush=True)
+            continue
         facts = {
             "name": folder.name,
             "title": briefs.load(folder.name).title if folder.name in briefs.names() else folder.name,

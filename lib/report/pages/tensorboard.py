@@ -42,9 +42,11 @@ COLUMNS = 4  # settings that fit beside the metrics of the HParams table
 LONGEST = 10  # characters of a setting that fit into a column
 STATES = ("Unknown", "Success", "Failure", "Running")  # of a run, as HParams ticks them
 
-# TensorBoard as a program, with its own small reader in TensorFlow's place: it then starts in two seconds.
+# TensorBoard as a program, with its own small reader in TensorFlow's place: it then starts in two seconds. It ends when
+# its input does, and so with the process that started it.
 SERVE = (
-    "import sys, types; sys.modules['tensorboard.compat.notf'] = types.ModuleType('notf'); "
+    "import os, sys, threading, types; sys.modules['tensorboard.compat.notf'] = types.ModuleType('notf'); "
+    "threading.Thread(target=lambda: sys.stdin.read() or os._exit(1), daemon=True).start(); "
     "from tensorboard.main import run_main; run_main()"
 )
 # Ticks what shall be a column of the HParams table, and nothing else.
@@ -219,7 +221,7 @@ def serve(folder: Path) -> Iterator[str]:
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         command = [sys.executable, "-c", SERVE, *options]
-        process = subprocess.Popen(command, cwd=folder.parent, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=folder.parent, stdin=subprocess.PIPE, stdout=output, stderr=output)
     try:
         end = time.monotonic() + 2 * SECONDS
         while "(Press" not in (printed := log.read_text(errors="replace")):
@@ -229,6 +231,7 @@ def serve(folder: Path) -> Iterator[str]:
         yield printed[printed.index("http://") :].split()[0]
     finally:
         process.terminate()
+        process.stdin.close()
         process.wait()
 
 

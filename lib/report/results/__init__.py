@@ -36,6 +36,11 @@ VALUE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 NOTEBOOK_NAME = re.compile(r"\d\d_[a-z0-9_]+")
 WRITES_REPORT = "COURSEWORK_WRITES_REPORT"  # set in the environment of a notebook that is run as a part of a report
 DRAFT = "draft"  # folder in a report folder: what notebooks leave that somebody opened
+ORIGIN = {"runs", "notebook", "profile"}  # what every entry of the two files says
+ENTRIES = {
+    "values.json": (dict, {"value", *ORIGIN}),
+    "manifest.json": (list, {"kind", "name", "file", "caption", "alt", "sha256", *ORIGIN}),
+}
 
 
 class Results:
@@ -202,6 +207,7 @@ def _open_draft(report: Path, *, notebook: str, profile: str) -> Results:
     made = next((entry["profile"] for entry in values.values()), profile)
     profile = made if profile == PROFILES[0] else profile
     values = {name: entry for name, entry in values.items() if entry["notebook"] != notebook and made == profile}
+    drop_damaged(report / DRAFT)
     _open_folder(report / DRAFT, notebook=notebook, profile=profile)
     shown = os.path.relpath(report / DRAFT, paths.ROOT) if paths.ROOT in report.parents else str(report / DRAFT)
     text = (
@@ -222,23 +228,34 @@ def _open_folder(folder: Path, *, notebook: str, profile: str) -> str:
 
 def read_values(folder: Path) -> dict:
     """`values.json` of a report folder: name -> value, runs, notebook, profile; empty where there is none."""
-    return _read(folder / "values.json", {})
+    return _read(folder / "values.json")
 
 
 def read_manifest(folder: Path) -> list:
     """`manifest.json` of a report folder: one dict per figure and table, in reading order; empty if there is none."""
-    return _read(folder / "manifest.json", [])
+    return _read(folder / "manifest.json")
 
 
-def _read(file: Path, empty: dict | list) -> dict | list:
+def _read(file: Path) -> dict | list:
+    kind, facts = ENTRIES[file.name]
     try:
-        content = read_json(file) if file.exists() else empty
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise ValueError(f"{file} is damaged ({error}): delete it and run the notebooks again") from error
-    if not isinstance(content, type(empty)):
-        kind = type(content).__name__
-        raise ValueError(f"{file} is damaged: delete it and run the notebooks again. Received: {kind}")
+        content = read_json(file) if file.exists() else kind()
+        entries = content.values() if isinstance(content, dict) else content
+        if not isinstance(content, kind) or not all(isinstance(one, dict) and facts <= set(one) for one in entries):
+            raise ValueError(f"its entries must hold {', '.join(sorted(facts))}")
+    except ValueError as error:  # no JSON, no UTF-8, or of another shape
+        raise ValueError(f"{file} is damaged ({error}): `make report` makes it again") from error
     return content
+
+
+def drop_damaged(folder: Path) -> None:
+    """Remove a `values.json` or `manifest.json` that cannot be read, and say so: the notebooks make it again."""
+    for name in ENTRIES:
+        try:
+            _read(folder / name)
+        except ValueError:
+            print(f"{folder.name}/{name} is damaged: the notebooks that fill it run again", flush=True)
+            (folder / name).unlink()
 
 
 def _write_manifest(folder: Path, entries: list) -> None:

@@ -9,7 +9,6 @@ line. The records of the notebooks tell what was edited; if a record was edited 
 import hashlib
 import math
 import re
-import zipfile
 from pathlib import Path
 
 from lib import evaluation
@@ -113,7 +112,10 @@ def _remade(report: Report, target: Path) -> list[str]:
 
 def drop_reports(folder: Path) -> None:
     """Remove the written reports of a report folder: what they are made from is about to change."""
-    for name in _read_record(folder):
+    record = _read_record(folder)
+    if not record and (folder / RECORD).exists():
+        print(f"{folder.name}/{RECORD} is damaged: the written reports are made again", flush=True)
+    for name in record:
         for suffix in FORMATS:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     (folder / RECORD).unlink(missing_ok=True)
@@ -129,7 +131,7 @@ def _stale(report: Report, target: Path) -> list[str]:
     entry = _read_record(target.parent).get(target.name)
     if entry is None:
         return [f"{place(target)}.html: not written yet: run `make report`"]
-    if entry["text"] != _digest(documents.to_markdown(report)):
+    if entry.get("text") != _digest(documents.to_markdown(report)):
         return [f"{place(target)}.html: older than its template or its results: run `make report`"]
     return [
         f"{place(target.parent / file)}: missing or edited since it was written: run `make report`"
@@ -139,8 +141,13 @@ def _stale(report: Report, target: Path) -> list[str]:
 
 
 def _read_record(folder: Path) -> dict:
-    file = folder / RECORD
-    return read_json(file) if file.exists() else {}
+    """The entries of the written reports in a folder; none if there are none or the file is damaged."""
+    try:
+        record = read_json(folder / RECORD)
+    except (FileNotFoundError, ValueError):
+        return {}
+    whole = isinstance(record, dict) and all(isinstance(one, dict) and "title" in one for one in record.values())
+    return record if whole else {}
 
 
 def _digest(text: str) -> str:
@@ -156,7 +163,7 @@ def _faults(report: Report) -> list[str]:
     found += _runs(calls)
     try:
         return [*found, *_differing_values(calls), *_differing_cells(calls)]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:  # runs that are gone are reported above
+    except (OSError, KeyError, TypeError, ValueError) as error:  # runs that are gone are reported above
         return [*found, f"{place(calls.folder)}: a run cannot be read: {error}"]
 
 
