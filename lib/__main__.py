@@ -6,6 +6,7 @@ file (so plain annotations) and find a newer one.
 """
 
 import argparse
+import difflib
 import importlib.util
 import inspect
 import os
@@ -29,12 +30,12 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
   make submission STUDENT=name                           the name in the file name
   make verify ZIP=reports/name_demo.zip RERUN=1          made again, and compared
   python -m lib report --brief caltech101                the same without make
-  python -m lib report --help                            more about one command
 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON")  # variables of the environment rather than options
+FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", *FOLDERS)  # variables of the environment rather than options
 CHECKS = {
     "style": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
@@ -74,7 +75,7 @@ OPTIONS = {
     "at_once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
     "experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
     "seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
-    "zip": {"type": absolute, "required": True, "help": "the file made by submission"},
+    "zip": {"type": absolute, "default": "", "help": "the file made by submission"},
     "rerun": dict(SWITCH, help="make the report again, and compare"),
     "trust": dict(SWITCH, help="let code of the zip run that is not the same in this copy"),
     "repository": {"default": "", "help": "https address of your copy (default: that of git's remote origin)"},
@@ -116,10 +117,11 @@ def submission(brief: str) -> None:
     """Pack a finished report with its code, to hand in: reports/<STUDENT>_<brief>.zip."""
     from lib.report import hand_in
 
-    file = hand_in.write_submission(brief, os.environ.get("STUDENT", ""))
-    print(f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB)")
-    for doubt in hand_in.doubts(brief):
-        print(f"note: {doubt}")
+    with environment.ticking("the zip"):
+        file = hand_in.write_submission(brief, os.environ.get("STUDENT", ""))
+        print(f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB)", flush=True)
+        for doubt in hand_in.doubts(brief):
+            print(f"note: {doubt}")
 
 
 def verify(zip: str, rerun: bool, trust: bool, data: str) -> int:
@@ -186,14 +188,18 @@ def lab() -> None:
     become([sys.executable, "-m", "jupyterlab", *options])
 
 
-def tensorboard(brief: str, port: int) -> None:
-    """Show a brief's runs in TensorBoard."""
-    from lib.config import paths
+def tensorboard(brief: str, profile: str, port: int) -> int:
+    """Show a brief's runs of one profile in TensorBoard."""
+    from lib.training.tensorboard import show
 
-    runs = paths.runs(brief)
-    if not runs.is_dir():
-        raise ValueError(f"The brief {brief} has no runs yet: make its report, or train one of its experiments.")
-    become([sys.executable, "-m", "tensorboard.main", "--logdir", str(runs), "--port", str(port)])
+    return show(brief, profile, port=port)
+
+
+def doctor(brief: str, profile: str) -> None:
+    """Say what trainings run on here, and how long a brief's first step takes."""
+    from lib.training import doctor
+
+    print(doctor.examine(brief, profile))
 
 
 def colab(repository: str) -> None:
@@ -260,11 +266,9 @@ def lock() -> int:
 
 def clean(runs: bool) -> None:
     """Delete caches and report pages, never raw data; RUNS=1 deletes trained runs too."""
-    doomed = [ROOT / "build", ROOT / "data" / "cache"]
+    doomed, rooms = [ROOT / "build", ROOT / "data" / "cache"], ("lib", "tests", "notebooks")
     for cache in ("__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"):
-        doomed.append(ROOT / cache)
-        for room in ("lib", "tests", "notebooks"):
-            doomed += ROOT.glob(f"{room}/**/{cache}")
+        doomed += [ROOT / cache, *(path for room in rooms for path in ROOT.glob(f"{room}/**/{cache}"))]
     for report_folder in (ROOT / "reports").iterdir():
         if report_folder.is_dir() and report_folder.name not in ("results", "templates"):
             pages = [path for path in report_folder.iterdir() if path.name != "runs"]
@@ -276,7 +280,7 @@ def clean(runs: bool) -> None:
 
 # In the order of the help.
 FUNCTIONS = (report, check_report, submission, verify, train, results, data, bench, bench_explain, lab, tensorboard)
-FUNCTIONS += (colab, test, lint, format, setup, lock, clean)
+FUNCTIONS += (doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
@@ -290,6 +294,9 @@ def main(argv: list = None) -> int:
     Returns:
         Exit status: 0 done, 1 a check failed, 2 wrong use or wrong input, 130 stopped with Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's has no need of it; a console may lack letters of a name
+            stream.reconfigure(errors="backslashreplace")
     try:
         argv = spell_out(sys.argv[1:] if argv is None else argv)
         parser = build_parser()
@@ -298,8 +305,8 @@ def main(argv: list = None) -> int:
         if not command:
             parser.print_help()
             return 2
-        if "brief" in options and sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
-            check_names(**options)
+        if sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
+            check_options(command, **options)
         if command not in WITHOUT_ENVIRONMENT:
             environment.enter(argv)
         prepare_variables()
@@ -333,10 +340,20 @@ def spell_out(argv: list) -> list:
         elif name in SETTINGS:
             os.environ[name] = value
         elif name not in known:
-            raise ValueError(f"Unknown variable {name}. Variables: {' '.join([*known, *SETTINGS])}")
+            check_name("variable", name, [*known, *SETTINGS])
         elif value and name.lower() in options_of(argv[0]):
             words.append("--" + name.lower().replace("_", "-") + "=" + value)
+    if words and not words[0].startswith("-"):
+        check_name("command", words[0], [*COMMANDS, "help"])
     return ["--help"] if words[:1] == ["help"] else words
+
+
+def check_name(kind: str, name: str, known) -> None:
+    """Refuse a name that is not known; the ValueError says which one was probably meant, and all there are."""
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        raise ValueError(f"Unknown {kind} {name!r}.{meant} {kind.capitalize()}s: {', '.join(known)}")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -356,24 +373,33 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def check_names(brief: str, profile: str = "quick", experiment: str = "best", **_) -> None:
-    """Refuse a brief, profile or experiment that does not exist, before anything slow begins; names those that do."""
-    from lib import briefs
+def check_options(command: str, brief: str = "", profile: str = "quick", experiment: str = "best", **others) -> None:
+    """Refuse what cannot be done before anything slow begins: names that do not exist, files that are not there."""
+    if "brief" in options_of(command):
+        from lib import briefs
 
-    loaded = briefs.load(brief)
-    loaded.at(profile)
-    names = list(dict.fromkeys(("best", *loaded.experiments)))
-    if experiment not in names:
-        raise ValueError(f"Unknown experiment {experiment!r}. Experiments of {brief}: {', '.join(names)}")
+        loaded = briefs.load(brief)
+        loaded.at(profile)
+        check_name("experiment", experiment, dict.fromkeys(("best", *loaded.experiments, *loaded.ablation)))
+        if "data" in others and loaded.dataset == "folder" and not others["data"]:
+            raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
+    if others.get("data") and not os.path.exists(others["data"]):
+        raise ValueError(f"The folder of images does not exist. Received: DATA={others['data']}")
+    if "zip" in others and not os.path.isfile(others["zip"]):
+        raise ValueError(f"{command} needs ZIP=file.zip, made by submission. Received: {others['zip'] or 'none'}")
+    if command == "submission" and not os.environ.get("STUDENT", "").strip():
+        raise ValueError("STUDENT must be a name or number: make submission STUDENT=name. Received: none")
 
 
 def prepare_variables() -> None:
     """Set what the processes that a command starts shall see: notebooks' kernels, pytest, JupyterLab."""
-    for name in ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS"):
+    for name in FOLDERS:
         if os.environ.get(name):  # relative ones would mean other folders there
             os.environ[name] = os.pathsep.join(absolute(folder) for folder in os.environ[name].split(os.pathsep))
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", str(ROOT))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])  # notebooks import lib from this very tree
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else is installed, or asked for elsewhere
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as `main` sets it here
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's folder
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
 

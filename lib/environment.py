@@ -4,6 +4,7 @@ It runs before anything is installed, on whatever Python is at hand: standard li
 Python 3 cannot read (so plain annotations), so that it lives long enough to say what is wrong.
 """
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -12,12 +13,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # as paths.ROOT; an old Python cannot read lib.config.paths
 SUPPORTED = ("3.11", "3.12")
-TOOLS = ("ipywidgets", "jupyterlab", "nbval", "playwright", "pytest", "pytest-xdist", "ruff")  # not for every report
+# Packages that no report needs, each with the commands that do.
+TOOLS = dict.fromkeys(("nbval", "pytest", "pytest-xdist"), ("test",))
+TOOLS.update({"ruff": ("test", "lint", "format"), "jupyterlab": ("lab",), "ipywidgets": ("lab",), "playwright": ()})
+KEPT = {"tensorflow": "2.19", "keras": "3.10", "numpy": "2.0"}  # never replaced with VENV=none; the lowest that work
 LOCKS = {False: "requirements.txt", True: "requirements-gpu.txt"}  # key: with the CUDA wheels
 STAMP = "complete.json"  # written last: an environment without it is never used
 STAMPED = {"folder", "lock", "sha256", "python", "packages"}
@@ -43,7 +48,7 @@ def enter(argv: list) -> None:
     """
     chosen = os.environ.get("VENV", "")
     if chosen == "none":
-        check_at_hand(ROOT)
+        check_at_hand(ROOT, argv[0])
         return
     if sys.version_info < (3, 11):  # noqa: UP036 - an old Python hands over to a newer one
         become([find_python(), "-m", "lib", *argv])
@@ -97,20 +102,33 @@ def differences(root: Path) -> dict:
     return found
 
 
-def check_at_hand(root: Path) -> None:
-    """Warn about other versions in the running interpreter; refuse it where what a report needs is missing."""
+def check_at_hand(root: Path, command: str = "report") -> None:
+    """Warn about other versions in the running interpreter; refuse it where a command lacks what it needs."""
     if sys.version_info < (3, 11):  # noqa: UP036 - said in time, and not by a syntax error
         raise SetupError("VENV=none needs Python 3.11 or 3.12. Received: {}.{}.{}".format(*sys.version_info[:3]))
-    found = differences(root)
-    needed = [name for name, installed in found.items() if not installed and name not in TOOLS]
-    if needed:
+    found, tested = differences(root), direct_dependencies(root)
+    lacking = [name for name, here in found.items() if not here and command in TOOLS.get(name, (command,))]
+    if lacking:
+        # What is kept is named as it is: pip then looks for versions that go with it, and does not replace it.
+        kept = [f"{name}=={found.get(name, tested[name])}" for name in KEPT if name in tested and name not in lacking]
+        words = " ".join([*(f"{name}=={tested[name]}" for name in lacking), *kept])
         raise SetupError(
-            f"VENV=none uses {sys.executable}, which lacks {', '.join(needed)}. "
-            "Install them there (pip install -r requirements.txt), or leave VENV=none out."
+            f"VENV=none uses this Python, which lacks {len(lacking)} package{'s' * (len(lacking) > 1)}. Leave VENV=none"
+            " out, or install what is missing, which leaves TensorFlow, Keras and NumPy as they are if present:\n"
+            f"{sys.executable} -m pip install {words}"
         )
-    for name, installed in found.items():
-        tested = f"{installed} is installed; this project is tested with {direct_dependencies(root)[name]}"
-        print(f"warning: {name} {tested if installed else 'is not installed'}", file=sys.stderr)
+    old = [f"{name} {found[name]}" for name in KEPT if found.get(name) and numbers(found[name]) < numbers(KEPT[name])]
+    if old:
+        lowest = ", ".join(f"{name} {version}" for name, version in KEPT.items())
+        raise SetupError(f"VENV=none needs at least {lowest}. Received: {', '.join(old)}, of {sys.executable}")
+    others = [f"{name} {here} ({tested[name]})" for name, here in found.items() if here]
+    if others:
+        print(f"warning: not the tested versions (in brackets): {', '.join(others)}", file=sys.stderr)
+
+
+def numbers(version: str) -> tuple:
+    """The first two numbers of a version, to compare: (2, 19) of "2.19.1"."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def install_lacking(root: Path) -> None:
@@ -295,7 +313,26 @@ def _run(command: list, turn: int) -> None:
     """Run one step, which inherits the lock: should it outlive a killed parent, it still keeps others out."""
     settings = {name: value for name, value in os.environ.items() if name not in DISTURBING}
     inherited = {} if os.name == "nt" else {"pass_fds": (turn,)}
-    status = subprocess.call(command, env=settings, **inherited)
+    with ticking("the environment"):
+        status = subprocess.call(command, env=settings, **inherited)
     if status:
         step = " ".join(command[:4])
         raise SetupError(f"The environment could not be made: `{step} ...` ended with status {status}, see above.")
+
+
+@contextlib.contextmanager
+def ticking(what: str, seconds: float = 10):
+    """Say every ten seconds that the work inside goes on, so that nobody takes silence for the end."""
+    start, done = time.time(), threading.Event()
+
+    def tell() -> None:
+        while not done.wait(seconds):
+            print(f"... {what}: still working ({time.time() - start:.0f} s)", flush=True)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -3,16 +3,20 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from lib import environment
+from lib.__main__ import COMMANDS
 from lib.config import paths
 from lib.environment import SetupError, ensure, find_problem, find_python
 
@@ -36,6 +40,46 @@ def test_environment_yml_repeats_requirements_in():
     of_conda = re.findall(r"^      - (.+)$", read("environment.yml"), re.MULTILINE)
     assert of_conda == ["-r requirements.txt", *pinned]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+  # .{3,}", line) for line in pinned)
+
+
+def stub_wheels(folder: Path) -> dict[str, str]:
+    """Empty packages with the names and versions of requirements.txt; returns the hash of each line's package."""
+    folder.mkdir()
+    hashes = {}
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", read("requirements.txt"), re.MULTILINE):
+        stem = f"{name.replace('-', '_')}-{version}"
+        wheel = folder / f"{stem}-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            info = f"{stem}.dist-info"
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+        hashes[f"{name}=={version}"] = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return hashes
+
+
+@pytest.mark.slow
+def test_pip_takes_environment_yml_as_conda_writes_it(root, tmp_path):
+    """With the real lines of both files, on packages without content: conda hands pip the list under `pip:`."""
+    hashes = stub_wheels(tmp_path / "wheels")
+    entries = re.split(r"^(?=[\w.-]+==)", read("requirements.txt"), flags=re.MULTILINE)
+    with open(tmp_path / "requirements.txt", "w", encoding="utf-8") as file:
+        for entry in entries[1:]:
+            asked = entry.split("\\", 1)[0].strip()
+            file.write(f"{asked} --hash=sha256:{hashes[asked.split(' ;')[0].split()[0]]}\n")
+    of_conda = re.findall(r"^      - (.+)$", read("environment.yml"), re.MULTILINE)
+    python = str(environment.python_of(root / ".venv"))
+    command = [python, "-m", "pip", "--isolated", "install", "--dry-run", "--no-index", "--find-links"]
+    for lines, status in ((of_conda, 0), ([*of_conda[1:], of_conda[0]], 1)):
+        (tmp_path / "condaenv.txt").write_text("\n".join(lines), encoding="utf-8")
+        answer = subprocess.run(
+            [*command, str(tmp_path / "wheels"), "-U", "-r", str(tmp_path / "condaenv.txt")],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PIP_CONFIG_FILE": os.devnull},
+        )
+        assert answer.returncode == status, answer.stderr
+    assert "Hashes are required in --require-hashes mode" in answer.stderr  # with requirements.txt last
 
 
 def test_environment_yml_names_a_supported_python():
@@ -254,19 +298,61 @@ def test_another_python_finds_a_supported_one(tmp_path, monkeypatch):
     assert find_python((3, 9, 1)) == str(name)
 
 
-def test_python_at_hand_with_another_version_is_warned_of(tmp_path, capsys):
+def test_python_at_hand_with_other_versions_is_warned_of_in_one_line(tmp_path, capsys):
     (tmp_path / "requirements.in").write_text("pytest==0.1  # old\nruff-of-tomorrow==1.0\n", encoding="utf-8")
     assert environment.differences(tmp_path) == {"pytest": pytest.__version__, "ruff-of-tomorrow": None}
-    (tmp_path / "requirements.in").write_text("pytest==0.1\n", encoding="utf-8")
+    numpy = metadata.version("numpy")
+    (tmp_path / "requirements.in").write_text("pytest==0.1\nnumpy==2.0.1\n", encoding="utf-8")
     environment.check_at_hand(tmp_path)
-    said = f"warning: pytest {pytest.__version__} is installed; this project is tested with 0.1\n"
+    said = f"warning: not the tested versions (in brackets): pytest {pytest.__version__} (0.1), numpy {numpy} (2.0.1)\n"
     assert capsys.readouterr().err == said
 
 
-def test_python_at_hand_without_the_libraries_is_refused(tmp_path):
-    (tmp_path / "requirements.in").write_text("tensorflow-of-tomorrow==9.0\n", encoding="utf-8")
-    with pytest.raises(SetupError, match="VENV=none uses .*, which lacks tensorflow-of-tomorrow. Install"):
+def test_python_at_hand_is_told_what_it_lacks_in_one_line_of_pip(tmp_path):
+    numpy = metadata.version("numpy")
+    direct = f"cat==1.0\nkeras==0.1\nnumpy=={numpy}\ndog==2.0\n"
+    (tmp_path / "requirements.in").write_text(direct, encoding="utf-8")
+    with pytest.raises(SetupError) as refusal:
         environment.check_at_hand(tmp_path)
+    kept = f"keras=={metadata.version('keras')} numpy=={numpy}"
+    assert str(refusal.value).splitlines()[1:] == [f"{sys.executable} -m pip install cat==1.0 dog==2.0 {kept}"]
+    assert "lacks 2 packages" in str(refusal.value)
+
+
+def test_tools_are_asked_of_the_commands_that_use_them(tmp_path, monkeypatch):
+    (tmp_path / "requirements.in").write_text("cat==1.0\nowl==1.0\n", encoding="utf-8")
+    monkeypatch.setattr(environment, "TOOLS", {"cat": ("test",), "owl": ()})
+    environment.check_at_hand(tmp_path, "report")
+    with pytest.raises(SetupError, match="lacks 1 package. .*\n.* -m pip install cat==1.0$"):
+        environment.check_at_hand(tmp_path, "test")
+    assert {command for commands in environment.TOOLS.values() for command in commands} <= set(COMMANDS)
+
+
+def test_python_at_hand_with_too_old_versions_is_refused(monkeypatch):
+    for numbers, refused in (("2.19.0", False), ("2.9.3", True), ("3.0", False), ("2.18.1", True)):
+        monkeypatch.setattr(environment, "differences", lambda root, here=numbers: {"tensorflow": here})
+        if refused:
+            message = f"needs at least tensorflow 2.19, keras 3.10, .*Received: tensorflow {numbers}, of"
+            with pytest.raises(SetupError, match=message):
+                environment.check_at_hand(ROOT)
+        else:
+            environment.check_at_hand(ROOT)
+
+
+def test_the_lowest_versions_are_those_that_are_tried():
+    """tests/lowest_versions.sh makes a report on them; what it installs first lacks no more than Colab does."""
+    at_hand = dict(re.findall(r"([\w-]+)==([\d.]+)", read("tests/lowest_versions.sh")))
+    for name, lowest in environment.KEPT.items():
+        assert environment.numbers(at_hand[name]) == environment.numbers(lowest)
+    missing = set(environment.direct_dependencies(ROOT)) - set(at_hand) - set(environment.TOOLS)
+    assert {"simplejpeg", "cleanvision", "imagehash", "papermill", "typst"} <= missing and len(missing) < 9
+
+
+def test_long_silences_are_broken(capsys):
+    with environment.ticking("the cat", seconds=0.05):
+        time.sleep(0.12)
+    time.sleep(0.1)
+    assert capsys.readouterr().out == 2 * "... the cat: still working (0 s)\n"
 
 
 def test_nothing_heavy_is_imported():

@@ -14,8 +14,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        plain = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center and not self.renorm
-        if not (training and self.trainable and plain) or self.synchronized or mask is not None:
+        plain = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center and mask is None
+        other = self.synchronized or getattr(self, "renorm", False)  # Keras before 3.13 knows no renorm
+        if other or not (plain and training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,

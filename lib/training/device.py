@@ -1,6 +1,7 @@
 """What the machine offers, how a run uses it, and what is written down about it."""
 
 import contextlib
+import functools
 import gc
 import importlib.metadata
 import os
@@ -14,6 +15,7 @@ from lib.config import paths
 from lib.training.workers import AT_ONCE
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+KERAS = {"floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}  # whatever keras.json says
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,21 @@ class Device:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and Keras without the log lines that their C++ parts write to the screen.
+    """Import TensorFlow and Keras with the project's settings, without the log lines that their C++ parts write.
 
     Those lines reach notebooks through file descriptor 2 whatever the log level says, so the descriptor is turned
     away while the import lasts; the log level quiets what comes later. Set TF_CPP_MIN_LOG_LEVEL=0 to see everything.
+
+    Raises:
+        ValueError: if Keras runs on another backend already, or cannot read the user's settings.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if "tensorflow" in sys.modules:
+        _set_up_keras()
         return
     with _silent_descriptor(2):
-        import keras  # noqa: F401
+        _set_up_keras()
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -45,6 +52,21 @@ def import_tensorflow() -> None:
     # which takes a third of a second, several times a run.
     gc.collect()
     gc.freeze()
+
+
+def _set_up_keras() -> None:
+    """Give Keras the settings that this project computes with, whatever the user's own keras.json asks for."""
+    try:
+        import keras
+    except ValueError as error:
+        raise ValueError(f"Keras cannot be imported; mend or delete its settings, keras.json: {error}") from None
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            "Networks are trained by TensorFlow, and Keras was imported before with another backend: restart Python "
+            f"and import lib first. Received: backend {keras.config.backend()}"
+        )
+    for name, value in KERAS.items():
+        getattr(keras.config, f"set_{name}")(value)
 
 
 @contextlib.contextmanager
@@ -91,28 +113,39 @@ def reproducible(seed: int, *, precision: str = "float32"):
 
 
 def environment(device: Device) -> dict:
-    """Facts that decide whether another machine gets the same numbers, as plain JSON values."""
+    """Facts that decide whether another machine gets the same numbers, as plain JSON values.
+
+    A fact that cannot be found is None: it must not lose a training that is finished.
+    """
+    import keras
     import tensorflow as tf
 
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
-        "system": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "at_once": int(os.environ.get(AT_ONCE, "1")),
-        "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
-        "device": device.kind,
-        "precision": device.precision,
-        **git_state(),
+    cores = os.cpu_count()
+    look = {
+        "python": platform.python_version,
+        **{name: functools.partial(importlib.metadata.version, name) for name in PACKAGES},
+        "system": platform.platform,
+        "cpu": cpu_name,
+        "cores": lambda: cores,
+        "at_once": lambda: int(os.environ.get(AT_ONCE, "1")),
+        "threads": lambda: tf.config.threading.get_intra_op_parallelism_threads() or cores,
+        "onednn": lambda: os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
+        "device": lambda: device.kind,
+        "precision": lambda: device.precision,
+        "backend": keras.config.backend,
+        **{name: getattr(keras.config, name) for name in KERAS},
     }
+    facts = dict.fromkeys(look)
+    for name, find in look.items():
+        with contextlib.suppress(Exception):
+            facts[name] = find()
+    return facts | git_state()
 
 
 def cpu_name() -> str:
     """The processor's name as the system gives it."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -120,12 +153,11 @@ def cpu_name() -> str:
 def git_state() -> dict:
     """Commit of the working tree and whether files differ from it; None where there is no git."""
 
-    def git(*arguments):
-        done = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+    def git(*arguments) -> bytes:  # names of files need not be text
+        return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        return {"commit": git("rev-parse", "HEAD").decode(), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
 
@@ -134,7 +166,7 @@ def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MB (2**20 bytes); 0 where the system does not tell."""
     # getrusage comes second: on Linux it also counts what the parent process held when it started this one.
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(errors="replace").splitlines() if status.exists() else []
     marks = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
     if marks:
         return marks[0] / 2**10

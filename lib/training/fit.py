@@ -94,7 +94,7 @@ def run_epochs(
     config = experiment.training
     sizes = schedules.image_sizes(config, experiment.image_size)
     model = flexible(state.model, sizes)
-    step = make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
+    train_step = make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
     evaluate = make_evaluate(model)
     steps = steps_per_epoch(len(opened.split.train), config.batch_size)
     stream = None
@@ -108,7 +108,11 @@ def run_epochs(
             val_data = make_eval_dataset(images, opened.split.val)
             settings = {"batch_size": config.batch_size, "seed": seed, "augment": experiment.augment}
             rest = make_train_dataset(images, opened.split.train, **settings, epochs=range(epoch, config.epochs))
-            stream = iter(rest)
+            stream, (spec, labels) = iter(rest), rest.element_spec
+            # One graph for the first size and one for all later ones: kernels chosen for a known size round otherwise,
+            # so a training that continues at a later size must not know it either.
+            sides = spec.shape[1:3] if size == sizes[0] else (None, None)
+            step = train_step.get_concrete_function(tf.TensorSpec((spec.shape[0], *sides, 3), spec.dtype), labels)
         for number in range(steps):
             progress = (epoch + number / steps) / config.epochs
             state.optimizer.learning_rate = schedules.learning_rate(config, progress, val_losses=val_losses)

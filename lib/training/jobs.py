@@ -73,6 +73,7 @@ class Job:
         return {
             "experiment": self.name,
             "seed": self.seed,
+            "profile": self.opened.profile_name,
             "settings": self.settings.flat(),
             "classes": self.opened.dataset.class_names,
             "dataset": self.opened.dataset.checksum,

@@ -87,8 +87,11 @@ def train_one(brief: str, experiment: str, *, profile: str, seed: int = 0, data:
     Raises:
         JobFailed: if it cannot be finished.
     """
-    run = run_job(network_job(open_brief(brief, profile, data), experiment, seed=seed))
+    job = network_job(open_brief(brief, profile, data), experiment, seed=seed)
+    finished = job.run.finished
+    run = run_job(job)
     if not run.finished:
         raise JobFailed(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
     print(f"{run.id}: val accuracy {run.metrics()['val_accuracy']:.4f} in {run.record()['minutes']:.1f} minutes")
+    print(f"{'finished earlier, and read from' if finished else 'kept in'} {run.folder}")
     return run

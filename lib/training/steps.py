@@ -18,7 +18,7 @@ def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_
         float32 tensor: sum of the losses, number of right answers, number of images.
     """
 
-    @tf.function(jit_compile=compile_graph, reduce_retracing=True)
+    @tf.function(jit_compile=compile_graph)
     def step(images, labels):
         rows = labels if labels.shape.rank == 2 else tf.one_hot(labels, model.output_shape[-1])
         with tf.GradientTape() as tape:

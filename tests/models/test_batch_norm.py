@@ -43,6 +43,14 @@ def test_a_training_step_is_that_of_keras():
     np.testing.assert_allclose(ours.moving_mean, theirs.moving_mean, rtol=1e-5)
 
 
+def test_it_trains_with_a_keras_that_knows_no_renormalisation():
+    x = maps(4, 3, 2, 5)
+    ours, today = (BatchNormalization(**SETTINGS) for _ in range(2))
+    ours.build(x.shape)
+    del ours.renorm  # as in Keras 3.10 to 3.12
+    np.testing.assert_array_equal(ours(x, training=True), today(x, training=True))
+
+
 def test_the_running_variance_is_the_unbiased_one():
     x = maps(4, 3, 2, 5)
     ours, _ = pair(x.shape)

@@ -39,7 +39,7 @@ def test_a_cpu_computes_in_float32_without_xla():
 
 def test_the_environment_holds_what_decides_the_numbers():
     facts = environment(Device("cpu"))
-    assert set(facts) == FACTS | {"onednn", "device", "precision", "commit", "dirty"}
+    assert set(facts) == FACTS | {"onednn", "device", "precision", "commit", "dirty", "backend", *device.KERAS}
     assert json.loads(json.dumps(facts)) == facts
     assert facts["tensorflow"] == tf.__version__ and facts["numpy"] == np.__version__
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
@@ -78,16 +78,36 @@ def test_git_state_tells_commit_and_changes(tmp_path, monkeypatch):
     assert git_state()["dirty"] is True
 
 
+def test_git_state_where_a_name_is_no_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "first")
+    git(tmp_path, "config", "core.quotepath", "false")
+    try:
+        open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "w").close()
+    except OSError:
+        pytest.skip("names of files are text here")
+    assert git_state() == {"commit": git(tmp_path, "rev-parse", "HEAD"), "dirty": True}
+
+
+def test_a_fact_that_cannot_be_found_loses_no_training(monkeypatch):
+    monkeypatch.setenv("COURSEWORK_AT_ONCE", "some")
+    monkeypatch.setattr(device, "PACKAGES", ("tensorflow", "a package without metadata"))
+    facts = environment(Device("cpu"))
+    assert [facts["at_once"], facts["a package without metadata"]] == [None, None]
+    assert facts["tensorflow"] == tf.__version__ and json.loads(json.dumps(facts)) == facts
+
+
 def test_git_state_without_git(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert git_state() == {"commit": None, "dirty": None}
 
 
-def python(code: str) -> subprocess.CompletedProcess:
+def python(code: str, **settings: str) -> subprocess.CompletedProcess:
     """Run code in a process of its own, with the log switches as they are by default."""
-    variables = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL", name)}
+    variables = {name: value for name, value in os.environ.items() if not re.match("TF_|GLOG|ABSL|KERAS", name)}
     command = [sys.executable, "-c", f"from lib.training.device import *; {code}"]
-    return subprocess.run(command, cwd=paths.ROOT, env=variables, capture_output=True, text=True, check=True)
+    return subprocess.run(command, cwd=paths.ROOT, env=variables | settings, capture_output=True, text=True, check=True)
 
 
 def test_peak_memory_sees_a_large_block_and_never_falls():
@@ -111,11 +131,35 @@ def test_a_silenced_descriptor_speaks_again_afterwards(capfd):
     assert capfd.readouterr().err == "again"
 
 
-def test_tensorflow_is_imported_without_a_word():
-    done = python("import_tensorflow(); print('keras' in sys.modules)")
-    assert done.stdout == "True\n" and done.stderr == ""
-
-
 def test_importing_again_changes_nothing(capfd):
     device.import_tensorflow()
     assert capfd.readouterr() == ("", "")
+
+
+OTHER = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.01}
+
+
+def test_tensorflow_is_imported_without_a_word_and_with_the_settings_of_the_project(tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps(OTHER), encoding="utf-8")
+    code = (
+        "import_tensorflow(); import json; from lib.models import ConvBlocks; "
+        "model = ConvBlocks(filters=(4,), batch_norm=True).build(2, image_size=16); "
+        "facts = {name: environment(find_device())[name] for name in ('backend', *KERAS)}; "
+        "print(json.dumps([facts, model.output.dtype, sorted({weight.dtype for weight in model.weights})]))"
+    )
+    done = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="torch")
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [{"backend": "tensorflow"} | device.KERAS, "float32", ["float32"]]
+
+
+def test_settings_that_keras_cannot_read_end_in_a_sentence(tmp_path):
+    (tmp_path / "keras.json").write_text('{"floatx": "half"}', encoding="utf-8")
+    code = "\ntry: import_tensorflow()\nexcept ValueError as error: print(error)"
+    said = python(code, KERAS_HOME=str(tmp_path)).stdout
+    assert said.startswith("Keras cannot be imported; mend or delete its settings, keras.json: Invalid `floatx`")
+
+
+def test_another_backend_that_runs_already_is_refused(monkeypatch):
+    monkeypatch.setattr("keras.config.backend", lambda: "jax")  # none but TensorFlow is installed for the tests
+    with pytest.raises(ValueError, match="restart Python and import lib first. Received: backend jax"):
+        device.import_tensorflow()

@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 from tiny_training import LONG, TINY, job, opened, train
 
-from lib.config import Augment, paths
+from lib.config import Augment, Experiment, Training, paths
+from lib.models import ConvBlocks, Residual
 from lib.training import fit, jobs, runs
-from lib.training.device import Device
+from lib.training.device import Device, reproducible
+from lib.training.steps import make_optimizer
 
 
 def weights(run):
@@ -97,6 +99,42 @@ def test_a_killed_run_continues_and_ends_with_the_same_weights(photos, photo_fol
     assert same(weights(undisturbed), weights(finished))
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
     pd.testing.assert_frame_equal(undisturbed.history()[columns], finished.history()[columns])
+
+
+def test_a_training_on_growing_images_ends_with_the_same_bits_wherever_it_stopped(photos):
+    """Eight stops, at a change of size and after it."""
+    narrow, stacked = Residual(filters=(4,), blocks=(1,)), ConvBlocks(filters=(4, 8), convolutions=1)
+    cases = [
+        (narrow, (16,), 24, (3, 4)),
+        (stacked, (8, 12), 16, (2, 3, 4)),
+        (ConvBlocks(filters=(4,), convolutions=1, dropout=0.3), (12, 16), 8, (2, 3, 4)),
+    ]
+
+    def run_all(experiment, *, start=None, stops=()) -> list[np.ndarray]:
+        """All variables at the end; the state at each stop is kept in a file."""
+        with reproducible(0):
+            model = experiment.model.build(3, image_size=experiment.image_size)
+            state = fit.State(model, make_optimizer(experiment.training, Device("cpu")), [])
+            state.optimizer.build(model.trainable_variables)
+            if start:
+                state.restore(start)
+
+            def tell(event, *_):
+                if event == "epoch" and len(state.history) in stops:
+                    state.save(photos.root / f"{len(state.history)}.npz")
+
+            fit.run_epochs(state, experiment, data, seed=0, tell=tell, compile_graph=False)
+            return [variable.numpy() for variable in state.variables()]
+
+    data, differing = opened(photos), []
+    for model, sizes, last, stops in cases:
+        training = Training(epochs=6, batch_size=4, learning_rate=0.01, weight_decay=0.001, sizes=sizes)
+        experiment = Experiment(why="?", model=model, training=training, image_size=last)
+        whole = run_all(experiment, stops=stops)
+        for stop in stops:
+            if not same(whole, run_all(experiment, start=photos.root / f"{stop}.npz")):
+                differing.append((model.name, sizes, last, stop))
+    assert differing == []
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(photos, capsys):

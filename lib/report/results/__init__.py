@@ -34,13 +34,13 @@ DPI = 150
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 VALUE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 NOTEBOOK_NAME = re.compile(r"\d\d_[a-z0-9_]+")
-WRITES_REPORT = "COURSEWORK_WRITES_REPORT"  # set in the environment of a notebook that is run as a part of a report
-DRAFT = "draft"  # folder in a report folder: what notebooks leave that somebody opened
 ORIGIN = {"runs", "notebook", "profile"}  # what every entry of the two files says
 ENTRIES = {
     "values.json": (dict, {"value", *ORIGIN}),
     "manifest.json": (list, {"kind", "name", "file", "caption", "alt", "sha256", *ORIGIN}),
 }
+WRITES_REPORT = "COURSEWORK_WRITES_REPORT"  # set in the environment of a notebook that is run as a part of a report
+DRAFT = "draft"  # folder in a report folder: what notebooks leave that somebody opened
 
 
 class Results:
@@ -244,7 +244,9 @@ def _read(file: Path) -> dict | list:
         if not isinstance(content, kind) or not all(isinstance(one, dict) and facts <= set(one) for one in entries):
             raise ValueError(f"its entries must hold {', '.join(sorted(facts))}")
     except ValueError as error:  # no JSON, no UTF-8, or of another shape
-        raise ValueError(f"{file} is damaged ({error}): `make report` makes it again") from error
+        raise ValueError(
+            f"{file.parent.name}/{file.name} is damaged ({error}): `make report` makes it again"
+        ) from error
     return content
 
 
