@@ -74,7 +74,7 @@ def test_every_hyperparameter_column_is_declared_before_the_first_run(photos):
     deeper = TINY.vary("Does depth help?", model={"blocks": (2, 2)})
     other = TINY.vary("Do pixels do?", model=Softmax(), training={"sizes": ()})
     tiny = job(photos)
-    tiny.opened.experiments.update(deeper=deeper, other=other)
+    tiny.opened.brief.experiments.update(deeper=deeper, other=other)
     run = run_job(tiny)
     declared, session = EventAccumulator(str(run.folder.parent)), EventAccumulator(str(run.folder))
     declared.Reload()

@@ -236,6 +236,7 @@ def _open_draft(report: Path, *, notebook: str, profile: str) -> Results:
     made = next((entry["profile"] for entry in values.values()), profile)
     profile = made if profile == PROFILES[0] else profile
     values = {name: entry for name, entry in values.items() if entry["notebook"] != notebook and made == profile}
+    drop_damaged(report / DRAFT)
     _open_folder(report / DRAFT, notebook=notebook, profile=profile)
     shown = os.path.relpath(report / DRAFT, paths.ROOT) if paths.ROOT in report.parents else str(report / DRAFT)
     text = (
