@@ -7,7 +7,6 @@ file (so plain annotations) and find a newer one.
 
 import argparse
 import difflib
-import importlib.util
 import inspect
 import os
 import re
@@ -44,7 +43,6 @@ CHECKS = {
     # One file per process at a time, slow ones first (tests/conftest.py); three would want more memory than a laptop.
     "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
-    "notebooks in JupyterLab": ["pytest", "tests/notebooks_in_lab.py"],
 }
 
 
@@ -150,23 +148,12 @@ def results(brief: str) -> None:
 def data(brief: str, data: str) -> None:
     """Get and check a brief's images, and say what was found."""
     from lib import briefs, datasets
-    from lib.config.names import printable
-    from lib.datasets import audit, splits
+    from lib.datasets import audit
 
     opened = briefs.load(brief)
     for name in (opened.dataset, *opened.further_datasets):
         dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
-        print(f"{dataset.title} ({dataset.source}): {dataset.root}")
-        left_out = dataset.left_out
-        print(f"{len(dataset.index):,} images in {len(dataset.class_names)} classes, {len(left_out):,} left out")
-        for row in left_out.head(20).itertuples():
-            print(f"  left out: {printable(row.path)}: {printable(row.reason)}")
-        if len(left_out) > 20:
-            print(f"  ... and {len(left_out) - 20:,} more")
-        split = splits.make_split(dataset, opened.split, groups=audit.duplicate_groups(dataset))
-        summary = audit.audit(dataset, split).summary
-        for row in summary[(summary["images"] > 0) & (summary["check"] != "left out")].itertuples():
-            print(f"  {row.check}: {row.images:,} {printable(row.meaning)}")
+        print("\n".join(audit.describe(dataset, opened.split)))
 
 
 def bench() -> None:
@@ -217,12 +204,7 @@ def test() -> int:
     reports = ROOT / "build" / "test-reports"  # never into reports/
     shutil.rmtree(str(reports), ignore_errors=True)  # what an earlier run left must not help this one to pass
     os.environ["COURSEWORK_REPORTS"] = str(reports)
-    from lib.report.pages.tensorboard import find_chromium
-
-    # Every notebook runs once: in JupyterLab, which shows more, or without a browser by nbval.
-    lab = find_chromium() and importlib.util.find_spec("jupyterlab")
-    left_out = "notebooks" if lab else "notebooks in JupyterLab"
-    return run_checks({name: words for name, words in CHECKS.items() if name != left_out})
+    return run_checks(CHECKS)
 
 
 def lint() -> int:
@@ -257,14 +239,7 @@ def setup(gpu: bool) -> None:
 
 def lock() -> int:
     """Lock the versions of requirements.in anew, with hashes (needs uv)."""
-    uv = shutil.which("uv")
-    if not uv:
-        raise environment.SetupError("make lock needs uv on PATH.")
-    words = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
-    words += ["--no-emit-index-url", "--custom-compile-command", "make lock"]
-    status = subprocess.call([*words, "--output-file", "requirements.txt", "requirements.in"], cwd=str(ROOT))
-    words += ["--constraint", "requirements.txt", "--output-file", "requirements-gpu.txt", "requirements-gpu.in"]
-    return status or subprocess.call(words, cwd=str(ROOT))
+    return environment.lock_versions(ROOT)
 
 
 def clean(runs: bool) -> None:

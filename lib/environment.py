@@ -219,6 +219,18 @@ def ensure(folder: Path, root: Path, gpu: bool = None) -> Path:
     return python_of(folder)
 
 
+def lock_versions(root: Path) -> int:
+    """Lock the versions of requirements.in anew, with hashes; returns uv's exit status."""
+    uv = shutil.which("uv")
+    if not uv:
+        raise SetupError("make lock needs uv on PATH.")
+    words = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    words += ["--no-emit-index-url", "--custom-compile-command", "make lock"]
+    status = subprocess.call([*words, "--output-file", "requirements.txt", "requirements.in"], cwd=str(root))
+    words += ["--constraint", "requirements.txt", "--output-file", "requirements-gpu.txt", "requirements-gpu.in"]
+    return status or subprocess.call(words, cwd=str(root))
+
+
 def _make(folder: Path, lock: Path, reason: str, turn: int) -> None:
     """Delete what is in the folder and make the environment anew; the stamp comes last."""
     python, uv, start = find_python(), shutil.which("uv"), time.time()

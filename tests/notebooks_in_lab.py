@@ -1,6 +1,6 @@
 """Every notebook in JupyterLab, as a reader opens it: Run All ends without an error and without a block of stderr.
 
-`make test` runs this file in place of nbval where there is a browser; by itself: pytest tests/notebooks_in_lab.py
+`make test` runs them by nbval, which needs no browser; `.ci/run` also runs this: pytest tests/notebooks_in_lab.py
 """
 
 import contextlib

@@ -286,17 +286,6 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
     assert not old.exists()
 
 
-def test_notebooks_run_in_a_browser_where_there_is_one(monkeypatch, tmp_path, capfd):
-    monkeypatch.setattr(command_line, "ROOT", tmp_path)
-    checks = {"style": ["this"], "notebooks": ["this"], "notebooks in JupyterLab": ["this"]}
-    monkeypatch.setattr(command_line, "CHECKS", checks)
-    monkeypatch.setenv("COURSEWORK_REPORTS", "mine")
-    for chromium, run in (("none", "notebooks"), (sys.executable, "notebooks in JupyterLab")):
-        monkeypatch.setenv("COURSEWORK_CHROMIUM", chromium)
-        assert main(["test"]) == 0
-        assert capfd.readouterr().out.endswith(f"== passed: style, {run}\n")
-
-
 def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command_line, "ROOT", tmp_path)
     kept = ["data/raw/demo/a.jpg", "data/README.md", "reports/README.md", "reports/results/demo.csv", "lib/a.py"]

@@ -12,14 +12,16 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from lib.config import Split as SplitConfig
 from lib.config import paths
+from lib.config.names import printable
 from lib.datasets import DataError, Dataset, storage
 from lib.datasets.audit.findings import NAMES, PAIR_CHECKS, find_faults
 from lib.datasets.audit.notes import GREY, take_notes
 from lib.datasets.audit.pairs import NEAR, PHOTOGRAPH, groups, known_pairs, near_pairs
-from lib.datasets.splits import Split
+from lib.datasets.splits import Split, make_split
 
-__all__ = ["PAIR_CHECKS", "Audit", "audit", "duplicate_groups"]
+__all__ = ["PAIR_CHECKS", "Audit", "audit", "describe", "duplicate_groups"]
 
 PAIR_TYPES = {"row": "int64", "other": "int64", "similarity": "float64"}
 LIBRARIES = ("cleanvision", "imagehash", "numpy", "pillow")
@@ -63,6 +65,28 @@ def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
     roles = split.to_frame(dataset)["role"].to_numpy()
     pairs, properties = _read_or_look(dataset, "pairs", "properties", progress=progress)
     return Audit(*find_faults(dataset, roles, properties=properties, pairs=pairs))
+
+
+def describe(dataset: Dataset, shares: SplitConfig) -> list[str]:
+    """Lines that say what was found in a data set, what was left out, and what is odd about the rest.
+
+    Args:
+        dataset: the images.
+        shares: of the brief, by which the images are split.
+
+    Raises:
+        DataError: if the images are too few for three parts.
+    """
+    left_out, counts = dataset.left_out, f"{len(dataset.index):,} images in {len(dataset.class_names)} classes"
+    lines = [f"{dataset.title} ({dataset.source}): {dataset.root}", f"{counts}, {len(left_out):,} left out"]
+    lines += [f"  left out: {row.path}: {row.reason}" for row in left_out.head(20).itertuples()]
+    if len(left_out) > 20:
+        lines.append(f"  ... and {len(left_out) - 20:,} more")
+    split = make_split(dataset, shares, groups=duplicate_groups(dataset))
+    summary = audit(dataset, split).summary
+    odd = summary[(summary["images"] > 0) & (summary["check"] != "left out")]
+    lines += [f"  {row.check}: {row.images:,} {row.meaning}" for row in odd.itertuples()]
+    return [printable(line) for line in lines]
 
 
 def _read_or_look(dataset: Dataset, *names: str, progress: bool) -> list[pd.DataFrame]:
