@@ -38,7 +38,7 @@ def writing(folder: Path) -> Iterator[None]:
                 f"No room is left on the disk of {folder}: make room there and run it again, which goes on from what "
                 "is finished."
             ) from error
-        if number in PROTECTED and not os.access(there, os.W_OK):
+        if number == errno.EROFS or number in PROTECTED and not os.access(there, os.W_OK):
             raise FolderError(
                 f"{folder} cannot be written to: allow it, or name another folder, COURSEWORK_REPORTS for reports and "
                 "runs, COURSEWORK_CACHE for the cache."

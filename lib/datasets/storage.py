@@ -1,7 +1,6 @@
 """What this room writes: tables that notice a change, folders that appear whole; and its error, one clear sentence."""
 
 import contextlib
-import errno
 import hashlib
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.config import files
 from lib.config.files import replacing
 from lib.config.names import csv_bytes, read_csv
 
@@ -33,18 +33,16 @@ def require_space(folder: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Make a folder and write to it in the block; a write that fails becomes a sentence."""
+    """Make a folder and write to it in the block; a write that fails becomes a sentence.
+
+    A full or protected folder is no fault of the data, and nothing else may stand in for them: it is a `FolderError`.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
+        with files.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            sentence = f"No disk space left while writing to {folder}. Make room and run it again."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            sentence = f"{folder} cannot be written to. COURSEWORK_CACHE moves the cache to a folder of your own."
-        else:
-            sentence = f"Writing to {folder} failed: {error.strerror or error}"
-        raise DataError(sentence) from error
+        raise DataError(f"Writing to {folder} failed: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

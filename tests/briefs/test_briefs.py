@@ -24,7 +24,7 @@ def test_an_unknown_brief_is_refused_with_the_known_ones():
 def test_each_brief_is_whole(name):
     brief = briefs.load(name)
     assert brief.name == name and brief.dataset in datasets.names()
-    assert len(brief.experiments) >= 8
+    assert len(brief.experiments | brief.ablation) >= 8
     whys = [experiment.why for experiment in brief.experiments.values()]
     assert all("\n" not in why for why in whys)
     assert len(set(whys)) == len(whys)

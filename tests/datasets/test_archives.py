@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib.config.files import FolderError
 from lib.datasets.fetch import archives
 from lib.datasets.fetch.archives import extract
 from lib.datasets.storage import DataError
@@ -246,7 +247,9 @@ def test_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archives, "_write", write)
-    refused(tmp_path, tar_bytes(), "No disk space left while writing to")
+    with pytest.raises(FolderError, match="No room is left on the disk of"):
+        unpack(tmp_path, tar_bytes())
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib.config.files import FolderError
 from lib.datasets.fetch import download as room
 from lib.datasets.fetch.download import download
 from lib.datasets.storage import DataError
@@ -224,7 +225,7 @@ def test_no_disk_space(site, tmp_path, monkeypatch):
 def test_disk_that_fills_up_on_the_way(site, tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "data.zip.part").symlink_to("/dev/full")
-    with pytest.raises(DataError, match="No disk space left while writing to .*raw"):
+    with pytest.raises(FolderError, match="No room is left on the disk of .*raw"):
         fetch(site, tmp_path)
     assert not (tmp_path / "raw" / "data.zip").exists()
 

@@ -72,7 +72,7 @@ def test_experiment_bars_are_sorted_with_error_bars_only_for_several_seeds():
     (errors,) = axes.containers[1][2]
     assert [len(line) == 2 for line in errors.get_segments()] == [True, False, True, False]
     assert [text.get_text() for text in axes.texts] == ["90.0", "70.0", "60.0", "did not finish"]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["baseline"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["base"]
 
 
 def test_experiment_bars_when_nothing_finished():

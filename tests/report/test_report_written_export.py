@@ -242,9 +242,9 @@ def test_the_date_is_that_of_the_newest_run_and_not_of_today(settings, tmp_path)
     run.mkdir(parents=True)
     (run / "metrics.json").touch()
     assert block(runs=[run.name])["timestamp"] == str(int((run / "metrics.json").stat().st_mtime))
-    (run / "environment.json").write_text('{"finished": 1780000000}')  # which a copy of the folder keeps
+    (run / "environment.json").write_text('{"wall_seconds": 1, "finished": 1780000000}')
     older = shutil.copytree(run, run.with_name("older-seed0-1"))
-    (older / "environment.json").write_text('{"finished": 1770000000}')
+    (older / "environment.json").write_text('{"wall_seconds": 1, "finished": 1770000000}')
     assert block(runs=[run.name, older.name])["made"].startswith("28 May 2026, no commit known")
 
 
