@@ -136,7 +136,7 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
         return
     with freshness.recording(OWNER, folder, made_from=made_from):
         results = open_results(opened.brief.name, notebook=OWNER, profile=opened.profile_name)
-        runs = {name: network_job(opened, name).run for name in opened.experiments}
+        runs = {name: network_job(opened, name).run for name in opened.brief.experiments}
         runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
         block = reason = ""
         try:

@@ -270,6 +270,7 @@ def _typeset(tree: dict, folder: Path, given: dict) -> str:
     body = _with_alt_texts(_written(tree, folder, "typst").decode(), tree)
     heading = r"(?:=+ .*\n(?:<\S+>\n)?\n*)?"
     body = re.sub(rf"^({heading}#figure\()", r"#end\n\n\1", body, flags=re.MULTILINE)
+    body = re.sub(r"^=+ References\n", r"#place.flush()\n\g<0>", body, flags=re.MULTILINE)  # no figure is left for them
     page, floating = (PAGES / "report.typ").read_text(encoding="utf-8"), []
     while True:
         rules = [f"#show <{name}>: set figure(placement: top)" for name in floating]
