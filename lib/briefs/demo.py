@@ -32,7 +32,7 @@ BRIEF = CALTECH_256.replace(
         for name, experiment in LADDER.items()
     }
     | {"best": BEST},
-    ablation=leave_one_out(BEST, epochs=0.25, filters=0.5),
+    ablation=leave_one_out(BEST, epochs=1 / 3, filters=0.5),
     split=Split(test=0.2, val=0.2),
     profiles={
         "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
