@@ -272,7 +272,7 @@ def test_too_few_words_are_caught_and_captions_do_not_count(folder, templates):
 
 def test_own_words_as_the_readme_shows_them(folder, templates):
     readme = (paths.ROOT / "reports" / "README.md").read_text(encoding="utf-8")
-    (templates / "demo").mkdir()
+    (templates / "demo").mkdir(exist_ok=True)
     own = readme[readme.index('{% extends "experimentation.md" %}') :].split("```")[0]
     (templates / "demo" / "experimentation.md").write_text(own, encoding="utf-8")
     assert not [fault for fault in written.write_reports(BRIEF) if "words, where" not in fault]
