@@ -40,7 +40,9 @@ def opened(own_folders, monkeypatch):
         write(runs[name].folder / "graph", graph_of("image", "Block_8/block_1/conv", "logits"))
         (runs[name].folder / "metrics.json").write_text("{}")
     monkeypatch.setattr(tensorboard, "network_job", lambda opened, name: SimpleNamespace(run=runs[name]))
-    return SimpleNamespace(brief=briefs.load("demo"), profile_name="smoke", experiments=dict.fromkeys(runs), runs=runs)
+    loaded = briefs.load("demo")
+    trained = dict.fromkeys(runs, loaded.experiments["best"])
+    return SimpleNamespace(brief=loaded.replace(experiments=trained), profile_name="smoke", runs=runs)
 
 
 @pytest.fixture

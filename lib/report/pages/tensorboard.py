@@ -123,7 +123,7 @@ class Screenshot(Figure):
 def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
     """Save the figures tensorboard_scalars, tensorboard_hparams and tensorboard_graph of a report, where possible.
 
-    They show the first seed of each experiment. Nothing is done where they stand already. The values
+    They show the first seed of each experiment of the ladder. Nothing is done where they stand already. The values
     `tensorboard.shown` (screenshots or drawn), `.reason` and `.opened` tell the written reports which graph there is.
 
     Args:
