@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tiny_training
 from PIL import Image
 from torch_files import both_formats
 
@@ -304,3 +305,20 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
         AlexNet().build(3, image_size=64)
     assert AlexNet().fetch().startswith("alexnet: ") and "was not opened" in AlexNet().fetch()
     assert Xception(**RANDOM).fetch() == "xception: random weights, nothing to get"
+
+
+def test_it_is_trained_as_any_network_and_only_from_where_it_is_said(photos):
+    model = Lite0(cut="Block_3__add", trained_from="Block_2", **RANDOM)
+    training = tiny_training.TINY.training.replace(epochs=2, sizes=())
+    run = tiny_training.train(photos, tiny_training.TINY.replace(model=model, training=training, image_size=32))
+    assert run.metrics()["epochs"] == 2
+    fitted = run.load_model()
+    keras.utils.set_random_seed(0)
+    start = model.build(3, image_size=32)
+    changed = set()
+    for layer, old in zip(fitted.layers, start.layers, strict=True):
+        pairs = zip(layer.get_weights(), old.get_weights(), strict=True)
+        if not all(np.array_equal(one, other) for one, other in pairs):
+            changed.add(layer.name)
+    convolutions = {f"Block_{block}__{step}_conv" for block in (2, 3) for step in ("expand", "depthwise", "project")}
+    assert changed == {*convolutions, "logits"}
