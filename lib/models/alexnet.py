@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lib.models import torch_file
 from lib.models.backbone import Backbone, assign
 from lib.models.weights import Weights
 
@@ -80,4 +79,6 @@ class AlexNet(Backbone):
         return layers.AdaptiveAveragePooling2D(self.grid, name="pool")(x)
 
     def load(self, model, file: Path) -> None:
-        assign(model, torch_file.read_state_dict(file), name_of=PYTORCH.__getitem__)
+        from lib.models.torch_file import read_state_dict
+
+        assign(model, read_state_dict(file), name_of=PYTORCH.__getitem__)

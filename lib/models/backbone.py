@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lib.models import torch_file, weights
 from lib.models.family import Family
 from lib.models.weights import Weights, WeightsError
 
@@ -41,7 +40,8 @@ class Backbone(Family):
         return self.smallest
 
     def sources(self) -> list[Path]:
-        return [*super().sources(), *(Path(file) for file in (__file__, torch_file.__file__, weights.__file__))]
+        here = ("backbone.py", "torch_file.py", "weights.py")
+        return [*super().sources(), *(Path(__file__).with_name(name) for name in here)]
 
     def check(self, num_classes: int, image_size: int | None) -> None:
         import keras

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lib.models import torch_file
 from lib.models.backbone import Backbone, assign
 from lib.models.weights import Weights
 
@@ -60,7 +59,9 @@ class Lite0(Backbone):
         return x
 
     def load(self, model, file: Path) -> None:
-        assign(model, torch_file.read_state_dict(file), name_of=_pytorch_name)
+        from lib.models.torch_file import read_state_dict
+
+        assign(model, read_state_dict(file), name_of=_pytorch_name)
 
 
 def _block(x, name: str, *, size: int, strides: int, expansion: int, filters: int):
