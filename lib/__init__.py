@@ -12,7 +12,7 @@ The rooms, from the door down. A room imports only from rooms below it, and `tes
     low_level    training by hand-written TensorFlow
     training     a brief is opened; each of its jobs becomes one run folder, and observers watch it
     briefs       one file per brief: its data, its experiments, its sizes
-    models       one file per family of networks: its settings and its `build`
+    models       one file per family of networks: its settings and its `build`; those that others have trained
     inputs       images decoded once, cached, fed as `tf.data`, augmented
     datasets     a data set is found, read, audited, split
     config       the words of an experiment, paths, files that are written whole, progress bars

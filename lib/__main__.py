@@ -146,14 +146,18 @@ def results(brief: str) -> None:
 
 
 def data(brief: str, data: str) -> None:
-    """Get and check a brief's images, and say what was found."""
+    """Get and check a brief's images and pretrained weights, and say what was found."""
     from lib import briefs, datasets
     from lib.datasets import audit
+    from lib.models import Backbone
 
     opened = briefs.load(brief)
     for name in (opened.dataset, *opened.further_datasets):
         dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
         print("\n".join(audit.describe(dataset, opened.split)))
+    models = [getattr(experiment, "model", None) for experiment in opened.experiments.values()]
+    for backbone in {model.name: model for model in models if isinstance(model, Backbone)}.values():
+        print(backbone.fetch())
 
 
 def bench() -> None:

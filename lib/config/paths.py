@@ -11,12 +11,22 @@ LIB = ROOT / "lib"
 NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
 RAW = DATA / "raw"
+WEIGHTS = DATA / "weights"
 
 
 def raw_folders() -> list[Path]:
     """Folders searched for raw data: `data/raw`, then each entry of `$COURSEWORK_DATA`."""
-    extra = os.environ.get("COURSEWORK_DATA", "")
-    return [RAW, *(Path(entry).expanduser().resolve() for entry in extra.split(os.pathsep) if entry)]
+    return [RAW, *_named("COURSEWORK_DATA")]
+
+
+def weights_folders() -> list[Path]:
+    """Folders searched for pretrained weights: `data/weights`, then each entry of `$COURSEWORK_WEIGHTS`."""
+    return [WEIGHTS, *_named("COURSEWORK_WEIGHTS")]
+
+
+def _named(variable: str) -> list[Path]:
+    entries = os.environ.get(variable, "").split(os.pathsep)
+    return [Path(entry).expanduser().resolve() for entry in entries if entry]
 
 
 def cache() -> Path:

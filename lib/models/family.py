@@ -34,9 +34,18 @@ class Family(Config):
         """All settings, the family's name first."""
         return {"name": self.name, **super().flat()}
 
-    def source(self) -> Path:
-        """The file of the family, whose code decides its numbers."""
-        return Path(inspect.getfile(type(self)))
+    def sources(self) -> list[Path]:
+        """The files whose code decides its numbers, besides those that every family needs."""
+        return [Path(inspect.getfile(type(self)))]
+
+    def check(self, num_classes: int, image_size: int | None) -> None:
+        """Refuse what `build` cannot build."""
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2. Received: {num_classes}")
+        if image_size is None and not self.any_size:
+            raise ValueError(f"{self.name} does not pool globally and needs an image_size. Received: None")
+        if image_size is not None and image_size < self.smallest_side():
+            raise ValueError(f"{self.name} needs at least {self.smallest_side()} px. Received: {image_size} px, {self}")
 
     def build(self, num_classes: int, *, image_size: int | None = None):
         """An untrained network of these settings.
@@ -54,12 +63,7 @@ class Family(Config):
         import keras
         from keras import layers
 
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2. Received: {num_classes}")
-        if image_size is None and not self.any_size:
-            raise ValueError(f"{self.name} does not pool globally and needs an image_size. Received: None")
-        if image_size is not None and image_size < self.smallest_side():
-            raise ValueError(f"{self.name} needs at least {self.smallest_side()} px. Received: {image_size} px, {self}")
+        self.check(num_classes, image_size)
         image = keras.Input((image_size, image_size, 3), name="image")
         # About zero mean and unit spread for natural images, without statistics that would have to travel with it.
         x = layers.Rescaling(1 / 64, offset=-2.0, name="rescale")(image)

@@ -30,7 +30,7 @@ class NetworkJob(Job):
 
     @property
     def files(self):
-        return [*super().files, self.settings.model.source()]
+        return [*super().files, *self.settings.model.sources()]
 
     @property
     def compared_with(self) -> list[Config]:
