@@ -29,7 +29,7 @@ that its family builds (`models`) and leaves a run folder (`training/runs`). Not
 
 The way of a typed number to its refusal: a written report is a template that asks for values by name
 (`report/written/calls`); `report/written/template` renders it and finds every number in its text that no call has
-printed (`report/written/numbers`); `report/written/check` names each of them with its file and line.
+printed (`report/written/numbers`); `report/written` names each of them with its file and line.
 
 Importing this package does nothing; every room is imported by name, e.g. `from lib import datasets`.
 """
