@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent  # as paths.ROOT; an old Python cannot read lib.config.paths
 SUPPORTED = ("3.11", "3.12")
 # Packages that no report needs, each with the commands that do.
-TOOLS = dict.fromkeys(("nbval", "pytest", "pytest-xdist"), ("test",))
+TOOLS = dict.fromkeys(("axe-playwright-python", "nbval", "pytest", "pytest-xdist"), ("test",))
 TOOLS.update({"ruff": ("test", "lint", "format"), "jupyterlab": ("lab",), "ipywidgets": ("lab",), "playwright": ()})
 KEPT = {"tensorflow": "2.19", "keras": "3.10", "numpy": "2.0"}  # never replaced with VENV=none; the lowest that work
 LOCKS = {False: "requirements.txt", True: "requirements-gpu.txt"}  # key: with the CUDA wheels
@@ -109,13 +109,10 @@ def check_at_hand(root: Path, command: str = "report") -> None:
     found, tested = differences(root), direct_dependencies(root)
     lacking = [name for name, here in found.items() if not here and command in TOOLS.get(name, (command,))]
     if lacking:
-        # What is kept is named as it is: pip then looks for versions that go with it, and does not replace it.
-        kept = [f"{name}=={found.get(name, tested[name])}" for name in KEPT if name in tested and name not in lacking]
-        words = " ".join([*(f"{name}=={tested[name]}" for name in lacking), *kept])
         raise SetupError(
             f"VENV=none uses this Python, which lacks {len(lacking)} package{'s' * (len(lacking) > 1)}. Leave VENV=none"
             " out, or install what is missing, which leaves TensorFlow, Keras and NumPy as they are if present:\n"
-            f"{sys.executable} -m pip install {words}"
+            f"{sys.executable} -m pip install {' '.join(to_install(lacking, found, tested))}"
         )
     old = [f"{name} {found[name]}" for name in KEPT if found.get(name) and numbers(found[name]) < numbers(KEPT[name])]
     if old:
@@ -126,6 +123,15 @@ def check_at_hand(root: Path, command: str = "report") -> None:
         print(f"warning: not the tested versions (in brackets): {', '.join(others)}", file=sys.stderr)
 
 
+def to_install(lacking: list, found: dict, tested: dict) -> list:
+    """What pip is asked for: the packages that are lacking, and those to keep.
+
+    What is kept is named as it is: pip then looks for versions that go with it, and does not replace it.
+    """
+    kept = [f"{name}=={found.get(name, tested[name])}" for name in KEPT if name in tested and name not in lacking]
+    return [*(f"{name}=={tested[name]}" for name in lacking), *kept]
+
+
 def numbers(version: str) -> tuple:
     """The first two numbers of a version, to compare: (2, 19) of "2.19.1"."""
     return tuple(map(int, re.findall(r"\d+", version)[:2]))
@@ -134,13 +140,11 @@ def numbers(version: str) -> tuple:
 def install_lacking(root: Path) -> None:
     """Install into the running Python what it lacks for a report; TensorFlow, Keras and NumPy stay as they are."""
     found, tested = differences(root), direct_dependencies(root)
-    lacking = [f"{name}=={tested[name]}" for name, here in found.items() if not here and name not in TOOLS]
+    lacking = [name for name, here in found.items() if not here and name not in TOOLS]
     if lacking:
-        # Named as they are: pip then looks for versions that go with them.
-        stay = [name for name in ("tensorflow", "keras", "numpy") if name in tested and found.get(name, "as pinned")]
-        kept = [f"{name}=={found.get(name, tested[name])}" for name in stay]
         print(f"Installing {len(lacking)} package{'s' * (len(lacking) > 1)}", flush=True)
-        subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", *lacking, *kept])
+        words = ["-m", "pip", "install", "--quiet", *to_install(lacking, found, tested)]
+        subprocess.check_call([sys.executable, *words])
 
 
 def probe(python: str) -> list:

@@ -263,6 +263,12 @@ def test_a_named_index_becomes_a_column_and_a_long_table_is_cut_on_the_page_only
     assert "2 more rows in tables/counts.csv" in shown[0]["html"]
 
 
+def test_row_numbers_in_another_order_are_no_column(results, reports, shown):
+    frame = pd.DataFrame({"class": ["ant", "bee", "cup"], "n": [2, 3, 1]}).sort_values("n")
+    results.save_table("counts", frame, caption="Counts.")
+    assert (reports / "demo" / "tables" / "counts.csv").read_text() == "class,n\ncup,1\nant,2\nbee,3\n"
+
+
 def test_a_table_must_be_a_frame(results):
     with pytest.raises(ValueError, match="must be a pandas DataFrame. Received: list"):
         results.save_table("x", [1], caption="c")

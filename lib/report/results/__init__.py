@@ -99,7 +99,8 @@ class Results:
         if not isinstance(frame, pd.DataFrame):
             raise ValueError(f"A table must be a pandas DataFrame. Received: {type(frame).__name__}")
         if not isinstance(frame.index, pd.RangeIndex):
-            frame = frame.reset_index()
+            numbers = frame.index.name is None and pd.api.types.is_integer_dtype(frame.index.dtype)
+            frame = frame.reset_index(drop=numbers)  # a sorted table has its row numbers in another order
         file = self._save_file("table", name, content=csv_bytes(frame), caption=caption, runs=runs)
         display.publish(f"{caption} ({file})", html=display.table_html(frame, caption, file=file))
 
