@@ -132,10 +132,10 @@ def verify(zip: str, rerun: bool, trust: bool, data: str) -> int:
 
 
 def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> None:
-    """Train one experiment, or continue it."""
-    from lib.training import network
+    """Train one experiment or transfer, or continue it."""
+    from lib.report import make
 
-    network.train_one(brief, experiment, profile=profile, seed=seed, data=data)
+    make.train_one(brief, experiment, profile=profile, seed=seed, data=data)
 
 
 def results(brief: str) -> None:
@@ -155,7 +155,8 @@ def data(brief: str, data: str) -> None:
     for name in (opened.dataset, *opened.further_datasets):
         dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
         print("\n".join(audit.describe(dataset, opened.split)))
-    models = [getattr(experiment, "model", None) for experiment in opened.experiments.values()]
+    asked = [*opened.experiments.values(), *opened.transfers.values()]
+    models = [getattr(one, "backbone", getattr(one, "model", None)) for one in asked]
     for backbone in {model.name: model for model in models if isinstance(model, Backbone)}.values():
         print(backbone.fetch())
 
@@ -362,7 +363,9 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
 
         loaded = briefs.load(brief)
         loaded.at(profile)
-        check_name("experiment", experiment, dict.fromkeys(("best", *loaded.experiments, *loaded.ablation)))
+        check_name(
+            "experiment", experiment, dict.fromkeys(("best", *loaded.experiments, *loaded.ablation, *loaded.transfers))
+        )
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
     if others.get("data") and not os.path.exists(others["data"]):

@@ -1,8 +1,20 @@
 """CIFAR-10: the ladder of experiments on ten classes of 32 x 32 pixels."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Experiment, Profile, Split, Training, leave_one_out
-from lib.models import Residual
+from lib.config import (
+    EXPLAIN_FULL,
+    EXPLAIN_SMOKE,
+    Augment,
+    Experiment,
+    Head,
+    Profile,
+    Split,
+    Training,
+    Transfer,
+    leave_one_out,
+)
+from lib.models import Lite0, Residual
+from lib.models.heads import DenseHead, Forest, LogisticRegression
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
 AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
@@ -11,6 +23,21 @@ BEST = Experiment(
     model=Residual(filters=(48, 96, 192), stem_stride=2),
     training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
     augment=AUGMENT,
+    mirror_average=True,
+)
+FROZEN = Head(
+    why="What do features of another network give, read by one linear layer?",
+    backbone=Lite0(),
+    head=LogisticRegression(),
+    folds=5,
+)
+FINE_TUNED = Transfer(
+    why="What does it give to train on all of the network?",
+    model=Lite0(trained_from="Stem"),
+    starts_from="frozen",
+    training=Training(epochs=8, batch_size=32, learning_rate=0.01, weight_decay=0.001, label_smoothing=0.1),
+    augment=AUGMENT,
+    image_size=96,
     mirror_average=True,
 )
 
@@ -29,10 +56,22 @@ BRIEF = CALTECH_256.replace(
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
+    transfers={
+        "frozen": FROZEN,
+        "frozen_71": FROZEN.vary("Are images of 71 pixels enough for it?", image_size=71),
+        "frozen_160": FROZEN.vary("Do enlarged images say more?", image_size=160),
+        "cut_11": FROZEN.vary(
+            "Are the features better where the network is cut earlier?", backbone={"cut": "Block_11__add"}
+        ),
+        "cut_5": FROZEN.vary("And earlier still?", backbone={"cut": "Block_5__add"}),
+        "dense": FROZEN.vary("Do hidden layers read more out of the features?", head=DenseHead()),
+        "forest": FROZEN.vary("Does a random forest?", head=Forest()),
+        "fine_tuned": FINE_TUNED,
+    },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
         "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, minutes=80),
+        "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, minutes=80),
         "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -3,6 +3,7 @@
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
 from lib.config.experiment import Augment, Experiment, Perceptron, Training, leave_one_out
+from lib.config.transfer import Earlier, Ensemble, Head, Part, Transfer
 
 __all__ = [
     "EXPLAIN_FULL",
@@ -11,11 +12,16 @@ __all__ = [
     "Augment",
     "Brief",
     "Config",
+    "Earlier",
+    "Ensemble",
     "Experiment",
     "ExplainSizes",
+    "Head",
+    "Part",
     "Perceptron",
     "Profile",
     "Split",
     "Training",
+    "Transfer",
     "leave_one_out",
 ]

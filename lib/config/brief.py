@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from lib.config.base import Config
 from lib.config.experiment import Experiment, Perceptron
+from lib.config.transfer import Ensemble, Head, Transfer
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -35,6 +36,8 @@ class Profile(Config):
     filters: float = 1.0  # factor on the widths of every network
     seeds: int = 1  # seeds of each experiment of the ladder
     ablation_seeds: int = 1  # seeds of each experiment of the ablation
+    transfer_seeds: int = 1  # seeds of each head and transfer, if chance has a part in it
+    transfer_per_class: int | None = None  # images per class that these train on; None takes all there are
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
     explain: ExplainSizes = field(default_factory=ExplainSizes)
@@ -43,7 +46,9 @@ class Profile(Config):
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
             "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
-            "all seeds are positive": min(self.seeds, self.ablation_seeds, self.perceptron_seeds) > 0,
+            "all seeds are positive": min(self.seeds, self.ablation_seeds, self.transfer_seeds) > 0
+            and self.perceptron_seeds > 0,
+            "transfer_per_class is positive": self.transfer_per_class is None or self.transfer_per_class > 0,
         }
 
 
@@ -82,16 +87,21 @@ class Brief(Config):
     notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
     further_datasets: tuple[str, ...] = ()  # what its notebooks read besides `dataset`
     stand_in: str = ""  # a drawn data set: read at smoke, and where another one cannot be had
+    transfers: dict = field(default_factory=dict)  # heads, transfers and ensembles of notebook 05, by name
     perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow
     reports: tuple[str, ...] = ()  # written reports: names of templates in reports/templates, without suffix
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
     def rules(self) -> dict[str, bool]:
+        names = (*self.experiments, *self.ablation, *self.transfers)
         return {
             "every experiment is an Experiment": all(
                 isinstance(one, Experiment) for one in (*self.experiments.values(), *self.ablation.values())
             ),
-            "experiments and ablation share no name": not set(self.experiments) & set(self.ablation),
+            "experiments, ablation and transfers share no name": len(set(names)) == len(names),
+            "every transfer is a Head, a Transfer or an Ensemble": all(
+                isinstance(one, (Head, Transfer, Ensemble)) for one in self.transfers.values()
+            ),
             "every perceptron is a Perceptron": all(isinstance(p, Perceptron) for p in self.perceptrons.values()),
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
@@ -99,7 +109,7 @@ class Brief(Config):
         }
 
     def at(self, profile: str) -> "Brief":
-        """This brief at a profile's size: every experiment and perceptron with its epochs and widths scaled.
+        """This brief at a profile's size: all that it fits with its epochs and widths scaled.
 
         Raises:
             ValueError: if the profile does not exist; the message lists the ones that do.
@@ -107,8 +117,7 @@ class Brief(Config):
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
         factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
+        groups = ("experiments", "ablation", "transfers", "perceptrons")
         return self.replace(
-            experiments={name: experiment.scale(**factors) for name, experiment in self.experiments.items()},
-            ablation={name: experiment.scale(**factors) for name, experiment in self.ablation.items()},
-            perceptrons={name: perceptron.scale(**factors) for name, perceptron in self.perceptrons.items()},
+            **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups}
         )

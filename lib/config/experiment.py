@@ -84,6 +84,10 @@ class Experiment(Config):
             or getattr(self.model, "any_size", False),
         }
 
+    def build(self, num_classes: int):
+        """Its network, untrained or as others have trained it: a Keras model from pixels to logits."""
+        return self.model.build(num_classes, image_size=self.image_size)
+
     def scale(self, *, epochs: float, filters: float) -> "Experiment":
         """The same experiment with its epochs and widths times a factor: what a profile makes of it."""
         training = self.training.replace(epochs=max(1, round(self.training.epochs * epochs)))

@@ -1,6 +1,8 @@
 """Which images train, which choose, which test: a pure, seeded fact that is stored and checked."""
 
+import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -10,6 +12,7 @@ import pandas as pd
 
 from lib.config import Split as SplitConfig
 from lib.datasets import Dataset
+from lib.datasets.dataset import checksum_of
 from lib.datasets.storage import DataError, read_table, write_table
 
 ROLES = ("train", "val", "test")
@@ -124,6 +127,46 @@ def take(dataset: Dataset, images_per_class: int | None, seed: int) -> Dataset:
     order["place"] = ((rank + 0.5) / group["key"].transform("size")).where(rank > 0, -1.0)
     chosen = order.sort_values(["place", "key"]).groupby("label").head(images_per_class)
     return dataset.keep(chosen.index.to_numpy())
+
+
+def take_part(
+    dataset: Dataset, split: Split, *, classes: Sequence[int] = (), train_per_class: int | None = None
+) -> tuple[Dataset, Split]:
+    """Some classes of a split data set, renumbered from 0 in their order, or fewer images to train on.
+
+    Every image keeps its role. Which ones train follows from their bytes: a larger number contains a smaller one.
+
+    Args:
+        dataset: the images.
+        split: of this data set.
+        classes: class numbers; empty takes all.
+        train_per_class: images of each class that stay in train; None takes all.
+
+    Raises:
+        DataError: if a class does not exist, or a part would be empty.
+    """
+    wrong = [number for number in classes if not 0 <= number < len(dataset.class_names)]
+    if wrong:
+        raise DataError(f"{dataset.name} has the classes 0 to {len(dataset.class_names) - 1}. Received: {wrong[0]}")
+    classes = list(classes) or list(range(len(dataset.class_names)))
+    index = dataset.index.assign(split=split.table["role"].to_numpy())
+    index = index[index["label"].isin(classes)]
+    trained = index[index["split"] == "train"]
+    key = pd.Series([_key(0, value) for value in trained["sha256"]], index=trained.index)
+    few = key.sort_values().groupby(trained["label"]).head(train_per_class or len(key)).index
+    rows = np.sort(np.concatenate([few, index.index[index["split"] != "train"]]))
+    roles = split.table["role"].to_numpy()[rows]
+    if empty := [role for role in ROLES if role not in roles]:
+        raise DataError(f"{dataset.title}: {' and '.join(empty)} would be empty with the classes {classes}")
+    part = dataset.keep(rows)
+    numbers = {label: number for number, label in enumerate(classes)}
+    part = dataclasses.replace(
+        part,
+        index=part.index.assign(label=part.index["label"].map(numbers)),
+        class_names=tuple(dataset.class_names[label] for label in classes),
+    )
+    part = dataclasses.replace(part, checksum=checksum_of(part.index))
+    return part, _from_roles(part, roles)
 
 
 def _key(seed: int, text: str) -> str:

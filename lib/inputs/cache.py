@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -76,10 +77,12 @@ class CachedImages:
     pixels: np.ndarray  # (N, S, S, 3) uint8
     labels: np.ndarray  # (N,) int class numbers
 
+    dtype: ClassVar = np.uint8
+
     @property
-    def size(self) -> int:
-        """Side in pixels."""
-        return self.pixels.shape[1]
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: sides in pixels, and channels."""
+        return self.pixels.shape[1:]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Copy some rows: (B, S, S, 3) uint8 in [0, 255]."""
@@ -93,6 +96,13 @@ class StreamedImages:
     dataset: Dataset
     size: int
     resize: str
+
+    dtype: ClassVar = np.uint8
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: sides in pixels, and channels."""
+        return (self.size, self.size, 3)
 
     @property
     def labels(self) -> np.ndarray:

@@ -108,6 +108,6 @@ def _read_batch(images: Images, rows: tf.Tensor):
     def read(batch):
         return images.read(batch), images.labels[batch].astype(np.int32)
 
-    pixels, classes = tf.numpy_function(read, [rows], (tf.uint8, tf.int32), stateful=False)
+    pixels, classes = tf.numpy_function(read, [rows], (images.dtype, tf.int32), stateful=False)
     count = rows.shape[0]
-    return tf.ensure_shape(pixels, (count, images.size, images.size, 3)), tf.ensure_shape(classes, (count,))
+    return tf.ensure_shape(pixels, (count, *images.shape)), tf.ensure_shape(classes, (count,))

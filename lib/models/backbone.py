@@ -103,16 +103,8 @@ class Backbone(Family):
         Raises:
             ValueError, WeightsError: as `build`.
         """
-        import keras
-
         whole = self._whole(image_size, top=False)
-        x = whole.get_layer(self.cut).output
-        if len(x.shape) == 4:
-            pool = keras.layers.Flatten if self.flatten else keras.layers.GlobalAveragePooling2D
-            x = pool(name="features")(x)
-        model = keras.Model(whole.input, x, name=self.name)
-        self._freeze(model)
-        return model
+        return up_to(whole, whole.get_layer(self.cut).output, trained_from=self.trained_from, flatten=self.flatten)
 
     def with_own_head(self, *, image_size: int | None = None):
         """The whole network as it was trained, frozen: (B, S, S, 3) pixels -> (B, 1000) logits.
@@ -138,23 +130,36 @@ class Backbone(Family):
             self.load(model, file)
         return model
 
-    def _freeze(self, model) -> None:
-        import keras
 
-        names, start = [layer.name for layer in model.layers], self.trained_from
-        # `Block_3` is the block of `Block_3__add`, and `block3` that of `block3_add`
-        blocks = [name.partition("__" if "__" in name else "_")[0] for name in names]
-        first = next((i for i in range(len(names)) if start in (names[i], blocks[i])), None)
-        if start and first is None:
-            raise ValueError(
-                f"{self.name} has no layer or block {start!r} up to its cut {self.cut} to be trained from. "
-                f"Blocks: {', '.join(dict.fromkeys(blocks[2:]))}"
-            )
-        for number, layer in enumerate(model.layers):
-            layer.trainable = bool(start) and number >= first
-        for layer in model.layers:  # last: what makes a whole model trainable switches them on again
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+def up_to(whole, maps, *, trained_from: str = "", flatten: bool = False):
+    """A network up to the output of one of its layers, which becomes (B, F) features; frozen up to a layer or block.
+
+    Batch normalisation is frozen everywhere.
+
+    Raises:
+        ValueError: if there is no layer or block `trained_from`.
+    """
+    import keras
+
+    if len(maps.shape) == 4:
+        pool = keras.layers.Flatten if flatten else keras.layers.GlobalAveragePooling2D
+        maps = pool(name="features")(maps)
+    model = keras.Model(whole.input, maps, name=whole.name)
+    names = [layer.name for layer in model.layers]
+    # `Block_3` is the block of `Block_3__add`, and `block3` that of `block3_add`
+    blocks = [name.partition("__" if "__" in name else "_")[0] for name in names]
+    first = next((i for i in range(len(names)) if trained_from in (names[i], blocks[i])), None)
+    if trained_from and first is None:
+        raise ValueError(
+            f"{whole.name} has no layer or block {trained_from!r} up to its cut to be trained from. "
+            f"Blocks: {', '.join(dict.fromkeys(blocks[2:]))}"
+        )
+    for number, layer in enumerate(model.layers):
+        layer.trainable = bool(trained_from) and number >= first
+    for layer in model.layers:  # last: what makes a whole model trainable switches them on again
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return model
 
 
 def assign(model, arrays: dict, *, name_of: Callable[[str], str]) -> None:

@@ -11,12 +11,14 @@ from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness, table
 from lib.report.pages import tensorboard
 from lib.training import workers
-from lib.training.jobs import run_jobs
-from lib.training.network import network_jobs
+from lib.training.jobs import JobFailed, run_job, run_jobs
+from lib.training.network import network_job, network_jobs
 from lib.training.open_brief import OpenBrief, open_brief
+from lib.training.runs import Run
+from lib.transfer.plan import transfer_job, transfer_jobs
 
-# The jobs that a brief plans, by kind: its networks, and the trainings of `lib.low_level`.
-PLANS = {"experiments": network_jobs, "by_hand": low_level.by_hand_jobs}
+# The jobs that a brief plans, by kind: its networks, what goes on from others, and the trainings of `lib.low_level`.
+PLANS = {"experiments": network_jobs, "transfers": transfer_jobs, "by_hand": low_level.by_hand_jobs}
 
 
 def make_report(
@@ -89,6 +91,30 @@ def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) ->
         run_jobs(jobs, retry=True, at_once=at_once, minutes=minutes)
         waiting += [job.run.id for job in jobs if not job.run.finished and job.run.failure is None]
     return waiting
+
+
+def train_one(brief: str, name: str, *, profile: str, seed: int = 0, data: str = "") -> Run:
+    """Train one experiment or transfer of a brief, or continue it, and say how it went.
+
+    Args:
+        brief: name of the brief.
+        name: of the experiment or transfer; "best" is the experiment that the brief calls so.
+        profile: smoke, quick or full.
+        seed: of all that is drawn.
+        data: folder of images, for the brief `folder`.
+
+    Raises:
+        JobFailed: if it cannot be finished.
+    """
+    opened = open_brief(brief, profile, data)
+    job = (transfer_job if name in opened.brief.transfers else network_job)(opened, name, seed=seed)
+    finished = job.run.finished
+    run = run_job(job)
+    if not run.finished:
+        raise JobFailed(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
+    print(f"{run.id}: val accuracy {run.metrics()['val_accuracy']:.4f} in {run.record()['minutes']:.1f} minutes")
+    print(f"{'finished earlier, and read from' if finished else 'kept in'} {run.folder}")
+    return run
 
 
 def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, waiting: list[str], force: bool) -> None:

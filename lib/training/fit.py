@@ -17,14 +17,13 @@ import tensorflow as tf
 
 from lib.config import Experiment
 from lib.config.files import read_arrays, replacing, write_arrays
-from lib.inputs.cache import open_images
+from lib.inputs.cache import Images
 from lib.inputs.generators import make_eval_dataset, make_train_dataset, steps_per_epoch
 from lib.models.graph import graph_def
 from lib.training import schedules
 from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
 from lib.training.observers import Checkpoint, usual_observers, watching, write_graph
-from lib.training.open_brief import OpenBrief
 from lib.training.runs import CHECKPOINT, Run
 from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
 
@@ -58,8 +57,26 @@ class State:
         self.history = pd.DataFrame(columns).to_dict("records")
 
 
-def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: int) -> tuple[dict, float]:
+@dataclass(frozen=True)
+class Data:
+    """What a network is fitted to: images, or features, and which of them train and choose."""
+
+    read: Callable[[int], Images]  # gives them at a size in pixels
+    train: np.ndarray  # (N,) int rows
+    val: np.ndarray
+
+
+def fit_network(
+    experiment: Experiment, data: Data, *, build: Callable[[], keras.Model], run: Run, seed: int
+) -> tuple[dict, float]:
     """Train one experiment, or continue it; leave model, history and predictions on val in its run folder.
+
+    Args:
+        experiment: its training, augmentation and size.
+        data: what it reads.
+        build: gives the network to begin with.
+        run: where all is kept.
+        seed: of weights, order and augmentation.
 
     Returns:
         Final figures on train and val, and the seconds of all epochs.
@@ -69,7 +86,7 @@ def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: in
     """
     device, config = find_device(), experiment.training
     with reproducible(seed, precision=device.precision):
-        model = experiment.model.build(len(opened.dataset.class_names), image_size=experiment.image_size)
+        model = build()
         state = State(model, make_optimizer(config, device), [])
         state.optimizer.build(model.trainable_variables)
         checkpoint = run.folder / CHECKPOINT
@@ -83,12 +100,12 @@ def fit_network(experiment: Experiment, opened: OpenBrief, *, run: Run, seed: in
         with watching(observers) as tell:
             write_graph(run, graph_def(model))
             tell("start", state.history)
-            run_epochs(state, experiment, opened, seed=seed, tell=tell, compile_graph=device.compile_graph)
-        return _finish(state, opened, run=run)
+            run_epochs(state, experiment, data, seed=seed, tell=tell, compile_graph=device.compile_graph)
+        return _finish(state, experiment, data, run=run)
 
 
 def run_epochs(
-    state: State, experiment: Experiment, opened: OpenBrief, *, seed: int, tell: Callable, compile_graph: bool
+    state: State, experiment: Experiment, data: Data, *, seed: int, tell: Callable, compile_graph: bool
 ) -> None:
     """Run the epochs that are still to do, which changes the state; observers are told of each step and epoch."""
     config = experiment.training
@@ -96,7 +113,7 @@ def run_epochs(
     model = flexible(state.model, sizes)
     train_step = make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
     evaluate = make_evaluate(model)
-    steps = steps_per_epoch(len(opened.split.train), config.batch_size)
+    steps = steps_per_epoch(len(data.train), config.batch_size)
     stream = None
     while len(state.history) < config.epochs:
         epoch, val_losses = len(state.history), [row["val_loss"] for row in state.history]
@@ -104,15 +121,16 @@ def run_epochs(
             break
         started, size, sums = time.monotonic(), sizes[epoch], tf.zeros(3)
         if stream is None or size != sizes[epoch - 1]:
-            images = open_images(opened.dataset, size=size, resize=experiment.resize)
-            val_data = make_eval_dataset(images, opened.split.val)
+            images = data.read(size)
+            val_data = make_eval_dataset(images, data.val)
             settings = {"batch_size": config.batch_size, "seed": seed, "augment": experiment.augment}
-            rest = make_train_dataset(images, opened.split.train, **settings, epochs=range(epoch, config.epochs))
+            rest = make_train_dataset(images, data.train, **settings, epochs=range(epoch, config.epochs))
             stream, (spec, labels) = iter(rest), rest.element_spec
             # One graph for the first size and one for all later ones: kernels chosen for a known size round otherwise,
             # so a training that continues at a later size must not know it either.
-            sides = spec.shape[1:3] if size == sizes[0] else (None, None)
-            step = train_step.get_concrete_function(tf.TensorSpec((spec.shape[0], *sides, 3), spec.dtype), labels)
+            if size != sizes[0]:
+                spec = tf.TensorSpec((spec.shape[0], None, None, 3), spec.dtype)
+            step = train_step.get_concrete_function(spec, labels)
         for number in range(steps):
             progress = (epoch + number / steps) / config.epochs
             state.optimizer.learning_rate = schedules.learning_rate(config, progress, val_losses=val_losses)
@@ -129,32 +147,25 @@ def run_epochs(
         tell("epoch", state.history)
 
 
-def _finish(state: State, opened: OpenBrief, *, run: Run) -> tuple[dict, float]:
+def _finish(state: State, experiment: Experiment, data: Data, *, run: Run) -> tuple[dict, float]:
     """Write the model and its predictions on val."""
     with replacing(run.folder / "model.keras") as partial:
         state.model.save(partial)
-    labels, probabilities = write_predictions(run, state.model, opened, role="val")
-    right = probabilities[np.arange(len(labels)), labels]
-    metrics = {
-        "val_accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
-        "val_loss": float(np.mean(-np.log(np.maximum(right, 1e-12)))),
+    images, mirror = data.read(experiment.image_size), experiment.mirror_average
+    scores = write_predictions(run, state.model, images, role="val", rows=data.val, mirror=mirror)
+    metrics = scores | {
         "train_loss": state.history[-1]["loss"],
         "train_accuracy": state.history[-1]["accuracy"],
         "epochs": len(state.history),
         "parameters": state.model.count_params(),
+        "trained_parameters": sum(math.prod(weight.shape) for weight in state.model.trainable_weights),
     }
     return metrics, sum(row["seconds"] for row in state.history)
 
 
-def write_predictions(run: Run, model: keras.Model, opened: OpenBrief, *, role: str) -> tuple[np.ndarray, np.ndarray]:
-    """Keep a model's predictions on val or test in its run folder, which holds its settings.
-
-    Returns:
-        Labels (N,) int and probabilities (N, C) float32.
-    """
-    images, rows = opened.images_of(run), getattr(opened.split, role)
-    mirror = run.config()["settings"]["mirror_average"]
+def write_predictions(
+    run: Run, model: keras.Model, images: Images, *, role: str, rows: np.ndarray, mirror: bool = False
+) -> dict[str, float]:
+    """Keep a model's predictions of some rows of the images, or features, in its run folder; returns their scores."""
     probabilities = predict(model, make_eval_dataset(images, rows), mirror=mirror)
-    labels = images.labels[rows]
-    run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
-    return labels, probabilities
+    return run.write_predictions(role, rows=rows, labels=images.labels[rows], probabilities=probabilities)

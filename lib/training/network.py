@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from lib.config import Config
+from lib.inputs.cache import Images, open_images
 from lib.training.device import import_tensorflow
-from lib.training.jobs import Job, JobFailed, run_job
-from lib.training.open_brief import OpenBrief, open_brief
+from lib.training.jobs import Job
+from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 
 
@@ -36,17 +37,29 @@ class NetworkJob(Job):
     def compared_with(self) -> list[Config]:
         return list(self.opened.experiments.values())
 
-    def fit(self) -> tuple[dict, float]:
-        from lib.training.fit import fit_network
+    def open_images(self, size: int) -> Images:
+        """All images of its data set at a size in pixels."""
+        return open_images(self.opened.dataset, size=size, resize=self.settings.resize)
 
-        return fit_network(self.settings, self.opened, run=self.run, seed=self.seed)
+    def network(self):
+        """The Keras model that fitting begins with."""
+        return self.settings.build(len(self.opened.dataset.class_names))
+
+    def fit(self) -> tuple[dict, float]:
+        from lib.training.fit import Data, fit_network
+
+        split = self.opened.split
+        data = Data(self.open_images, split.train, split.val)
+        return fit_network(self.settings, data, build=self.network, run=self.run, seed=self.seed)
 
     def predict_test(self) -> Run:
         if self.lacks_predictions("test"):
             import_tensorflow()
             from lib.training.fit import write_predictions
 
-            write_predictions(self.run, self.run.load_model(), self.opened, role="test")
+            images, rows = self.open_images(self.settings.image_size), self.opened.split.test
+            mirror = self.settings.mirror_average
+            write_predictions(self.run, self.run.load_model(), images, role="test", rows=rows, mirror=mirror)
         return self.run
 
 
@@ -79,19 +92,3 @@ def network_jobs(opened: OpenBrief) -> list[NetworkJob]:
     ablation = [(name, seed) for seed in range(profile.ablation_seeds) for name in brief.ablation]
     planned = [*((name, 0) for name in ladder), (brief.best, 0), *repeats, *ablation]
     return [network_job(opened, name, seed=seed) for name, seed in planned]
-
-
-def train_one(brief: str, experiment: str, *, profile: str, seed: int = 0, data: str = "") -> Run:
-    """Train one experiment of a brief, or continue it, and say how it went; "best" is the one that the brief calls so.
-
-    Raises:
-        JobFailed: if it cannot be finished.
-    """
-    job = network_job(open_brief(brief, profile, data), experiment, seed=seed)
-    finished = job.run.finished
-    run = run_job(job)
-    if not run.finished:
-        raise JobFailed(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
-    print(f"{run.id}: val accuracy {run.metrics()['val_accuracy']:.4f} in {run.record()['minutes']:.1f} minutes")
-    print(f"{'finished earlier, and read from' if finished else 'kept in'} {run.folder}")
-    return run

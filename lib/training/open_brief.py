@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import briefs, datasets
-from lib.config import Brief, Experiment, Profile
+from lib.config import Brief, Experiment, Part, Profile
 from lib.datasets import DataError, Dataset, audit, splits
 from lib.datasets.catalogue import find
 from lib.datasets.splits import Split
@@ -43,6 +43,19 @@ class OpenBrief:
         if name not in known:
             raise ValueError(f"{self.brief.name} does not read {name!r}. Data sets: {', '.join(known)}")
         return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
+
+    def part(self, part: Part) -> "OpenBrief":
+        """The same brief on a part of its images; with the profile's images per class where the part names none.
+
+        Raises:
+            ValueError: if the brief does not read its data set, or a class does not exist.
+        """
+        few = part.train_per_class or self.profile.transfer_per_class
+        whole = self.on(part.dataset or self.brief.dataset)
+        if not part.classes and few is None:
+            return whole
+        images, split = splits.take_part(whole.dataset, whole.split, classes=part.classes, train_per_class=few)
+        return dataclasses.replace(whole, dataset=images, split=split)
 
     def images_of(self, run: Run) -> Images:
         """The images at the size and in the shape in which a run sees them; its folder holds its settings."""

@@ -87,10 +87,19 @@ class Run:
         stored = self._read(self.predictions_file(role).name, read_arrays, *names)
         return tuple(stored[name] for name in names)
 
-    def write_predictions(self, role: str, *, rows: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Keep predictions, as `predictions` gives them."""
+    def write_predictions(
+        self, role: str, *, rows: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+    ) -> dict[str, float]:
+        """Keep predictions, as `predictions` gives them.
+
+        Returns:
+            `<role>_accuracy` in [0, 1], and `<role>_loss`: mean cross entropy in nats.
+        """
         arrays = {"rows": rows, "labels": labels, "probabilities": probabilities}
         write_arrays(self.predictions_file(role), arrays)
+        right = probabilities[np.arange(len(labels)), labels]
+        accuracy = float(np.mean(probabilities.argmax(axis=1) == labels))
+        return {f"{role}_accuracy": accuracy, f"{role}_loss": float(np.mean(-np.log(np.maximum(right, 1e-12))))}
 
     def predictions_file(self, role: str) -> Path:
         """Where the predictions of val, test or another role are kept."""

@@ -58,8 +58,8 @@ def make_evaluate(model: keras.Model) -> Callable:
 
 
 def image_spec(model: keras.Model) -> tf.TensorSpec:
-    """Batches of any length of a model's images: one graph serves them all."""
-    return tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+    """Batches of any length of a model's images, or of features: one graph serves them all."""
+    return tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8 if len(model.input_shape) == 4 else tf.float32)
 
 
 def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
@@ -76,6 +76,11 @@ def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
         return probabilities
 
     return np.concatenate([step(images).numpy() for images, _ in dataset])
+
+
+def predict_arrays(model: keras.Model, values: np.ndarray) -> np.ndarray:
+    """Class probabilities of a network that reads features (N, F): (N, C) float32, rows sum to 1."""
+    return predict(model, ((values[start : start + 4096], None) for start in range(0, len(values), 4096)))
 
 
 def make_optimizer(config: Training, device: Device) -> keras.optimizers.Optimizer:

@@ -15,6 +15,7 @@ import pytest
 from tiny_training import LONG, TINY, job, opened, train
 
 from lib.config import Augment, Experiment, Training, paths
+from lib.inputs.cache import open_images
 from lib.models import ConvBlocks, Residual
 from lib.training import fit, jobs, runs
 from lib.training.device import Device, reproducible
@@ -126,7 +127,8 @@ def test_a_training_on_growing_images_ends_with_the_same_bits_wherever_it_stoppe
             fit.run_epochs(state, experiment, data, seed=0, tell=tell, compile_graph=False)
             return [variable.numpy() for variable in state.variables()]
 
-    data, differing = opened(photos), []
+    split, differing = opened(photos).split, []
+    data = fit.Data(lambda size: open_images(photos, size=size), split.train, split.val)
     for model, sizes, last, stops in cases:
         training = Training(epochs=6, batch_size=4, learning_rate=0.01, weight_decay=0.001, sizes=sizes)
         experiment = Experiment(why="?", model=model, training=training, image_size=last)

@@ -11,7 +11,7 @@ import pytest
 from lib import briefs
 from lib.config import Brief, Config, Experiment, Profile, Split, Training
 from lib.models import Softmax
-from lib.training import network
+from lib.report import make
 from lib.training.jobs import Job, JobFailed, run_jobs
 from lib.training.network import network_job, network_jobs
 from lib.training.open_brief import open_brief
@@ -81,15 +81,15 @@ def test_experiments_beyond_the_minutes_are_left_out_and_said_to_be(brief, photo
 
 
 def test_one_experiment_can_be_trained_alone_and_is_read_the_next_time(brief, photo_folder, capsys):
-    folder = network.train_one("folder", "best", profile="smoke", data=str(photo_folder)).folder
+    folder = make.train_one("folder", "best", profile="smoke", data=str(photo_folder)).folder
     assert (folder / "model.keras").exists() and folder.name.startswith("best-seed0-")
     assert capsys.readouterr().out.endswith(f" minutes\nkept in {folder}\n")
-    network.train_one("folder", "best", profile="smoke", data=str(photo_folder))
+    make.train_one("folder", "best", profile="smoke", data=str(photo_folder))
     assert capsys.readouterr().out.endswith(f" minutes\nfinished earlier, and read from {folder}\n")
     with pytest.raises(ValueError, match="wild-seed0-.* was not finished: the loss became"):
-        network.train_one("folder", "wild", profile="smoke", data=str(photo_folder))
+        make.train_one("folder", "wild", profile="smoke", data=str(photo_folder))
     with pytest.raises(ValueError, match="Unknown experiment 'bset'. Experiments: fast, wild, best"):
-        network.train_one("folder", "bset", profile="smoke", data=str(photo_folder))
+        make.train_one("folder", "bset", profile="smoke", data=str(photo_folder))
 
 
 @dataclasses.dataclass(frozen=True)

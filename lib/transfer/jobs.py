@@ -1,0 +1,235 @@
+"""Heads, transfers and ensembles as jobs, and the plan of all that notebook 05 reads."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lib.config import Config, Earlier, paths
+from lib.models.backbone import Backbone
+from lib.models.heads import Forest
+from lib.training.device import import_tensorflow
+from lib.training.jobs import Job, JobFailed, run_job
+from lib.training.network import NetworkJob
+from lib.training.runs import Run, code_checksum
+
+FEATURES = ("datasets/images.py", "inputs/cache.py", "inputs/generators.py", "transfer/features.py")
+
+
+@dataclass(frozen=True, eq=False)
+class TransferJob(Job):
+    """What goes on from the runs of other jobs."""
+
+    sources: tuple[Job, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        return True  # its seconds are compared
+
+    @property
+    def facts(self) -> list[str]:
+        return [*super().facts, *(source.run.id for source in self.sources)]
+
+    def finish_sources(self) -> None:
+        """Fit what this job goes on from, where that is missing.
+
+        Raises:
+            JobFailed: if one of them fails.
+        """
+        for source in self.sources:
+            if not run_job(source).finished:
+                raise JobFailed(f"{source.run.id}, which it goes on from, was not finished: {source.run.failure}")
+
+
+@dataclass(frozen=True, eq=False)
+class HeadJob(TransferJob):
+    """A head on the features of a frozen backbone."""
+
+    code: ClassVar[tuple[str, ...]] = (
+        *FEATURES,
+        "models/heads.py",
+        "training/fit.py",
+        "training/schedules.py",
+        "training/steps.py",
+        "transfer/heads.py",
+        "transfer/jobs.py",
+    )
+
+    @property
+    def files(self):
+        return sorted({*super().files, *_sources(self.settings.backbone)})
+
+    @property
+    def facts(self) -> list[str]:
+        return [*super().facts, _weights(self.settings.backbone)]
+
+    def backbone(self, *, trained_from: str = "", image_size: int | None = None):
+        """The backbone as a Keras model: pixels -> (B, F) features, frozen up to a layer or block."""
+        import keras
+
+        settings, size = self.settings.backbone, image_size or self.settings.image_size
+        if isinstance(settings, Earlier):
+            return _earlier(self.sources[0].run, settings.replace(trained_from=trained_from), image_size=size)
+        if settings.weights == "random":
+            keras.utils.set_random_seed(0)  # the same ones whenever they are drawn
+        return settings.replace(trained_from=trained_from).extractor(image_size=size)
+
+    def features(self, rows: np.ndarray):
+        """`Features` of some rows of its images, from the cache where they are there."""
+        from lib.inputs.cache import open_images
+        from lib.transfer.features import open_features
+
+        settings, dataset = self.settings, self.opened.dataset
+        # What lies in arrays is resized as it is read: nothing is decoded, and a large size would fill the disk.
+        budget = None if dataset.arrays is None else 0
+        images = open_images(dataset, size=settings.image_size, resize=settings.resize, budget=budget)
+        backbone = settings.backbone
+        facts = [*map(str, backbone.flat().items()), str(settings.image_size), settings.resize, dataset.checksum]
+        facts += [_weights(backbone), *(source.run.id for source in self.sources)]
+        facts += [code_checksum(sorted({*_files(FEATURES), *_sources(backbone)}))]
+        name = f"{getattr(backbone, 'name', 'earlier')}-{backbone.cut or 'features'}-{settings.image_size}"
+        return open_features(images, rows, model_of=self.backbone, name=name, facts=facts)
+
+    def fit(self) -> tuple[dict, float]:
+        from lib.transfer.heads import fit_head
+
+        self.finish_sources()
+        split, settings, classes = self.opened.split, self.settings, len(self.opened.dataset.class_names)
+        features = self.features(np.sort(np.concatenate([split.train, split.val])))
+        options = {"num_classes": classes, "seed": self.seed}
+        predict, metrics = fit_head(settings.head, features, (split.train, split.val), run=self.run, **options)
+        for role in ("train", "val"):
+            rows = getattr(split, role)
+            metrics |= self._keep(role, rows, predict(features.read(rows)))
+        if settings.folds:
+            # val has chosen: a head of a fold must not choose again
+            chosen = settings.head.replace(strengths=(metrics["strength"],)) if "strength" in metrics else settings.head
+            self._predict_folds(features, chosen, **options)
+        metrics |= {"features": features.shape[0], "feature_seconds": features.seconds}
+        metrics["parameters"] = features.parameters + metrics.get("trained_parameters", 0)
+        return metrics, features.seconds + metrics["head_seconds"]
+
+    def _keep(self, role: str, rows: np.ndarray, probabilities: np.ndarray) -> dict:
+        labels = self.opened.dataset.index["label"].to_numpy()[rows]
+        return self.run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
+
+    def _predict_folds(self, features, head: Config, *, num_classes: int, seed: int) -> None:
+        """Predict each training image by a head that has not seen it: the role `folds`."""
+        from lib.transfer.heads import fit_head, folds_of
+
+        rows = self.opened.split.train
+        folds = folds_of(features.labels[rows], self.settings.folds)
+        probabilities = np.zeros((len(rows), num_classes), np.float32)
+        for fold in range(self.settings.folds):
+            run, held = Run(self.run.folder / f"fold_{fold}"), folds == fold
+            split = (rows[~held], self.opened.split.val)
+            predict, _ = fit_head(head, features, split, num_classes=num_classes, run=run, seed=seed)
+            probabilities[held] = predict(features.read(rows[held]))
+        self._keep("folds", rows, probabilities)
+
+    def predict_test(self) -> Run:
+        if self.lacks_predictions("test"):
+            import_tensorflow()
+            from lib.transfer.heads import fit_forest, forest_predictor, predictor
+
+            rows, head = self.opened.split.test, self.settings.head
+            if isinstance(head, Forest):  # grown again, the same: a file of it would be one that runs what it holds
+                train = self.opened.split.train
+                features = self.features(np.sort(np.concatenate([train, self.opened.split.val])))
+                forest = fit_forest(head, features.read(train), features.labels[train], seed=self.seed)
+                predict = forest_predictor(forest, len(self.opened.dataset.class_names))
+            else:
+                predict = predictor(self.run.load_model())
+            self._keep("test", rows, predict(self.features(rows).read(rows)))
+        return self.run
+
+    def network(self, *, trained_from: str = "", image_size: int | None = None):
+        """Backbone and head as one Keras model from pixels to logits.
+
+        Raises:
+            ValueError: if the head is a forest, which is no network.
+        """
+        import keras
+
+        head = self.settings.head
+        if isinstance(head, Forest):
+            raise ValueError(f"{self.name} is a forest: no network can be made of it")
+        fitted = self.run.load_model()
+        backbone = self.backbone(trained_from=trained_from, image_size=image_size)
+        logits = head.logits(backbone.output, len(self.opened.dataset.class_names))
+        model = keras.Model(backbone.input, logits, name=backbone.name)
+        for layer in fitted.layers[1:]:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+        return model
+
+
+def _earlier(run: Run, settings: Earlier, *, image_size: int):
+    """A network of this project up to its cut, for images of another size than it was trained on too."""
+    import keras
+
+    from lib.models.backbone import up_to
+
+    whole = run.load_model()
+    if whole.input_shape[1] != image_size:
+        image = keras.Input((image_size, image_size, 3), name="image")
+        whole = keras.models.clone_model(whole, input_tensors=image, clone_function=lambda layer: layer)
+    try:
+        maps = whole.get_layer(settings.cut).output if settings.cut else whole.get_layer("logits").input
+    except ValueError:
+        names = ", ".join(layer.name for layer in whole.layers)
+        raise ValueError(f"{run.id} has no layer {settings.cut!r} to be cut at. Layers: {names}") from None
+    return up_to(whole, maps, trained_from=settings.trained_from)
+
+
+def _files(patterns: tuple[str, ...]):
+    return [file for pattern in patterns for file in paths.LIB.glob(pattern)]
+
+
+def _sources(backbone: Config):
+    """The files whose code decides what a backbone computes."""
+    return _files(("models/backbone.py",)) if isinstance(backbone, Earlier) else backbone.sources()
+
+
+def _weights(backbone: Config) -> str:
+    """What says which weights a backbone has; those of an earlier network follow from its run."""
+    if isinstance(backbone, Backbone) and backbone.weights == "imagenet":
+        return backbone.published().digest
+    return ""
+
+
+class TransferNetworkJob(TransferJob, NetworkJob):
+    """A network that goes on from a head and its backbone, or begins anew on the same images."""
+
+    code: ClassVar[tuple[str, ...]] = (*NetworkJob.code, "transfer/jobs.py")
+
+    @property
+    def files(self):
+        return sorted({*Job.files.fget(self), *_sources(self.settings.model)})
+
+    @property
+    def compared_with(self) -> list[Config]:
+        return []
+
+    def network(self):
+        if not self.sources:
+            return super().network()
+        settings = self.settings
+        return self.sources[0].network(trained_from=settings.model.trained_from, image_size=settings.image_size)
+
+    def fit(self) -> tuple[dict, float]:
+        self.finish_sources()
+        metrics, seconds = super().fit()
+        if not self.sources:
+            return metrics, seconds
+        before = self.sources[0].run.environment()["wall_seconds"]
+        return metrics | {"seconds_before": before}, before + seconds
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleJob(TransferJob):
+    """Predictions made of the stored ones of other jobs."""
+
+    code: ClassVar[tuple[str, ...]] = ("evaluation/ensembles.py", "transfer/jobs.py")
+
+    def fit(self) -> tuple[dict, float]:
+        raise NotImplementedError
