@@ -1,14 +1,35 @@
 """What is fitted on features: logistic regression, dense layers, a random forest; settings beside what they build."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from lib.config import Config, Training
 
 
 @dataclass(frozen=True)
-class LogisticRegression(Config):
+class NetworkHead(Config):
+    """Base of the heads that are networks."""
+
+    name: ClassVar[str]
+
+    def flat(self) -> dict[str, object]:
+        """All settings, the head's name first."""
+        return {"name": self.name, **super().flat()}
+
+    def logits(self, features, num_classes: int):
+        """Keras tensor (B, F) -> (B, num_classes)."""
+        raise NotImplementedError
+
+    def build(self, num_classes: int, *, width: int):
+        """The head alone, unfitted: `keras.Model` from (B, width) float32 features to (B, num_classes) logits."""
+        import keras
+
+        features = keras.Input((width,), name="features")
+        return keras.Model(features, self.logits(features, num_classes), name=self.name)
+
+
+@dataclass(frozen=True)
+class LogisticRegression(NetworkHead):
     """One linear layer, fitted to the end by L-BFGS on features of zero mean and unit spread."""
 
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01)  # inverse L2 penalties, of which val chooses one
@@ -18,23 +39,18 @@ class LogisticRegression(Config):
     def rules(self) -> dict[str, bool]:
         return {"strengths are positive": min(self.strengths, default=0) > 0}
 
-    def flat(self) -> dict[str, object]:
-        """All settings, the head's name first."""
-        return {"name": self.name, **super().flat()}
-
     def scale(self, epochs: float) -> "LogisticRegression":
         """Nothing to scale."""
         return self
 
     def logits(self, features, num_classes: int):
-        """Keras tensor (B, F) -> (B, num_classes)."""
         from keras import layers
 
         return layers.Dense(num_classes, dtype="float32", name="logits")(features)
 
 
 @dataclass(frozen=True)
-class DenseHead(Config):
+class DenseHead(NetworkHead):
     """Dense layers with ReLU and dropout, batch norm after the first one, as the CIFAR-100 brief has them."""
 
     units: tuple[int, ...] = (512, 256)
@@ -44,7 +60,6 @@ class DenseHead(Config):
     )
 
     name: ClassVar[str] = "dense"
-    any_size: ClassVar[bool] = False
 
     def rules(self) -> dict[str, bool]:
         return {
@@ -53,17 +68,12 @@ class DenseHead(Config):
             and all(0 <= rate < 1 for rate in self.dropout),
         }
 
-    def flat(self) -> dict[str, object]:
-        """All settings, the head's name first."""
-        return {"name": self.name, **super().flat()}
-
     def scale(self, epochs: float) -> "DenseHead":
         """The same head with its epochs times a factor, if that makes them fewer."""
         few = max(1, round(self.training.epochs * min(1.0, epochs)))
         return self.replace(training=self.training.replace(epochs=few))
 
     def logits(self, features, num_classes: int):
-        """Keras tensor (B, F) -> (B, num_classes)."""
         from keras import layers
 
         x = features
@@ -94,14 +104,3 @@ class Forest(Config):
     def scale(self, epochs: float) -> "Forest":
         """A smaller forest, if the factor makes it one; at least four trees."""
         return self.replace(trees=max(4, round(self.trees * min(1.0, epochs))))
-
-
-SOURCES = (Path(__file__),)
-
-
-def network(head: LogisticRegression | DenseHead, features: int, num_classes: int):
-    """A head alone: `keras.Model` from (B, features) float32 to (B, num_classes) float32 logits."""
-    import keras
-
-    x = keras.Input((features,), name="features")
-    return keras.Model(x, head.logits(x, num_classes), name=head.name)

@@ -249,7 +249,7 @@ def test_the_part_that_is_trained_begins_where_it_is_said():
     for wrong in ("Block_17", "Block", "Head__conv"):
         early = family.replace(cut="Block_5__add", trained_from=wrong)
         with pytest.raises(
-            ValueError, match=f"no layer or block '{wrong}' up to its cut Block_5__add.* Stem, Block_1,"
+            ValueError, match=f"no layer or block '{wrong}' up to its cut to be trained from.* Stem, Block_1,"
         ):
             early.build(3, image_size=32)
 
