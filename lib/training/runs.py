@@ -81,6 +81,10 @@ class Run:
         """One row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, image_size, seconds."""
         return self._read("history.csv", pd.read_csv, "epoch")
 
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Arrays that fitting left in an .npz file of this name."""
+        return self._read(name, read_arrays)
+
     def predictions(self, role: str = "val") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index rows (N,), labels (N,) int and probabilities (N, C) float32 of the val or test images."""
         names = ("rows", "labels", "probabilities")

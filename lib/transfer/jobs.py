@@ -1,11 +1,13 @@
 """Heads, transfers and ensembles as jobs, and the plan of all that notebook 05 reads."""
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from lib.config import Config, Earlier, paths
+from lib.config.files import write_arrays
 from lib.models.backbone import Backbone
 from lib.models.heads import Forest
 from lib.training.device import import_tensorflow
@@ -14,6 +16,7 @@ from lib.training.network import NetworkJob
 from lib.training.runs import Run, code_checksum
 
 FEATURES = ("datasets/images.py", "inputs/cache.py", "inputs/generators.py", "transfer/features.py")
+WEIGHTS = "weights.npz"  # of an ensemble: how it combines its members
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,9 +230,76 @@ class TransferNetworkJob(TransferJob, NetworkJob):
 
 @dataclass(frozen=True, eq=False)
 class EnsembleJob(TransferJob):
-    """Predictions made of the stored ones of other jobs."""
+    """Predictions made of the stored ones of other jobs, its members."""
 
-    code: ClassVar[tuple[str, ...]] = ("evaluation/ensembles.py", "transfer/jobs.py")
+    code: ClassVar[tuple[str, ...]] = ("evaluation/ensembles.py", "evaluation/metrics.py", "transfer/jobs.py")
 
     def fit(self) -> tuple[dict, float]:
-        raise NotImplementedError
+        from lib.evaluation import ensembles
+
+        self._check_members()
+        self.finish_sources()
+        started, members = time.monotonic(), [source.run for source in self.sources]
+        how, count = self.settings.how, len(members)
+        if how == "stack":
+            _, *known = self._stored("folds")
+            fitted = ensembles.fit_stack(*known)
+        else:
+            _, *known = self._stored("val")
+            fitted = {"weights": ensembles.blend_weights(*known) if how == "blend" else np.full(count, 1 / count)}
+        write_arrays(self.run.folder / WEIGHTS, fitted)
+        metrics = self._combine("val")
+        if all(run.predictions_file("train").exists() for run in members):  # networks keep none
+            metrics |= self._combine("train")
+        metrics["members"] = [source.name for source in self.sources]
+        if how != "stack":
+            metrics["weights"] = fitted["weights"].tolist()
+        metrics["trained_parameters"] = 0 if how == "mean" else sum(array.size for array in fitted.values())
+        metrics["members_seconds"] = sum(run.environment()["wall_seconds"] for run in members)  # each as if alone
+        return metrics, time.monotonic() - started
+
+    def _check_members(self) -> None:
+        """Refuse what cannot be combined, before anything is fitted for it."""
+        for source in self.sources:
+            if (source.opened.dataset.checksum, source.opened.split.checksum) != tuple(Job.facts.fget(self)):
+                raise JobFailed(
+                    f"{self.name} combines predictions of the same images, but {self.sources[0].name} and "
+                    f"{source.name} have different ones: give all members the same part"
+                )
+            if self.settings.how == "stack" and not getattr(source.settings, "folds", 0):
+                raise JobFailed(
+                    f"{self.name} is a stack, fitted on predictions of training images by models that have not seen "
+                    f"them, and {source.name} makes none: set folds= of this head, or leave it out if it is a network"
+                )
+
+    def _stored(self, role: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Rows (N,), labels (N,) and the probabilities (N, C) of each member.
+
+        Raises:
+            JobFailed: if the members have not predicted the same images in the same order.
+        """
+        stored = [source.run.predictions(role) for source in self.sources]
+        rows, labels, _ = stored[0]
+        for source, (other_rows, other_labels, _) in zip(self.sources, stored, strict=True):
+            if not (np.array_equal(rows, other_rows) and np.array_equal(labels, other_labels)):
+                raise JobFailed(
+                    f"{self.sources[0].run.id} and {source.run.id} have not predicted the same images in {role}"
+                )
+        return rows, labels, [probabilities for _, _, probabilities in stored]
+
+    def _combine(self, role: str) -> dict:
+        """Keep what the members' predictions of a role give together."""
+        from lib.evaluation import ensembles
+
+        rows, labels, members = self._stored(role)
+        combine = ensembles.stack if self.settings.how == "stack" else ensembles.blend
+        probabilities = combine(members, **self.run.arrays(WEIGHTS))
+        return self.run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
+
+    def predict_test(self) -> Run:
+        if self.lacks_predictions("test"):
+            self.finish_sources()
+            for source in self.sources:
+                source.predict_test()
+            self._combine("test")
+        return self.run
