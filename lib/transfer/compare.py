@@ -1,0 +1,126 @@
+"""The jobs of notebook 05 beside each other: which share images, which is best of its kind, what each step buys."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib import evaluation
+from lib.config import Earlier, Ensemble, Head
+from lib.transfer.jobs import HeadJob, TransferJob
+
+KINDS = ("from scratch", "head", "fine-tuned", "ensemble")
+
+
+def kind(job: TransferJob) -> str:
+    """What a job fits: from scratch, head, fine-tuned or ensemble."""
+    if isinstance(job.settings, Ensemble):
+        return "ensemble"
+    if isinstance(job.settings, Head):
+        return "head"
+    return "fine-tuned" if job.sources else "from scratch"
+
+
+def by_images(jobs: Sequence[TransferJob]) -> dict[str, list[TransferJob]]:
+    """Finished jobs in groups that read the same images, each under a title; where there is only one, it is left out.
+
+    Only within a group are accuracies compared.
+    """
+    groups = {}
+    for job in (job for job in jobs if job.run.finished):
+        groups.setdefault(job.opened.split.checksum, []).append(job)
+    titled = {}
+    for members in groups.values():
+        opened = members[0].opened
+        classes = len(opened.dataset.class_names)
+        title = f"{opened.dataset.title}, {classes} classes, {len(opened.split.train):,} images to train on"
+        if len({job.name for job in members}) > 1:
+            titled[title] = members
+    return titled
+
+
+def best_of_each_kind(jobs: Sequence[TransferJob]) -> dict[str, list[TransferJob]]:
+    """All seeds of the job that has the highest mean accuracy on val, for each kind that there is."""
+    best = {}
+    for one in KINDS:
+        names = {}
+        for job in (job for job in jobs if kind(job) == one):
+            names.setdefault(job.name, []).append(job)
+        if names:
+            best[one] = max(names.values(), key=_mean_accuracy)
+    return best
+
+
+def _mean_accuracy(jobs: Sequence[TransferJob]) -> float:
+    return sum(job.run.metrics()["val_accuracy"] for job in jobs) / len(jobs)
+
+
+def accuracy_over_minutes(job: TransferJob) -> pd.DataFrame:
+    """Minutes from the pixels on, with those of the head that a network goes on from, and val accuracy after them.
+
+    Returns:
+        Columns minutes and accuracy: one row per epoch; one row for a head, whose features come first.
+    """
+    run = job.run
+    if isinstance(job, HeadJob):
+        last = {"minutes": run.record()["minutes"], "accuracy": run.metrics()["val_accuracy"]}
+        return pd.DataFrame([last])
+    history, before = run.history(), run.metrics().get("seconds_before", 0.0)
+    minutes = (before + history["seconds"].cumsum()) / 60
+    own = pd.DataFrame({"minutes": minutes, "accuracy": history["val_accuracy"]})
+    return pd.concat([accuracy_over_minutes(job.sources[0]), own]) if job.sources else own
+
+
+def varied(jobs: Sequence[TransferJob], setting: str) -> pd.DataFrame:
+    """The heads that differ from the first one in a single setting: what each of its values gives and costs.
+
+    Args:
+        jobs: of one group; seed 0 of each head counts.
+        setting: e.g. `image_size` or `backbone.cut`.
+
+    Returns:
+        Columns step (the value; numbers in their order, layers from the image on), accuracy with low and high (95 %
+        bootstrap interval) on val, seconds and run; no rows where fewer than two heads differ in it.
+    """
+    heads = [job for job in jobs if isinstance(job, HeadJob) and job.seed == 0]
+    flats = [{key: value for key, value in job.settings.flat().items() if key not in ("why", "folds")} for job in heads]
+    rows = []
+    for job, flat in zip(heads, flats, strict=True):
+        if all(value == flats[0].get(key) for key, value in flat.items() if key != setting):
+            _, labels, probabilities = job.run.predictions()
+            low, high = evaluation.bootstrap_interval(labels, probabilities)
+            row = {
+                "step": flat[setting],
+                "accuracy": evaluation.accuracy(labels, probabilities),
+                "low": low,
+                "high": high,
+            }
+            rows.append(row | {"seconds": 60 * job.run.record()["minutes"], "run": job.run.id})
+    frame = pd.DataFrame(rows if len(rows) > 1 else [], columns=["step", "accuracy", "low", "high", "seconds", "run"])
+    backbone = heads[0].settings.backbone if heads else None
+    layers = getattr(backbone, "cuts", None) if not isinstance(backbone, Earlier) else None
+    place = (lambda steps: steps.map(layers.index)) if setting == "backbone.cut" and layers else None
+    return frame.sort_values("step", key=place, kind="stable").reset_index(drop=True)
+
+
+def race(jobs: Sequence[TransferJob]) -> dict[str, object]:
+    """The best of each kind of a group, ensembles left aside, at equal minutes: values for a report.
+
+    Returns:
+        first (name of the one that is there first), first_minutes and first_accuracy; best, best_minutes and
+        best_accuracy (of the one that ends highest); scratch: a sentence on the best network from scratch after as many
+        minutes; runs.
+    """
+    found = {one: members[0] for one, members in best_of_each_kind(jobs).items() if one != "ensemble"}
+    curves = {one: accuracy_over_minutes(job) for one, job in found.items()}
+    first = min(curves, key=lambda one: curves[one]["minutes"].iloc[0])
+    best = max(curves, key=lambda one: curves[one]["accuracy"].iloc[-1])
+    begin, end = curves[first].iloc[0], curves[best].iloc[-1]
+    text = "Nothing was trained from scratch on these images."
+    if "from scratch" in found:
+        name, until = found["from scratch"].name, curves["from scratch"]
+        until = until[until["minutes"] <= end["minutes"]]
+        reached = f"{until['accuracy'].iloc[-1]:.1%}" if len(until) else "not finished its first epoch"
+        text = f"From scratch, *{name}* has {reached} by then."
+    facts = {"first": found[first].name, "first_minutes": begin["minutes"], "first_accuracy": begin["accuracy"]}
+    facts |= {"best": found[best].name, "best_minutes": end["minutes"], "best_accuracy": end["accuracy"]}
+    return facts | {"scratch": text, "runs": [job.run.id for job in found.values()]}
