@@ -19,12 +19,12 @@ BEST = Experiment(
     mirror_average=True,
 )
 
-# Features of another network on these images, which it has seen, then on images that neither it nor `best` has seen.
+# Another network has seen these images; of CIFAR-10 neither it nor the own one, `source`, has seen any.
 BOTTLENECK = FROZEN.vary(
     "What do bottleneck features give, read by one linear layer?", backbone=Xception(), image_size=71
 )
 CIFAR_10 = Part(dataset="cifar10")
-OWN = FROZEN.vary("And features of the best network of this brief?", backbone=Earlier("best"), image_size=64)
+OWN = BEST.scale(epochs=0.5, filters=0.5)
 TRANSFERS = {
     "frozen": BOTTLENECK,
     "dense": BOTTLENECK.vary("Do hidden layers read more out of them?", head=DenseHead()),
@@ -36,10 +36,19 @@ TRANSFERS = {
         image_size=71,
         part=CIFAR_10,
     ),
-    "cifar10_own": OWN.replace(part=CIFAR_10),
+    "source": SCRATCH.vary(
+        "What does an own, smaller network learn from the images of this brief?",
+        model=OWN.model,
+        training=OWN.training,
+        augment=AUGMENT,
+        image_size=64,
+    ),
+    "cifar10_own": FROZEN.vary(
+        "What do its features give on CIFAR-10?", backbone=Earlier("source"), image_size=64, part=CIFAR_10
+    ),
     "cifar10_own_fine_tuned": FINE_TUNED.vary(
         "And with more training on all of that network?",
-        model=Earlier("best", trained_from="Stem"),
+        model=Earlier("source", trained_from="Stem"),
         starts_from="cifar10_own",
         image_size=64,
         part=CIFAR_10,

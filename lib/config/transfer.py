@@ -29,7 +29,7 @@ class Part(Config):
 class Earlier(Config):
     """A network that this project has trained, as the backbone of other ones."""
 
-    source: str  # one of the brief's transfers or experiments: what trained it
+    source: str  # one of the brief's transfers: the experiment that trained it
     cut: str = ""  # the layer whose output are the features; empty: what its logits read
     trained_from: str = ""  # the first layer, or block, that is trained; empty: all of it is frozen
 

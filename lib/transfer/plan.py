@@ -9,7 +9,6 @@ from lib.models.backbone import Backbone
 from lib.models.heads import DenseHead, Forest
 from lib.models.weights import Weights
 from lib.training.jobs import Job
-from lib.training.network import network_job
 from lib.training.open_brief import OpenBrief
 from lib.transfer.jobs import EnsembleJob, HeadJob, TransferJob, TransferNetworkJob
 
@@ -35,8 +34,7 @@ def transfer_job(opened: OpenBrief, name: str, *, seed: int = 0) -> TransferJob:
         return TransferNetworkJob(part, name, settings, seed, sources=sources)
     backbone, sources = settings.backbone, ()
     if isinstance(backbone, Earlier):
-        own = transfer_job if backbone.source in known else network_job
-        sources = (own(opened, backbone.source, seed=seed),)
+        sources = (transfer_job(opened, backbone.source, seed=seed),)
     else:
         settings = settings.replace(backbone=stand_in(backbone, opened)[0])
     return HeadJob(part, name, settings, seed, sources=sources)
@@ -94,8 +92,7 @@ def notice(opened: OpenBrief) -> str:
 def honesty(job: Job) -> tuple[bool, str]:
     """Whether a job's numbers are those of an honest transfer, and a sentence that says why not; empty where they are.
 
-    They are not where weights of ImageNet meet images of ImageNet: the network was trained on the very images, or on
-    their neighbours from the same hands, that it is asked to recognise.
+    They are not where weights trained on ImageNet meet images of ImageNet.
     """
     if _knows_imagenet(job) and find(job.opened.dataset.name).of_imagenet:
         return False, "not honest transfer: the backbone has seen these images"
