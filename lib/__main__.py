@@ -139,10 +139,10 @@ def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> No
 
 
 def results(brief: str) -> None:
-    """Keep a report's results table in reports/results, to commit."""
+    """Keep a report's results tables in reports/results, to commit."""
     from lib.report.results import write_evidence
 
-    print(f"Wrote {write_evidence(brief).relative_to(ROOT)}")
+    print("Wrote", *(file.relative_to(ROOT) for file in write_evidence(brief)))
 
 
 def data(brief: str, data: str) -> None:

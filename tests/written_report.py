@@ -68,6 +68,23 @@ def make_report_folder(brief: Brief, *, seeds: int = 3, classes=None, masks: boo
     return folder
 
 
+def add_transfers(folder, accuracies, *, notice=""):
+    """Add what notebook 05 leaves: runs of seeds 0 and 1 of some transfers, and their table."""
+    results, rows = Results(folder, notebook="05_transfer_learning", profile="quick"), []
+    for name, accuracy in accuracies.items():
+        for seed in range(2):
+            run = _make_run(folder, name, seed, rng=np.random.default_rng(0), classes=CLASSES)
+            metrics = run.metrics() | {"val_accuracy": accuracy + 0.02 * seed}
+            write_json(run.folder / "metrics.json", metrics)
+            row = {"experiment": name, "seed": seed, "train_images": 60, "val_accuracy": metrics["val_accuracy"]}
+            rows.append(row | {"seconds": 1.5, "trained": 700, "frozen": 900, "run": run.id})
+    runs = [row["run"] for row in rows]
+    results.save_table("transfers", pd.DataFrame(rows), caption="Transfers.", runs=runs)
+    results.save_value("transfer.notice", notice, runs=runs)
+    with freshness.recording("05_transfer_learning", folder, made_from={}):
+        pass
+
+
 def record(folder):
     """Write the records of all notebooks anew."""
     for name in FIGURES:

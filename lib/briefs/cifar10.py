@@ -5,6 +5,7 @@ from lib.config import (
     EXPLAIN_FULL,
     EXPLAIN_SMOKE,
     Augment,
+    Ensemble,
     Experiment,
     Head,
     Profile,
@@ -29,7 +30,6 @@ FROZEN = Head(
     why="What do features of another network give, read by one linear layer?",
     backbone=Lite0(),
     head=LogisticRegression(),
-    folds=5,
 )
 FINE_TUNED = Transfer(
     why="What does it give to train on all of the network?",
@@ -40,6 +40,24 @@ FINE_TUNED = Transfer(
     image_size=96,
     mirror_average=True,
 )
+SCRATCH = Transfer(
+    why="What does an own network learn from the same images in about the same minutes?",
+    model=BEST.model,
+    training=BEST.training.replace(epochs=30),
+    augment=AUGMENT,
+    mirror_average=True,
+)
+HEADS = {  # a stack is fitted on what each of them says of the training images that it has not seen
+    "frozen": FROZEN.replace(folds=5),
+    "dense": FROZEN.vary("Do hidden layers read more out of the features?", head=DenseHead(), folds=5),
+    "forest": FROZEN.vary("Does a random forest?", head=Forest(), folds=5),
+}
+MEAN = Ensemble(why="Do the heads know more together, each counting the same?", of=tuple(HEADS))
+ENSEMBLES = {
+    "mean": MEAN,
+    "blend": MEAN.replace(why="And with weights that val chooses?", how="blend"),
+    "stack": MEAN.replace(why="And with a model fitted on their predictions?", how="stack"),
+}
 
 BRIEF = CALTECH_256.replace(
     name="cifar10",
@@ -57,16 +75,16 @@ BRIEF = CALTECH_256.replace(
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     transfers={
-        "frozen": FROZEN,
+        **HEADS,
         "frozen_71": FROZEN.vary("Are images of 71 pixels enough for it?", image_size=71),
         "frozen_160": FROZEN.vary("Do enlarged images say more?", image_size=160),
         "cut_11": FROZEN.vary(
             "Are the features better where the network is cut earlier?", backbone={"cut": "Block_11__add"}
         ),
         "cut_5": FROZEN.vary("And earlier still?", backbone={"cut": "Block_5__add"}),
-        "dense": FROZEN.vary("Do hidden layers read more out of the features?", head=DenseHead()),
-        "forest": FROZEN.vary("Does a random forest?", head=Forest()),
         "fine_tuned": FINE_TUNED,
+        "scratch": SCRATCH,
+        **ENSEMBLES,
     },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={

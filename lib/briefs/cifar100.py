@@ -1,8 +1,20 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
 from lib.briefs.cifar10 import AUGMENT
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training, leave_one_out
-from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
+from lib.config import (
+    EXPLAIN_FULL,
+    EXPLAIN_SMOKE,
+    Brief,
+    Ensemble,
+    Experiment,
+    Head,
+    Profile,
+    Split,
+    Training,
+    leave_one_out,
+)
+from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax, Vgg19
+from lib.models.heads import DenseHead, Forest, LogisticRegression
 
 BASIC = Experiment(
     why="How far do three convolutions with pooling and one hidden layer get on a hundred classes?",
@@ -22,6 +34,28 @@ BEST = Experiment(
     augment=AUGMENT,
     mirror_average=True,
 )
+
+# VGG-19 without its last six layers. A forest looks at few of its features at a time: it gets the mean of each channel
+# of the large maps, where the dense layers get all 73,728 values.
+LINEAR = Head(
+    why="What do features of another network give at 32 pixels, read by one linear layer?",
+    backbone=Vgg19(),
+    head=LogisticRegression(strengths=(0.0003, 0.003)),
+    image_size=32,
+    folds=3,
+)
+FOREST = LINEAR.vary("Does a random forest read more out of them?", head=Forest())
+DENSE = DenseHead(
+    training=Training(epochs=50, optimizer="adamw", learning_rate=0.001, schedule="constant", early_stopping="loss")
+)
+HEADS = {
+    "frozen": LINEAR,
+    "forest": FOREST,
+    "dense_96": LINEAR.vary("What do hidden layers make of enlarged images?", head=DENSE, image_size=96, folds=0),
+    "forest_96": FOREST.vary("And a forest?", backbone={"flatten": False}, image_size=96),
+}
+STACKED = tuple(name for name, head in HEADS.items() if head.folds)
+BLEND = Ensemble(why="Do all of them know more together, with weights that val chooses?", of=tuple(HEADS), how="blend")
 
 BRIEF = Brief(
     name="cifar100",
@@ -50,10 +84,15 @@ BRIEF = Brief(
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
+    transfers={
+        **HEADS,
+        "blend": BLEND,
+        "stack": Ensemble(why="And with a model fitted on their predictions?", of=STACKED, how="stack"),
+    },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
         "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=200, seeds=2, ablation_seeds=2, minutes=80),
+        "quick": Profile(images_per_class=200, seeds=2, ablation_seeds=2, transfer_per_class=100, minutes=80),
         "full": Profile(epochs=3.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -2,8 +2,21 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training, leave_one_out
+from lib.config import (
+    EXPLAIN_FULL,
+    EXPLAIN_SMOKE,
+    Earlier,
+    Experiment,
+    Head,
+    Part,
+    Profile,
+    Split,
+    Training,
+    Transfer,
+    leave_one_out,
+)
 from lib.models import Residual
+from lib.models.heads import LogisticRegression
 
 # The first steps of Caltech-256's ladder; with fewer images they take smaller batches and more epochs.
 STEPS = ("softmax", "baseline", "augment")
@@ -19,6 +32,40 @@ BEST = Experiment(
     mirror_average=True,
 )
 
+# What was learnt on one half of the classes serves the other half, of which only a few images are known.
+SOURCE_CLASSES, TARGET = tuple(range(6)), Part(classes=tuple(range(6, 12)), train_per_class=10)
+SOURCE = Transfer(
+    why="What does a narrow network learn from all images of the first half of the classes?",
+    model=Residual(filters=(16, 32, 64, 128), blocks=(1, 1, 1, 1), stem_stride=2),
+    training=Training(epochs=16, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1),
+    augment=AUGMENT,
+    image_size=64,
+    mirror_average=True,
+    part=Part(classes=SOURCE_CLASSES),
+)
+TRANSFERS = {
+    "source": SOURCE,
+    "frozen": Head(
+        why="Do its features tell the other classes apart, from ten images each?",
+        backbone=Earlier("source"),
+        head=LogisticRegression(),
+        image_size=64,
+        part=TARGET,
+    ),
+    "fine_tuned": SOURCE.vary(
+        "What does it give to train on all of that network?",
+        model=Earlier("source", trained_from="Stem"),
+        starts_from="frozen",
+        training={"batch_size": 16, "learning_rate": 0.01},
+        part=TARGET,
+    ),
+    "scratch": SOURCE.vary(
+        "What does the same network learn from these images alone?",
+        training={"epochs": 60, "batch_size": 16},
+        part=TARGET,
+    ),
+}
+
 BRIEF = CALTECH_256.replace(
     name="demo",
     title="Drawn objects",
@@ -33,10 +80,11 @@ BRIEF = CALTECH_256.replace(
     }
     | {"best": BEST},
     ablation=leave_one_out(BEST, epochs=1 / 3, filters=0.5),
+    transfers=TRANSFERS,
     split=Split(test=0.2, val=0.2),
     profiles={
         "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(seeds=3, ablation_seeds=2, minutes=10),
+        "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, minutes=10),
         "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, minutes=120, explain=EXPLAIN_FULL),
     },
 )

@@ -1,7 +1,8 @@
 """Ten classes of ImageNet: one network in seven versions, each with one more idea than the one before."""
 
 from lib.briefs.caltech256 import AUGMENT
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Experiment, Profile, Split, Training
+from lib.briefs.cifar10 import FINE_TUNED, FROZEN
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Ensemble, Experiment, Profile, Split, Training
 from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 
 # Training ends where the smoothed loss on val does; the epochs are the most there may be.
@@ -43,6 +44,14 @@ BRIEF = Brief(
         **dict(v1=V1, v2=V2, v3=V3, v4=V4, v5=V5, v6=V6, v7=V7),
     },
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
+    # No honest transfer: the network has seen these images. It shows how far that carries.
+    transfers={
+        "frozen": FROZEN,
+        "fine_tuned": FINE_TUNED.vary(
+            "What does it give to train on all of the network?", training={"epochs": 4}, augment=AUGMENT
+        ),
+        "blend": Ensemble(why="Do both know more together?", of=("frozen", "fine_tuned"), how="blend"),
+    },
     split=Split(test=0.1, val=0.1),
     profiles={
         "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),

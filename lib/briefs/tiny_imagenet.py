@@ -2,8 +2,10 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training, leave_one_out
-from lib.models import Residual
+from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Earlier, Experiment, Part, Profile, Split, Training, leave_one_out
+from lib.models import Residual, Xception
+from lib.models.heads import DenseHead
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
@@ -16,6 +18,43 @@ BEST = Experiment(
     image_size=64,
     mirror_average=True,
 )
+
+# Another network has seen these images; of CIFAR-10 neither it nor the own one, `source`, has seen any.
+BOTTLENECK = FROZEN.vary(
+    "What do bottleneck features give, read by one linear layer?", backbone=Xception(), image_size=71
+)
+CIFAR_10 = Part(dataset="cifar10")
+OWN = BEST.scale(epochs=0.5, filters=0.5)
+TRANSFERS = {
+    "frozen": BOTTLENECK,
+    "dense": BOTTLENECK.vary("Do hidden layers read more out of them?", head=DenseHead()),
+    "cifar10_frozen": BOTTLENECK.vary("What do the same features give on CIFAR-10?", part=CIFAR_10),
+    "cifar10_fine_tuned": FINE_TUNED.vary(
+        "What does it give to train on the upper layers, once a head has been fitted?",
+        model=Xception(trained_from="block13"),
+        starts_from="cifar10_frozen",
+        image_size=71,
+        part=CIFAR_10,
+    ),
+    "source": SCRATCH.vary(
+        "What does an own, smaller network learn from the images of this brief?",
+        model=OWN.model,
+        training=OWN.training,
+        augment=AUGMENT,
+        image_size=64,
+    ),
+    "cifar10_own": FROZEN.vary(
+        "What do its features give on CIFAR-10?", backbone=Earlier("source"), image_size=64, part=CIFAR_10
+    ),
+    "cifar10_own_fine_tuned": FINE_TUNED.vary(
+        "And with more training on all of that network?",
+        model=Earlier("source", trained_from="Stem"),
+        starts_from="cifar10_own",
+        image_size=64,
+        part=CIFAR_10,
+    ),
+    "cifar10_scratch": SCRATCH.replace(part=CIFAR_10),
+}
 
 BRIEF = CALTECH_256.replace(
     name="tiny_imagenet",
@@ -32,11 +71,13 @@ BRIEF = CALTECH_256.replace(
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
+    further_datasets=("cifar10",),
+    transfers=TRANSFERS,
     # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
     split=Split(val=0.1),
     profiles={
         "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=100, seeds=2, ablation_seeds=2, minutes=80),
+        "quick": Profile(images_per_class=100, seeds=2, ablation_seeds=2, transfer_per_class=50, minutes=80),
         "full": Profile(epochs=4.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

@@ -48,6 +48,7 @@ class Entry:
     clutter: tuple[str, ...] = ()  # folders that show no one object
     stray: dict[str, str] = field(default_factory=dict)  # files and folders to leave out -> the reason
     reader: Callable[..., Listing | Arrays] = list_class_folders  # of the root folder
+    of_imagenet: bool = False  # whether its images are ImageNet's, which networks trained on that have seen
 
 
 CALTECH = "https://data.caltech.edu/records"
@@ -147,6 +148,7 @@ TINY_IMAGENET = Entry(
     marks=("wnids.txt", "train/n[0-9]*"),
     images=110_000,
     reader=list_tiny_imagenet,
+    of_imagenet=True,
 )
 
 IMAGENET10 = Entry(
@@ -161,6 +163,7 @@ IMAGENET10 = Entry(
     names=("imagenet10", "imagenet", "ILSVRC2012", "CLS-LOC", *TINY_IMAGENET.names),
     marks=("train_set", "wnids.txt", "train/n[0-9]*"),
     reader=list_imagenet10,
+    of_imagenet=True,
 )
 
 CIFAR_LICENCE = "none stated; to be cited"

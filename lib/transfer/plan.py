@@ -1,9 +1,14 @@
-"""The plan of notebook 05: a brief's heads, transfers and ensembles as jobs, and what stands in for weights."""
+"""The plan of notebook 05: a brief's heads, transfers and ensembles as jobs, and what is said of their backbones."""
+
+import functools
 
 from lib.config import Earlier, Ensemble, Head, Transfer
+from lib.datasets.catalogue import find
 from lib.models import Lite0, WeightsError
 from lib.models.backbone import Backbone
 from lib.models.heads import DenseHead, Forest
+from lib.models.weights import Weights
+from lib.training.jobs import Job
 from lib.training.open_brief import OpenBrief
 from lib.transfer.jobs import EnsembleJob, HeadJob, TransferJob, TransferNetworkJob
 
@@ -29,7 +34,7 @@ def transfer_job(opened: OpenBrief, name: str, *, seed: int = 0) -> TransferJob:
         return TransferNetworkJob(part, name, settings, seed, sources=sources)
     backbone, sources = settings.backbone, ()
     if isinstance(backbone, Earlier):
-        sources = (transfer_job(opened, backbone.source),)
+        sources = (transfer_job(opened, backbone.source, seed=seed),)
     else:
         settings = settings.replace(backbone=stand_in(backbone, opened)[0])
     return HeadJob(part, name, settings, seed, sources=sources)
@@ -44,22 +49,57 @@ def transfer_jobs(opened: OpenBrief) -> list[TransferJob]:
 
 def drawn(settings: Head | Transfer | Ensemble) -> bool:
     """Whether another seed would give other numbers."""
-    return not isinstance(settings, Head) or isinstance(settings.head, (DenseHead, Forest))
+    own = isinstance(getattr(settings, "backbone", None), Earlier)  # its weights are those of one seed
+    return own or not isinstance(settings, Head) or isinstance(settings.head, (DenseHead, Forest))
 
 
 def stand_in(backbone: Backbone, opened: OpenBrief) -> tuple[Backbone, str]:
     """The backbone that is used, and a sentence for the page where it is not the one that was asked for.
 
     Where the weights of another one cannot be had, lite0 stands in, whose weights are installed. Smoke runs download
-    nothing: there weights that are not at hand are drawn.
+    nothing: they draw weights that are not installed.
     """
     if backbone.weights == "random" or backbone.published().package:
         return backbone, ""
+    nothing = f"No number here is one of {backbone.name} as it was published."
     if opened.profile_name == "smoke":
-        return backbone.replace(weights="random"), f"smoke runs draw the weights of {backbone.name} at random"
-    try:
-        backbone.published().find()
+        text = f"{backbone.name} with weights drawn at random: smoke runs need no download. {nothing}"
+        return backbone.replace(weights="random"), text
+    reason = _lacking(backbone.published())
+    if not reason:
         return backbone, ""
+    other = Lite0(trained_from="Block_12" if backbone.trained_from else "")
+    return other, f"lite0 in place of {backbone.name}: {reason.rstrip('.')}. {nothing}"
+
+
+@functools.cache
+def _lacking(weights: Weights) -> str:
+    """Why weights cannot be had, or nothing; asked once per process, as without a network the answer takes long."""
+    try:
+        weights.find()
+        return ""
     except WeightsError as error:
-        other = Lite0(trained_from="Block_12" if backbone.trained_from else "")
-        return other, f"lite0 in place of {backbone.name}: {error}"
+        return str(error)
+
+
+def notice(opened: OpenBrief) -> str:
+    """A sentence for the page for each backbone of a brief in whose place another one is used; empty where none is."""
+    asked = [getattr(one, "backbone", getattr(one, "model", None)) for one in opened.brief.transfers.values()]
+    said = [stand_in(backbone, opened)[1] for backbone in asked if isinstance(backbone, Backbone)]
+    return " ".join(dict.fromkeys(filter(None, said)))
+
+
+def honesty(job: Job) -> tuple[bool, str]:
+    """Whether a job's numbers are those of an honest transfer, and a sentence that says why not; empty where they are.
+
+    They are not where weights trained on ImageNet meet images of ImageNet.
+    """
+    if _knows_imagenet(job) and find(job.opened.dataset.name).of_imagenet:
+        return False, "not honest transfer: the backbone has seen these images"
+    return True, ""
+
+
+def _knows_imagenet(job: Job) -> bool:
+    network = getattr(job.settings, "backbone", getattr(job.settings, "model", None))
+    trained = isinstance(network, Backbone) and network.weights == "imagenet"
+    return trained or any(map(_knows_imagenet, getattr(job, "sources", ())))

@@ -1,10 +1,19 @@
 """Briefs: found by their file's name, consistent, and only scaled by their profiles."""
 
+import dataclasses
+import math
 import sys
 
 import pytest
+import small_data_sets as small
+import tiny_training
 
 from lib import briefs, datasets
+from lib.config import PROFILES, Part, Profile
+from lib.models import Lite0
+from lib.models.backbone import Backbone
+from lib.training.open_brief import open_brief
+from lib.transfer import plan
 
 ALL = briefs.names()
 
@@ -38,6 +47,10 @@ def test_profiles_only_scale(name):
             full, flat = brief.experiments[key].flat(), scaled.flat()
             changed = {setting for setting in full if full[setting] != flat[setting]}
             assert changed <= {"training.epochs", "model.filters", "model.units"}
+        for key, scaled in brief.at(profile).transfers.items():
+            full, flat = brief.transfers[key].flat(), scaled.flat()
+            changed = {setting for setting in full if full[setting] != flat[setting]}
+            assert changed <= {"training.epochs", "model.filters", "head.training.epochs", "head.trees"}
 
 
 @pytest.mark.parametrize("name", ["caltech256", "cifar100", "demo", "imagenet10"])
@@ -76,3 +89,76 @@ def test_a_brief_must_carry_its_files_name(further_briefs):
     (further_briefs / "odd.py").write_text("from lib.briefs.demo import BRIEF\n")
     with pytest.raises(ValueError, match="lib/briefs/odd.py must define a brief named 'odd'. Received: 'demo'"):
         briefs.load("odd")
+
+
+# Transfers
+
+SMALL = {"cifar10": small.cifar10, "cifar100": small.cifar100, "imagenet10": small.imagenet10}
+SMALL["tiny_imagenet"] = small.tiny_imagenet
+
+
+@pytest.fixture
+def small_data(raw, monkeypatch):
+    """Small copies of all data sets whose briefs transfer, and weights that cannot be downloaded."""
+    monkeypatch.setenv("COURSEWORK_REPORTS", str(raw.parent / "reports"))
+    monkeypatch.setattr(plan, "_lacking", lambda weights: f"{weights.file} cannot be had.")
+    for write in SMALL.values():
+        write(raw, per_class=12)
+
+
+def test_every_transfer_can_be_planned_and_the_page_says_whose_numbers_its_are(small_data):
+    for name in SMALL:
+        opened = open_brief(name, "smoke")
+        jobs = plan.transfer_jobs(opened)
+        assert [job.name for job in jobs] == list(opened.brief.transfers) and len({job.run.id for job in jobs}) == len(
+            jobs
+        )
+        for job in jobs:
+            backbone = getattr(job.settings, "backbone", None)
+            if isinstance(backbone, Backbone):
+                assert backbone.smallest <= job.settings.image_size
+                assert backbone.weights == ("imagenet" if backbone.name == "lite0" else "random")
+        notice, honest = plan.notice(opened), {job.name: plan.honesty(job)[0] for job in jobs}
+        drawn = {"cifar100": "vgg19", "tiny_imagenet": "xception"}.get(name)
+        said = f"{drawn} with weights drawn at random: smoke runs need no download. No number here is one of {drawn}"
+        assert notice == (f"{said} as it was published." if drawn else "")
+        assert set(honest.values()) == {name != "imagenet10"}
+
+
+def test_where_weights_cannot_be_had_lite0_stands_in_and_no_transfer_to_what_it_has_seen_is_honest(small_data):
+    opened = open_brief("tiny_imagenet", "quick")
+    jobs = {job.name: job for job in plan.transfer_jobs(opened)}
+    assert jobs["frozen"].settings.backbone == Lite0() and jobs["frozen"].settings.image_size == 71
+    said = (
+        "lite0 in place of xception: xception_weights_tf_dim_ordering_tf_kernels_notop.h5 cannot be had. No number here"
+    )
+    assert plan.notice(opened) == f"{said} is one of xception as it was published."
+    dishonest = {name for name, job in jobs.items() if not plan.honesty(job)[0]}
+    assert dishonest == {"frozen", "dense"}  # CIFAR-10 holds no image of ImageNet, and an own network has seen none
+    assert plan.honesty(jobs["dense"])[1] == "not honest transfer: the backbone has seen these images"
+    assert jobs["cifar10_fine_tuned"].settings.model.trained_from == "Block_12"
+
+
+def test_the_demo_goes_from_one_half_of_its_classes_to_the_other(photos):
+    transfers = briefs.load("demo").transfers
+    halves = {name: set(one.part.classes) for name, one in transfers.items()}
+    assert halves.pop("source") == set(range(6)) and all(half == set(range(6, 12)) for half in halves.values())
+    assert {one.part.train_per_class for one in transfers.values()} == {None, 10}
+    few = {name: one.replace(part=Part(train_per_class=one.part.train_per_class)) for name, one in transfers.items()}
+    opened = tiny_training.opened(photos)
+    brief = opened.brief.replace(transfers=few, profiles=dict.fromkeys(PROFILES, Profile(transfer_seeds=2)))
+    jobs = plan.transfer_jobs(dataclasses.replace(opened, brief=brief))
+    assert [(job.name, job.seed) for job in jobs] == [(name, seed) for seed in (0, 1) for name in transfers]
+    for job in jobs:  # chance in the earlier network counts for all that goes on from it
+        assert [source.seed for source in job.sources] == [job.seed] * (job.name in ("frozen", "fine_tuned"))
+
+
+def test_the_cifar100_networks_have_as_many_parameters_as_the_coursework_counted():
+    transfers = briefs.load("cifar100").transfers
+    backbone, head = transfers["dense_96"].backbone.replace(weights="random"), transfers["dense_96"].head
+    features = backbone.extractor(image_size=96)
+    fitted = head.build(100, width=features.output_shape[-1])
+    trained = sum(math.prod(weight.shape) for weight in fitted.trainable_weights)
+    assert features.count_params() + fitted.count_params() == 48_493_476
+    assert features.count_params() + fitted.count_params() - trained == 10_586_176  # frozen, with two of batch norm
+    assert backbone.extractor(image_size=32).output_shape == (None, 8192)

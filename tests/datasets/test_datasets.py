@@ -621,3 +621,8 @@ def test_published_results_of_one_data_set_come_with_their_spread():
     assert table["pretrained"].tolist() == sorted(table["pretrained"])
     assert table.index.tolist() == list(range(len(table)))
     assert catalogue.published_results("demo").empty
+
+
+def test_the_catalogue_knows_which_images_are_those_of_imagenet():
+    known = {entry.name for entry in catalogue.ENTRIES.values() if entry.of_imagenet}
+    assert known == {"tiny_imagenet", "imagenet10"}

@@ -102,6 +102,16 @@ def test_a_stand_in_is_said_and_captions_show_code(site):
     assert "Drawn letters" not in pages.write_pages(small_study("demo", "smoke")).read_text(encoding="utf-8")
 
 
+def test_a_backbone_that_stands_in_is_said_too(site):
+    said = "lite0 in place of vgg19: it cannot be had. No number here is one of vgg19 as it was published."
+    results = open_results("demo", notebook="05_transfer_learning", profile="smoke")
+    for notice, count in (("", 0), (said, 1)):
+        results.save_value("transfer.notice", notice)
+        results = open_results("demo", notebook="05_transfer_learning", profile="smoke") if not notice else results
+        html = pages.write_pages(small_study("demo", "smoke")).read_text(encoding="utf-8")
+        assert html.count(f'<p class="notice">{said}</p>') == count and '<p class="notice"></p>' not in html
+
+
 def test_every_data_set_of_a_brief_is_told_of(site):
     further = small_study("demo", "smoke", notice="Drawn letters in place of others.")
     further.dataset.title, further.dataset.source = "Other photos", "unverified copy"

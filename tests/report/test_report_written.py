@@ -7,13 +7,15 @@ import shutil
 
 import pandas as pd
 import pytest
-from written_report import edit_value, make_report_folder, record
+from written_report import add_transfers, edit_value, make_report_folder, record
 
 from lib import briefs
 from lib.__main__ import main
 from lib.config import paths
+from lib.config.files import read_json, write_json
 from lib.report import written
-from lib.report.written import template
+from lib.report.written import documents, numbers, template
+from lib.report.written.calls import Calls
 
 REPORTS = ("experimentation", "explainability")
 NOTEBOOKS = ("01_explore", "02_experiments", "03_best_model", "04_explainability")
@@ -67,6 +69,35 @@ def prose(name="experimentation"):
 
 
 # What is shipped
+
+
+def test_a_transfer_is_told_with_its_gain_and_claimed_only_where_the_runs_bear_it_out(folder):
+    brief = BRIEF.replace(reports=REPORTS[:1], notebooks=(*NOTEBOOKS, "05_transfer_learning"))
+    said = "lite0 in place of vgg19: it cannot be had."
+    add_transfers(folder, {"source": 0.9, "frozen": 0.6, "fine_tuned": 0.7, "scratch": 0.3}, notice=said)
+
+    def faults():
+        return [fault for fault in written.check_reports(brief) if "run `make report`" not in fault]
+
+    assert faults() == []
+    report = template.render("experimentation", Calls(brief, folder))
+    text = " ".join(numbers.MARK.sub(r"\3", report.text).replace("\u00a0", " ").split())
+    assert "of which it sees 60 images. A linear layer on its frozen features recognises 61.0 % of" in text
+    assert "trained further 71.0 %, and the same one from random weights 31.0 %, so it does. The gain" in text
+    assert "`fine_tuned` (+40.0 points, +33.9 to +46.1) and `frozen` (+30.0, +23.9 to +36.1)" in text
+    assert documents.about(report)["note"] == said
+    tuned = report.calls.experiment("fine_tuned")
+    assert (tuned["seconds"], tuned["trained"], tuned["frozen"], tuned["n"]) == (1.5, 700, 900, 2)
+    metrics = next((folder / "runs").glob("frozen-seed0-*")) / "metrics.json"
+    write_json(metrics, read_json(metrics) | {"val_accuracy": 0.5})
+    assert any("tables/transfers.csv:4: val_accuracy is 0.6, but its run gives 0.5" in fault for fault in faults())
+    for name in ("frozen", "fine_tuned", "scratch"):
+        for run in (folder / "runs").glob(f"{name}-*"):
+            shutil.rmtree(run)
+    add_transfers(folder, {"frozen": 0.6, "fine_tuned": 0.7, "scratch": 0.7})
+    assert any(
+        "the runs do not bear out the claim in this line: Does what a network has" in fault for fault in faults()
+    )
 
 
 def test_a_finished_report_passes(folder, capsys):

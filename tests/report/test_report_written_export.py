@@ -212,7 +212,8 @@ def settings(monkeypatch):
 
 def block(profile="quick", runs=()):
     used = {("value", "x"): {"runs": list(runs)}}
-    calls = SimpleNamespace(brief=briefs.load("demo"), profile=profile, folder=paths.report("demo"), used=used)
+    facts = {"folder": paths.report("demo"), "used": used, "saved": {"value": {}}}
+    calls = SimpleNamespace(brief=briefs.load("demo"), profile=profile, **facts)
     return documents.about(SimpleNamespace(title="Title", calls=calls))
 
 

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 from PIL import Image
+from written_report import add_transfers, make_report_folder
 
-from lib import figures
+from lib import briefs, figures
 from lib.config import paths
-from lib.report.results import display, drop, open_results, read_manifest, read_values
+from lib.config.files import write_json
+from lib.report.results import display, drop, open_results, read_manifest, read_values, write_evidence
 from lib.report.results.display import ROWS, column_texts, short
 
 
@@ -386,3 +388,28 @@ def test_nothing_half_written_is_left(results, reports):
     results.save_figure("x", draw(), caption="c", alt="a")
     results.save_value("x", 1)
     assert not [path for path in (reports / "demo").rglob("*") if ".part" in path.name]
+
+
+# Evidence
+
+
+def test_evidence_keeps_both_tables_with_what_their_rows_rest_on(reports, monkeypatch):
+    brief, facts = briefs.load("demo"), {"commit": "0123456", "dirty": False, "cpu": "Some Processor", "cores": 2}
+    folder = make_report_folder(brief, seeds=1)
+    add_transfers(folder, {"frozen": 0.6, "scratch": 0.3})
+    (folder / "runs" / "scratch-seed1-0123456789" / "predictions_test.npz").unlink()  # its test images were not read
+    for file in folder.glob("runs/*/environment.json"):
+        write_json(file, {"wall_seconds": 90.0, "peak_memory_mb": 800.0} | facts)
+    monkeypatch.setattr(paths, "ROOT", reports / "copy")
+    (reports / "copy" / "reports" / "results").mkdir(parents=True)
+    files = write_evidence("demo")
+    assert [file.name for file in files] == ["demo.csv", "demo_transfers.csv"]
+    kept, transfers = (pd.read_csv(file) for file in files)
+    assert kept["test_accuracy"].notna().tolist() == (kept["experiment"] == "best").tolist()
+    assert transfers.loc[transfers["test_accuracy"].isna(), "run"].tolist() == ["scratch-seed1-0123456789"]
+    read = transfers[transfers["test_accuracy"].notna()]
+    assert (read["test_low"] < read["test_accuracy"]).all() and (read["test_accuracy"] < read["test_high"]).all()
+    asked = ["experiment", "seed", "val_accuracy", "seconds", "trained", "frozen", "run", "profile", *facts]
+    assert set(asked) <= set(transfers) and set(transfers["profile"]) == {"quick"} and len(transfers) == 4
+    (folder / "tables" / "transfers.csv").unlink()
+    assert [file.name for file in write_evidence("demo")] == ["demo.csv"]

@@ -46,12 +46,13 @@ def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
 def first_page(folder: Path, opened: OpenBrief, *further: OpenBrief) -> str:
     """The content of `index.html` of a report folder; see `write_pages`."""
     brief, values, manifest = opened.brief, results.read_values(folder), results.read_manifest(folder)
+    notices = [*(part.notice for part in (opened, *further)), values.get("transfer.notice", {}).get("value", "")]
     made = [_notebook(name, folder) for name in brief.notebooks]
     return _render(
         "index.html.jinja",
         brief=brief,
         profile=opened.profile_name,
-        notices=[part.notice for part in (opened, *further) if part.notice],
+        notices=[notice for notice in notices if notice],
         written=written_reports(folder),
         headlines=headlines({name: entry["value"] for name, entry in values.items()}, brief.asked_accuracy),
         experiments=experiments_table(folder / "tables" / "experiments.csv"),

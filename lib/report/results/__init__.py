@@ -24,7 +24,7 @@ import pandas as pd
 from IPython import get_ipython
 from matplotlib import pyplot
 
-from lib import briefs
+from lib import briefs, evaluation
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
 from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
@@ -346,24 +346,42 @@ def fill(text: str, values: dict[str, dict]) -> tuple[str, str]:
     return plain, marked
 
 
-def write_evidence(brief: str) -> Path:
-    """Copy a report's results table to `reports/results/<brief>.csv`, with what the rows rest on.
+def write_evidence(brief: str) -> list[Path]:
+    """Copy a report's results tables to `reports/results`, with what their rows rest on.
 
-    Each row of `tables/experiments.csv` gets its profile, commit and processor; the row of the best model also its
-    test results. A ValueError says that the report of the brief is not made. Returns the file.
+    Each row of `tables/experiments.csv`, and of `tables/transfers.csv` where there is one, gets its profile, commit and
+    processor; the row of the best model also its test results, and each transfer whose test images were predicted its
+    accuracy on them. A ValueError says that the report of the brief is not made.
+
+    Returns:
+        `<brief>.csv`, and `<brief>_transfers.csv` of the transfers.
     """
-    folder = paths.report(brief)
-    table, values = folder / "tables" / "experiments.csv", read_values(folder)
-    if not table.exists() or "best.test_accuracy" not in values:
+    tables, values = paths.report(brief) / "tables", read_values(paths.report(brief))
+    if not (tables / "experiments.csv").exists() or "best.test_accuracy" not in values:
         raise ValueError(f"The report of {brief} is not made: run `make report BRIEF={brief}` first")
-    frame = read_csv(table)
-    frame["profile"] = values["best.test_accuracy"]["profile"]
-    environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
-    for name in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
-        frame[name] = [environment[name] for environment in environments]
-    best = frame["run"].isin(values["best.test_accuracy"]["runs"])
+    kept = {f"{brief}.csv": "experiments.csv", f"{brief}_transfers.csv": "transfers.csv"}
+    frames = {file: read_csv(tables / table) for file, table in kept.items() if (tables / table).exists()}
+    for frame in frames.values():
+        frame["profile"] = values["best.test_accuracy"]["profile"]
+        environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
+        for fact in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
+            frame[fact] = [environment[fact] for environment in environments]
+    experiments, transfers = frames[f"{brief}.csv"], frames.get(f"{brief}_transfers.csv")
+    best = experiments["run"].isin(values["best.test_accuracy"]["runs"])
     for name in ("test_accuracy", "test_balanced_accuracy", "test_top5_accuracy", "test_cross_entropy"):
-        frame.loc[best, name] = values[f"best.{name}"]["value"]
-    target = paths.ROOT / "reports" / "results" / f"{brief}.csv"
-    write_csv(target, frame.round(6))
-    return target
+        experiments.loc[best, name] = values[f"best.{name}"]["value"]
+    if transfers is not None:
+        transfers[["test_accuracy", "test_low", "test_high"]] = [_on_test(brief, run) for run in transfers["run"]]
+    folder = paths.ROOT / "reports" / "results"
+    for file, frame in frames.items():
+        write_csv(folder / file, frame.round(6))
+    return [folder / file for file in frames]
+
+
+def _on_test(brief: str, name: str) -> tuple[float, float, float]:
+    """Accuracy on test and the ends of its interval; no numbers where a run's test images were not predicted."""
+    run = Run(paths.runs(brief) / name)
+    if not run.predictions_file("test").exists():
+        return (math.nan,) * 3
+    _, labels, probabilities = run.predictions("test")
+    return evaluation.accuracy(labels, probabilities), *evaluation.bootstrap_interval(labels, probabilities)

@@ -244,13 +244,12 @@ def _differing_values(calls: Calls) -> list[str]:
 
 
 def _differing_cells(calls: Calls) -> list[str]:
-    """Cells of the results table, read again from each row's run."""
-    if ("table", "experiments") not in calls.used:
-        return []
-    file = place(calls.folder / calls.entry("table", "experiments")["file"])
+    """Cells of the results tables, read again from each row's run."""
     return [
-        f"{file}:{line}: {column} is {row[column]!r}, but its run gives {value!r}"
-        for line, row in enumerate(calls.frame("experiments").to_dict("records"), start=2)
+        f"{place(calls.folder / entry['file'])}:{line}: {column} is {row[column]!r}, but its run gives {value!r}"
+        for (kind, name), entry in calls.used.items()
+        if (kind, name) in (("table", "experiments"), ("table", "transfers"))
+        for line, row in enumerate(calls.frame(name).to_dict("records"), start=2)
         if "run" in row
         for column, value in Run(calls.folder / "runs" / row["run"]).record().items()
         if column in row and not _same(row[column], value)

@@ -156,25 +156,23 @@ class Calls:
     # Experiments
 
     def experiment(self, name: str) -> Row:
-        """What an experiment reached on average over its `n` seeds that have finished.
+        """What an experiment, or a transfer, reached on average over its `n` seeds that have finished.
 
         `mean` (on val), `spread` (sample standard deviation, 0 with one seed), `train` and `gap` (train minus val) are
-        accuracies in [0, 1] or their differences.
+        accuracies in [0, 1] or their differences. A transfer has what its table has: `seconds` and, of parameters,
+        those `trained` and `frozen`.
         """
         runs = self._runs_of(name)
-        mean = {column: runs[column].mean() for column in ("val_accuracy", "train_accuracy", "minutes", "epochs")}
-        reached = {
-            "n": len(runs),
-            "mean": mean["val_accuracy"],
-            "spread": runs["val_accuracy"].std(ddof=1) if len(runs) > 1 else 0.0,
-            "train": mean["train_accuracy"],
-            "gap": mean["train_accuracy"] - mean["val_accuracy"],
-            "minutes": mean["minutes"],
-            "parameters": runs["parameters"].max(),
-            "epochs": mean["epochs"],
-        }
-        origin = Origin(f"experiment {name}", self.entry("table", "experiments")["notebook"], tuple(runs["run"]))
-        bound = {field: Number(number, origin) for field, number in reached.items()}
+        spread = runs["val_accuracy"].std(ddof=1) if len(runs) > 1 else 0.0
+        reached = {"n": len(runs), "mean": runs["val_accuracy"].mean(), "spread": spread}
+        if "train_accuracy" in runs:
+            reached["train"] = runs["train_accuracy"].mean()
+            reached["gap"] = reached["train"] - reached["mean"]
+        of_seeds = {"minutes": "mean", "parameters": "max", "epochs": "mean"}
+        of_seeds |= {"seconds": "mean", "trained": "max", "frozen": "max"}
+        reached |= {column: runs[column].agg(how) for column, how in of_seeds.items() if column in runs}
+        origin = Origin(f"experiment {name}", self._table_entry(name)["notebook"], tuple(runs["run"]))
+        bound = {field: bind(number, origin) for field, number in reached.items()}
         return Row({"name": Text(name, origin, code=True), **bound}, f"experiment {name!r}")
 
     def mean(self, name: str) -> Number:
@@ -182,7 +180,7 @@ class Calls:
         return self.experiment(name)["mean"]
 
     def compare(self, name: str | Row, other: str | Row = "") -> Row:
-        """How an experiment compares with another one (the baseline where none is named) on val.
+        """How an experiment or transfer compares with another one (the baseline where none is named) on val.
 
         `verdict` is better, worse, level (no difference within the noise between seeds) or unclear (one seed);
         `low` and `high` bound the 95 % interval of `difference`, None with one seed.
@@ -191,7 +189,7 @@ class Calls:
         both = [self._runs_of(one) for one in (name, other)]
         found = evaluation.compare_seeds(*(runs["val_accuracy"].to_numpy() for runs in both))
         numbers = {"difference": found.difference, "low": found.low, "high": found.high}
-        notebook = self.entry("table", "experiments")["notebook"]
+        notebook = self._table_entry(name)["notebook"]
         origin = Origin(f"{name} against {other}", notebook, tuple(run for runs in both for run in runs["run"]))
         bound = {field: None if number is None else Number(number, origin) for field, number in numbers.items()}
         return Row({"verdict": VERDICTS[found.verdict], **bound}, f"comparison of {name!r} and {other!r}")
@@ -214,8 +212,12 @@ class Calls:
         found = [self.experiment(name) for name in names if verdict in ("", self.compare(name, against)["verdict"])]
         return sorted(found, key=lambda one: one[field], reverse=sort.startswith("-")) if field else found
 
+    def _table_entry(self, name: str) -> dict:
+        """Of the table in which an experiment or transfer stands."""
+        return self.entry("table", "transfers" if name in self.brief.transfers else "experiments")
+
     def _runs_of(self, name: str) -> pd.DataFrame:
-        frame = self.frame("experiments")
+        frame = self.frame(self._table_entry(name)["name"])
         runs = frame[(frame["experiment"] == name) & frame["val_accuracy"].notna()]
         if runs.empty:
             known = ", ".join(frame["experiment"].unique())

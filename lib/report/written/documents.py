@@ -94,6 +94,7 @@ def about(report: Report) -> dict[str, str]:
     changed = " with uncommitted changes" if state["dirty"] else ""
     size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
     name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
+    backbones = [entry["value"] for name, entry in calls.saved["value"].items() if name == "transfer.notice"]
     smoke = "A smoke run: its numbers show that every step works, and nothing about the method."
     return {
         "title": report.title,
@@ -101,7 +102,7 @@ def about(report: Report) -> dict[str, str]:
         "question": calls.brief.question,
         "student": f"{name} ({number})" if name and number else name or number or "Name and student number not given",
         "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
-        "note": smoke if calls.profile == "smoke" else "",
+        "note": " ".join(filter(None, [smoke if calls.profile == "smoke" else "", *backbones])),
         "timestamp": str(timestamp),
     }
 
