@@ -150,6 +150,7 @@ def data(brief: str, data: str) -> None:
     from lib import briefs, datasets
     from lib.datasets import audit
     from lib.models import Backbone
+    from lib.transfer import answers
 
     opened = briefs.load(brief)
     for name in (opened.dataset, *opened.further_datasets):
@@ -157,8 +158,11 @@ def data(brief: str, data: str) -> None:
         print("\n".join(audit.describe(dataset, opened.split)))
     asked = [*opened.experiments.values(), *opened.transfers.values()]
     models = [getattr(one, "backbone", getattr(one, "model", None)) for one in asked]
-    for backbone in {model.name: model for model in models if isinstance(model, Backbone)}.values():
+    backbones = {model.name: model for model in models if isinstance(model, Backbone)}
+    for backbone in backbones.values():
         print(backbone.fetch())
+    if backbones:
+        print(answers.fetch_class_list())
 
 
 def bench() -> None:

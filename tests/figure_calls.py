@@ -200,15 +200,45 @@ def adam_steps():
     return pd.DataFrame(columns | {"corrected_loss": 2 / step, "uncorrected_loss": 3 / step})
 
 
+def approaches():
+    """A head, what goes on from it, and a training from scratch."""
+    head = pd.DataFrame({"minutes": [0.5], "accuracy": [0.7]})
+    tuned = pd.DataFrame({"minutes": [0.5, 3, 6], "accuracy": [0.7, 0.8, 0.82]})
+    scratch = pd.DataFrame({"minutes": np.arange(1, 11), "accuracy": np.linspace(0.2, 0.69, 10)})
+    return {"head": head, LONG: tuned, "from scratch": scratch}
+
+
+def plane(classes=10, *, each=4):
+    """Points (N, 2) of classes whose scatter grows with their number, and labels."""
+    labels = np.repeat(np.arange(classes), each)
+    return 9 * np.eye(2)[labels % 2] + labels[:, None] * np.random.default_rng(4).normal(size=(len(labels), 2)), labels
+
+
+def steps(names=(71, 96, 224)):
+    columns = {"step": list(names), "accuracy": [0.5, 0.6, 0.7], "low": [0.45, 0.56, 0.64], "high": [0.55, 0.64, 0.76]}
+    return pd.DataFrame({**columns, "seconds": [2.25, 10.0, 1234.5]})
+
+
+def recalls(classes=30):
+    """Class i goes from 0.4 to 0.4 + (i - 5) / 100, at most 1; the last class has no images."""
+    before = np.full(classes, 0.4)
+    before[-1] = np.nan
+    return class_names(classes), before, np.minimum(0.4 + (np.arange(classes) - 5) / 100, 1)
+
+
 # name -> (positional arguments, keyword arguments that the function needs)
 CALLS = {
     "accuracy_against_cost": ((costs(),), {}),
+    "accuracy_and_seconds": ((steps(),), {"step": "Image size (pixels)"}),
+    "accuracy_over_minutes": ((approaches(),), {}),
     "attribution_grid": ((SQUARES, maps()), {"names": MAP_NAMES}),
     "before_after_grid": ((ROWS, ["a", "b", "c", "d", LONG]), {}),
     "class_counts": ((counts(40),), {}),
+    "class_gains": (recalls(), {}),
     "class_difficulty": ((difficulty(40),), {}),
     "confusion": ((matrix(), class_names(12)), {}),
     "deletion_insertion_curves": ((FRACTIONS, FALLING, RISING), {}),
+    "embedding": (plane(), {"class_names": class_names(10)}),
     "experiment_bars": ((experiments(),), {}),
     "feature_depth": ((depth_summary(),), {}),
     "feature_map_rows": ((IMAGE, map_rows()), {}),

@@ -5,6 +5,7 @@ predictions of several models into one. `generalisation` alone reads run folders
 """
 
 from lib.evaluation.difficulty import cheap_features, confused_examples, easiest_and_hardest, easy_and_hard_classes
+from lib.evaluation.features import frequent_answers, lookup, neighbour_purity, project
 from lib.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
@@ -25,10 +26,10 @@ from lib.evaluation.mistakes import (
     recall_by_size,
     turns,
 )
-from lib.evaluation.uncertainty import bootstrap_interval, compare_seeds
+from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_seeds
 
-__all__ = ["accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error", "cheap_features"]
-__all__ += ["check_predictions", "compare_seeds", "confused_examples", "confused_pairs", "confusion_matrix"]
-__all__ += ["cross_entropy", "easiest_and_hardest", "easy_and_hard_classes", "macro_f1", "most_confident"]
-__all__ += ["one_class_in_turn", "per_class", "recall_by_size", "reliability_bins", "summary", "top_k_accuracy"]
-__all__ += ["turns"]
+__all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
+__all__ += ["cheap_features", "check_predictions", "compare_seeds", "confused_examples", "confused_pairs"]
+__all__ += ["confusion_matrix", "cross_entropy", "easiest_and_hardest", "easy_and_hard_classes", "frequent_answers"]
+__all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
+__all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]

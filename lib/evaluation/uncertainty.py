@@ -1,4 +1,4 @@
-"""How far a number can be trusted: between images (bootstrap) and between seeds (Welch)."""
+"""How far a number can be trusted: between images (bootstrap), between seeds (Welch), against guessing (binomial)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from scipy import stats
 from lib.evaluation.metrics import accuracy, check_predictions
 
 CONFIDENCE_LEVEL = 0.95
+DOUBT = 0.001  # so rarely would guessing be right as often, where a result counts as above chance
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,16 @@ class SeedComparison:
     low: float | None  # ends of its interval; None with a single seed on either side
     high: float | None
     verdict: str  # better, worse, no difference within noise; one seed, no claim
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How an accuracy compares with always naming the commonest class."""
+
+    accuracy: float
+    guessing: float  # share of the commonest class, in [0, 1]
+    p_value: float  # how probable at least as many right answers are by guessing
+    verdict: str  # above chance, at chance, too few images to tell
 
 
 def bootstrap_interval(
@@ -80,3 +91,27 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     low, high = difference - width, difference + width
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference within noise"
     return SeedComparison(difference, low, high, verdict)
+
+
+def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> Chance:
+    """Whether predictions beat always naming the commonest class beyond doubt.
+
+    The one-sided binomial test must give less than 0.001. Where even right answers only could not give that, nothing is
+    claimed.
+
+    Args:
+        labels: (N,) integers.
+        probabilities: (N, C).
+
+    Raises:
+        ValueError: if the predictions break a rule.
+    """
+    labels, probabilities = check_predictions(labels, probabilities)
+    images, right = len(labels), int((probabilities.argmax(axis=1) == labels).sum())
+    guessing = np.bincount(labels).max() / images
+    p_value = float(stats.binom.sf(right - 1, images, guessing))
+    if guessing**images >= DOUBT:
+        verdict = "too few images to tell"
+    else:
+        verdict = "above chance" if p_value < DOUBT else "at chance"
+    return Chance(right / images, float(guessing), p_value, verdict)

@@ -30,9 +30,11 @@ from lib.figures.features import (
 from lib.figures.graph import model_graph
 from lib.figures.images import before_after_grid, pair_grid, predictions_grid, sample_grid
 from lib.figures.predictions import confusion, reliability
+from lib.figures.transfer import accuracy_and_seconds, accuracy_over_minutes, class_gains, embedding
 
-__all__ = ["accuracy_against_cost", "attribution_grid", "before_after_grid", "class_counts", "class_difficulty"]
-__all__ += ["confusion", "deletion_insertion_curves", "experiment_bars", "feature_depth", "feature_map_rows"]
+__all__ = ["accuracy_against_cost", "accuracy_and_seconds", "accuracy_over_minutes", "attribution_grid"]
+__all__ += ["before_after_grid", "class_counts", "class_difficulty", "class_gains", "confusion"]
+__all__ += ["deletion_insertion_curves", "embedding", "experiment_bars", "feature_depth", "feature_map_rows"]
 __all__ += ["filter_rows", "first_steps", "gap_dots", "image_sizes", "learning_curves", "max_feature_columns"]
 __all__ += ["max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph", "pair_grid"]
 __all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]

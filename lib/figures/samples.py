@@ -3,7 +3,7 @@
 `rows` are places in the index of the data set. Functions return what the figure takes that their description names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -125,6 +125,23 @@ def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, pick
         "predicted_names": list(names[probabilities[picks].argmax(axis=1)]),
         "confidences": list(probabilities[picks].max(axis=1)),
     }
+
+
+def answered(dataset: Dataset, rows: np.ndarray, *, answers: np.ndarray, names: Sequence[str] | None) -> dict:
+    """Images with their class and what another network answers for them, as `sample_grid` takes them.
+
+    Args:
+        dataset: the data set.
+        rows: (N,) rows of the images.
+        answers: (N, K) probabilities of its own classes; the three highest of 1 % at least are shown.
+        names: K names of these; None shows numbers such as "#281".
+    """
+    titles = []
+    for row, shares in zip(rows, answers, strict=True):
+        best = [place for place in np.argsort(-shares, kind="stable")[:3] if shares[place] >= 0.01]
+        lines = [f"{100 * shares[place]:.0f} % {names[place] if names else f'#{place}'}" for place in best]
+        titles.append("\n".join([f"{dataset.index['class_name'].iloc[row]}:", *lines]))
+    return {"images": open_images(dataset, rows), "titles": titles}
 
 
 def copied(dataset: Dataset, findings: pd.DataFrame, *, count: int) -> list[tuple[np.ndarray, np.ndarray, str]]:

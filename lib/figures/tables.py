@@ -11,6 +11,11 @@ from lib.figures.style import need, need_columns, need_each, shape_text
 
 RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
 RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
+TRANSFER_COLUMNS = ["experiment", "seed", "what", "data", "train_images", "backbone", "cut", "image_size", "head"]
+TRANSFER_COLUMNS += ["val_accuracy", "low", "high", "verdict", "feature_seconds", "fit_seconds", "seconds"]
+TRANSFER_COLUMNS += ["trained", "frozen"]
+OF_SEEDS = {"parameters": "max", "minutes": "mean", "trained": "max", "frozen": "max"}
+OF_SEEDS |= dict.fromkeys(("feature_seconds", "fit_seconds", "seconds"), "mean")
 LAYER_COLUMNS = ["layer", "type", "output_shape", "parameters"]
 NOT_THERE = "–"
 
@@ -50,7 +55,8 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
         baseline: experiment that the others are compared with.
 
     Returns:
-        experiment, why, parameters and mean minutes (where the table has them), n (seeds with a value), mean, spread
+        experiment, why, parameters and mean minutes, and of transfers what, mean seconds, trained and frozen parameters
+        (where the table has them), n (seeds with a value), mean, spread
         (sample standard deviation, 0 with one seed), difference (to the baseline's mean), verdict
         (`evaluation.compare_seeds`, else "baseline", "no finished run" or "no finished baseline") and result
         ("94.1 ± 0.2 (n=3)").
@@ -65,11 +71,8 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
     rows = []
     for name, group in groups.items():
         row = {"experiment": name}
-        if "why" in group:
-            row["why"] = group["why"].iloc[0]
-        for column, of_seeds in (("parameters", "max"), ("minutes", "mean")):
-            if column in group:
-                row[column] = group[column].agg(of_seeds)
+        row |= {column: group[column].iloc[0] for column in ("why", "what") if column in group}
+        row |= {column: group[column].agg(how) for column, how in OF_SEEDS.items() if column in group}
         values, reference = reached[name], reached[baseline]
         row["n"] = len(values)
         row["mean"] = float(values.mean()) if len(values) else math.nan
@@ -87,6 +90,31 @@ def experiments_summary(frame: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
         row["result"] = f"{percent.mean():.1f}{spread} (n={len(values)})" if len(values) else f"{NOT_THERE} (n=0)"
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def transfers_table(records: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """One row per transfer and seed, in the order of the transfers' first appearance; `experiments_summary` reads it.
+
+    Args:
+        records: as `transfer.records.record` gives: experiment, seed and val_accuracy in [0, 1], and as many of what,
+            data, train_images, backbone, cut, image_size, head, low, high, verdict, feature_seconds, fit_seconds,
+            seconds, trained and frozen as there are.
+
+    Returns:
+        These columns, where one record at least has them, and above_chance ("yes", "no", "too few images").
+
+    Raises:
+        ValueError: as `experiments_table`.
+    """
+    frame = experiments_table(records)
+    frame = frame[[column for column in TRANSFER_COLUMNS if column in frame]]
+    if "verdict" in frame:
+        words = {"above chance": "yes", "at chance": "no"}
+        place = frame.columns.get_loc("verdict")
+        above = frame["verdict"].map(lambda verdict: words.get(verdict, "too few images"), na_action="ignore")
+        frame = frame.drop(columns="verdict")
+        frame.insert(place, "above_chance", above)
+    return frame
 
 
 def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:

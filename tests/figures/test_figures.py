@@ -49,6 +49,9 @@ OPTIONS = [
     ("attribution_grid", {"masks": MASKS}),
     ("before_after_grid", {"title": "Another title"}),
     ("class_counts", {"title": "Another title"}),
+    ("accuracy_and_seconds", {"step": "Layer"}),
+    ("class_gains", {"sides": ("before", "after")}),
+    ("embedding", {"class_names": [f"other {number}" for number in range(10)]}),
     ("experiment_bars", {"baseline": "base"}),
     ("feature_map_rows", {"overlay": True}),
     ("learning_curves", {"metrics": ["accuracy"]}),
@@ -68,6 +71,9 @@ OPTIONS = [
 ]
 LABELS = {
     "accuracy_against_cost": {"Training time (minutes)", "Parameters", "Val accuracy (%)"},
+    "accuracy_and_seconds": {"Image size (pixels)", "Val accuracy (%)\nwith 95 % interval", "Seconds\nin all"},
+    "accuracy_over_minutes": {"Minutes since the start, features counted", "Val accuracy (%)"},
+    "class_gains": {"Recall on val (%); number: the gain in points", "Class"},
     "class_counts": {"Images", "Class", "Rank of the class"},
     "class_difficulty": {"Nearest to own class mean (%)", "Class", "Rank of the class"},
     "confusion": {"Predicted class", "True class", "Share of the true class (%)"},
@@ -143,6 +149,12 @@ def test_a_table_without_rows_or_columns_is_refused(name):
 
 REFUSED = [
     ("accuracy_against_cost", (costs()[3:],), {}, "at least one row with val_accuracy"),
+    ("accuracy_over_minutes", ({},), {}, "0 curves"),
+    ("accuracy_over_minutes", ({"a": pd.DataFrame({"minutes": [0], "accuracy": [1]})},), {}, "positive. Received: 0"),
+    ("accuracy_over_minutes", ({"a": pd.DataFrame({"minutes": [1]})},), {}, "the columns minutes, accuracy"),
+    ("class_gains", (["a"], [0.5, 0.5], [1.0]), {}, "1 names, 2 before, 1 after"),
+    ("class_gains", (["a"], [np.nan], [1.0]), {}, "a recall on both sides"),
+    ("embedding", (np.zeros((2, 2)), [0]), {}, "2 points, 1 labels"),
     ("attribution_grid", ([], maps()), {"names": []}, "0 images"),
     ("attribution_grid", (SQUARES, {}), {}, "0 methods"),
     ("attribution_grid", (SQUARES, maps()), {"names": ["a"]}, "3 images, 1 names, 3 masks"),

@@ -85,6 +85,40 @@ def test_experiments_summary_refuses():
         tables.experiments_summary(pd.DataFrame(columns=["experiment", "seed"]), baseline="base")
 
 
+# --- transfers
+
+
+TRANSFERS = [
+    {"experiment": "frozen", "seed": 0, "why": "?", "what": "head", "backbone": "lite0", "val_accuracy": 0.7}
+    | {"verdict": "above chance", "trained": 12_810, "frozen": 3_000_000, "seconds": 38.0, "run": "frozen-seed0-0"},
+    {"experiment": "tuned", "seed": 1, "why": "?", "what": "fine-tuned", "backbone": "lite0", "val_accuracy": 0.82}
+    | {"verdict": "too few images to tell", "trained": 3_000_000, "frozen": 40_000, "seconds": 300.0},
+    {"experiment": "tuned", "seed": 0, "why": "?", "what": "fine-tuned", "backbone": "lite0", "val_accuracy": 0.84}
+    | {"verdict": "at chance", "trained": 3_000_000, "frozen": 40_000, "seconds": 340.0},
+    {"experiment": "mean", "seed": 0, "why": "?", "what": "mean of others", "val_accuracy": 0.85},
+]
+
+
+def test_transfers_table_has_one_row_a_job_and_says_what_is_at_chance():
+    frame = tables.transfers_table(TRANSFERS)
+    assert frame[["experiment", "seed"]].to_numpy().tolist() == [["frozen", 0], ["tuned", 0], ["tuned", 1], ["mean", 0]]
+    assert frame["above_chance"].tolist()[:3] == ["yes", "no", "too few images"] and pd.isna(frame["above_chance"][3])
+    columns = ["experiment", "seed", "what", "backbone", "val_accuracy", "above_chance", "seconds", "trained", "frozen"]
+    assert list(frame.columns) == columns
+    assert frame["frozen"].tolist()[:2] == [3_000_000, 40_000] and pd.isna(frame["backbone"][3])
+
+
+def test_transfers_table_is_summed_up_over_seeds():
+    frame = tables.experiments_summary(tables.transfers_table(TRANSFERS), baseline="frozen").set_index("experiment")
+    assert frame.loc["tuned", ["what", "seconds", "trained", "frozen", "n"]].tolist() == [
+        *("fine-tuned", 320.0, 3_000_000, 40_000, 2)
+    ]
+    assert frame["result"].tolist() == ["70.0 (n=1)", "83.0 ± 1.4 (n=2)", "85.0 (n=1)"]
+    assert frame.loc["tuned", "verdict"] == "one seed, no claim" and frame.loc["frozen", "verdict"] == "baseline"
+    with pytest.raises(ValueError, match="must appear once. Received: mean, seed 0 twice"):
+        tables.transfers_table([*TRANSFERS, TRANSFERS[-1]])
+
+
 # --- settings
 
 

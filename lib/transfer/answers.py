@@ -1,0 +1,75 @@
+"""What a backbone knows before anything is learnt here: its own answers among the 1000 classes of ImageNet."""
+
+import numpy as np
+
+from lib.config.files import read_json
+from lib.inputs.cache import open_images
+from lib.models import Lite0
+from lib.models.backbone import Backbone
+from lib.models.weights import Weights, WeightsError
+from lib.training.device import import_tensorflow
+from lib.training.open_brief import OpenBrief
+
+NAMES = Weights(
+    file="imagenet_class_index.json",
+    size=35_363,
+    digest="md5:c2c37ea517e94d9795004a39431a14cb",
+    licence="names of WordNet 3.0",
+    trained_by="nobody: it is the list of classes that Keras has",
+    address="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
+)
+
+
+def at_hand(backbone: Backbone) -> Backbone:
+    """The backbone, if its weights with the layers of the 1000 classes are on this machine; else lite0.
+
+    Some of these files are large, and only `make data` downloads; random weights have no answers.
+    """
+    if backbone.weights != "random" and backbone.published(top=True).find_here() is not None:
+        return backbone
+    return Lite0()
+
+
+def own_answers(opened: OpenBrief, rows: np.ndarray, *, backbone: Backbone, image_size: int) -> np.ndarray:
+    """What a backbone with its own last layer answers for some images of a brief; each call computes it.
+
+    Args:
+        opened: the brief.
+        rows: (N,) int.
+        backbone: as `at_hand` gives.
+        image_size: pixels per side, to which images are stretched; vgg19 reads 224 alone.
+
+    Returns:
+        (N, 1000) float32 probabilities, classes in the order of ImageNet's sorted wnids.
+
+    Raises:
+        ValueError: if the images are smaller than the backbone reads.
+        WeightsError: if the weights cannot be had.
+    """
+    import_tensorflow()
+    from lib.inputs.generators import make_eval_dataset
+    from lib.training.steps import predict
+
+    images = open_images(opened.dataset, size=image_size, budget=0)  # few are asked for: none is kept
+    model = backbone.with_own_head(image_size=image_size)
+    return predict(model, make_eval_dataset(images, rows, batch_size=64))
+
+
+def class_list() -> list[str] | None:
+    """The names of the 1000 classes where `make data` has got them, e.g. "tabby"; None where their file is not here.
+
+    Raises:
+        WeightsError: if the file is another one.
+    """
+    if NAMES.find_here() is None:
+        return None
+    entries = read_json(NAMES.find())
+    return [entries[str(number)][1].replace("_", " ") for number in range(len(entries))]
+
+
+def fetch_class_list() -> str:
+    """Get the names ahead of a run; one line says where they are, or why they cannot be had."""
+    try:
+        return f"names of ImageNet's 1000 classes: {NAMES.find()}"
+    except WeightsError as error:
+        return f"names of ImageNet's 1000 classes: {error} Pages show numbers in their place."
