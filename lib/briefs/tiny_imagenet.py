@@ -2,8 +2,8 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Experiment, Profile, Split, Training, leave_one_out
-from lib.models import Residual
+from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Cost, Experiment, Profile, Split, Training, leave_one_out
+from lib.models import AlexNet, Residual
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "pixels_64", "residual")
@@ -15,6 +15,14 @@ BEST = Experiment(
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
+)
+# Without batch normalisation it learns only at a low rate. 64 pixels leave one position after its last pool.
+ALEXNET = Experiment(
+    why="What does AlexNet give on 64 pixels, with dense layers of a quarter of their width?",
+    model=AlexNet(weights="random", grid=1, units=1024, trained_from="Block_1"),
+    training=Training(epochs=20, optimizer="adamw", learning_rate=0.0005),
+    augment=Augment(flip=True, shift=0.1),
+    image_size=64,
 )
 
 BRIEF = CALTECH_256.replace(
@@ -29,7 +37,17 @@ BRIEF = CALTECH_256.replace(
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}
     | {
         "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
+        "alexnet": ALEXNET,
         "best": BEST,
+    },
+    costs={
+        "alexnet_224": Cost(
+            why="What would an epoch of the whole AlexNet on enlarged images cost?",
+            large=ALEXNET.replace(model=AlexNet(weights="random", trained_from="Block_1"), image_size=224),
+            small=ALEXNET,
+            num_classes=200,
+            epoch=100_000,
+        ),
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
