@@ -156,6 +156,20 @@ def filter_pairs(*, filters=3, slices=2, images=2, whole=True):
     )
 
 
+def map_pairs(*, layers=2):
+    """Pairs of two images for each layer: a filter that reads colours, slices of others, a dead one."""
+    found, kinds = [], [("bars", 135.0, 8.48), ("patches", 0.0, 0.0), ("nothing", 0.0, 0.0)]
+    for number in range(2 * layers):
+        kind, orientation, period = kinds[number % 3]
+        own = (number % 3 < 2) * np.random.default_rng(number).normal(size=(7, 7))
+        one = {"layer": LONG if number == 2 else "Block_1__conv", "channel": 3 + number, "channels": 384, "map": own}
+        one |= {"source": 68, "share": 0.013, "row": 2, "column": 3, "patch": Patch(2, 3, 11, 11), "pattern": IMAGE}
+        one |= {"filter": np.full((3, 3, 3), 0.2) if number % 2 else own[:5, :5], "follows": (-0.041, 0.2)}
+        likes = SimpleNamespace(kind=kind, orientation=orientation, period=period, colours="yellow-green")
+        found.append(SimpleNamespace(**one, image=IMAGE, preference=likes))
+    return found
+
+
 def progress(epochs=5):
     epoch = np.arange(1, epochs + 1)
     columns = {"epoch": epoch, "seconds": 0.5, "updates": 100 * epoch}
@@ -242,6 +256,7 @@ CALLS = {
     "experiment_bars": ((experiments(),), {}),
     "feature_depth": ((depth_summary(),), {}),
     "feature_map_rows": ((IMAGE, map_rows()), {}),
+    "filter_map_pairs": ((map_pairs(), ["cup", LONG]), {}),
     "filter_rows": ((filter_pairs(), [IMAGE, IMAGE]), {}),
     "first_steps": ((adam_steps(),), {}),
     "gap_dots": ((gaps(),), {}),

@@ -84,3 +84,15 @@ def zip_format(pickled: bytes, storages: dict[str, bytes], *, method=zipfile.ZIP
 def both_formats(arrays) -> tuple[bytes, bytes]:
     sizes = {str(100 + position): array.itemsize for position, array in enumerate(arrays.values())}
     return old_format(*stored(arrays, view=b"N"), itemsizes=sizes), zip_format(*stored(arrays, view=b""))
+
+
+def alexnet_arrays(units: int, rng) -> dict[str, np.ndarray]:
+    """A random state dict with torchvision's names, shapes and order."""
+    shapes = {"features.0": (64, 3, 11, 11), "features.3": (192, 64, 5, 5), "features.6": (384, 192, 3, 3)}
+    shapes |= {"features.8": (256, 384, 3, 3), "features.10": (256, 256, 3, 3), "classifier.1": (units, 256 * 36)}
+    shapes |= {"classifier.4": (units, units), "classifier.6": (1000, units)}
+    arrays = {}
+    for name, shape in shapes.items():
+        arrays[f"{name}.weight"] = (rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
+        arrays[f"{name}.bias"] = rng.normal(size=shape[0]).astype(np.float32) / 10
+    return arrays

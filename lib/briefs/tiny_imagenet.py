@@ -3,8 +3,20 @@
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Earlier, Experiment, Part, Profile, Split, Training, leave_one_out
-from lib.models import Residual, Xception
+from lib.config import (
+    EXPLAIN_FULL,
+    EXPLAIN_SMOKE,
+    Augment,
+    Cost,
+    Earlier,
+    Experiment,
+    Part,
+    Profile,
+    Split,
+    Training,
+    leave_one_out,
+)
+from lib.models import AlexNet, Residual, Xception
 from lib.models.heads import DenseHead
 
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
@@ -17,6 +29,14 @@ BEST = Experiment(
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
+)
+# Without batch normalisation it learns only at a low rate. 64 pixels leave one position after its last pool.
+ALEXNET = Experiment(
+    why="What does AlexNet give on 64 pixels, with dense layers of a quarter of their width?",
+    model=AlexNet(weights="random", grid=1, units=1024, trained_from="Block_1"),
+    training=Training(epochs=20, optimizer="adamw", learning_rate=0.0005),
+    augment=Augment(flip=True, shift=0.1),
+    image_size=64,
 )
 
 # Another network has seen these images; of CIFAR-10 neither it nor the own one, `source`, has seen any.
@@ -68,7 +88,17 @@ BRIEF = CALTECH_256.replace(
     experiments={name: CALTECH_256.experiments[name] for name in STEPS}
     | {
         "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
+        "alexnet": ALEXNET,
         "best": BEST,
+    },
+    costs={
+        "alexnet_224": Cost(
+            why="What would an epoch of the whole AlexNet on enlarged images cost?",
+            large=ALEXNET.replace(model=AlexNet(weights="random", trained_from="Block_1"), image_size=224),
+            small=ALEXNET,
+            num_classes=200,
+            epoch=100_000,
+        ),
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     further_datasets=("cifar10",),

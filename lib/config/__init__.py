@@ -2,7 +2,7 @@
 
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
-from lib.config.experiment import Augment, Experiment, Perceptron, Training, leave_one_out
+from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, leave_one_out
 from lib.config.transfer import Earlier, Ensemble, Head, Part, Transfer
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Augment",
     "Brief",
     "Config",
+    "Cost",
     "Earlier",
     "Ensemble",
     "Experiment",

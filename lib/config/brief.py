@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lib.config.base import Config
-from lib.config.experiment import Experiment, Perceptron
+from lib.config.experiment import Cost, Experiment, Perceptron
 from lib.config.transfer import Ensemble, Head, Transfer
 
 PROFILES = ("smoke", "quick", "full")
@@ -88,6 +88,7 @@ class Brief(Config):
     further_datasets: tuple[str, ...] = ()  # what its notebooks read besides `dataset`
     stand_in: str = ""  # a drawn data set: read at smoke, and where another one cannot be had
     transfers: dict = field(default_factory=dict)  # heads, transfers and ensembles of notebook 05, by name
+    costs: dict = field(default_factory=dict)  # networks whose steps are timed instead of a training, by name
     perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow
     reports: tuple[str, ...] = ()  # written reports: names of templates in reports/templates, without suffix
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
@@ -102,6 +103,7 @@ class Brief(Config):
             "every transfer is a Head, a Transfer or an Ensemble": all(
                 isinstance(one, (Head, Transfer, Ensemble)) for one in self.transfers.values()
             ),
+            "every cost is a Cost": all(isinstance(one, Cost) for one in self.costs.values()),
             "every perceptron is a Perceptron": all(isinstance(p, Perceptron) for p in self.perceptrons.values()),
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
@@ -117,7 +119,7 @@ class Brief(Config):
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
         factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
-        groups = ("experiments", "ablation", "transfers", "perceptrons")
+        groups = ("experiments", "ablation", "transfers", "costs", "perceptrons")
         return self.replace(
             **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups}
         )

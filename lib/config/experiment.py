@@ -151,6 +151,30 @@ def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[st
 
 
 @dataclass(frozen=True)
+class Cost(Config):
+    """A network that is too expensive to train beside one that is not: some steps of both are timed."""
+
+    why: str
+    large: Experiment
+    small: Experiment
+    num_classes: int
+    epoch: int  # images that an epoch would have
+    steps: int = 8  # timed of each
+
+    def rules(self) -> dict[str, bool]:
+        return {
+            "why says what it asks": bool(self.why.strip()),
+            "num_classes is at least 2": self.num_classes >= 2,
+            "epoch and steps are positive": min(self.epoch, self.steps) > 0,
+        }
+
+    def scale(self, *, epochs: float, filters: float) -> "Cost":
+        """The same with its widths times a factor, and its steps, if that makes them fewer."""
+        networks = {name: getattr(self, name).scale(epochs=epochs, filters=filters) for name in ("large", "small")}
+        return self.replace(steps=max(1, round(self.steps * min(1.0, epochs))), **networks)
+
+
+@dataclass(frozen=True)
 class Perceptron(Config):
     """What `low_level` fits without Keras: a network, its images and its way of descending."""
 

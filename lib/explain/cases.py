@@ -1,4 +1,4 @@
-"""Which images the explanations show, and which they are scored on: chosen by rule, never by eye."""
+"""Which images the explanations show, which they are scored on, and whose filters: chosen by rule, never by eye."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,11 @@ import numpy as np
 
 from lib import evaluation
 from lib.explain.scoring.object_masks import object_masks
+from lib.inputs.cache import decode_rows
+from lib.models import AlexNet, WeightsError
+from lib.models.backbone import Backbone
+from lib.training.jobs import run_job
+from lib.training.network import network_job
 from lib.training.open_brief import OpenBrief
 
 
@@ -111,3 +116,58 @@ def surest_classes(labels: np.ndarray, probabilities: np.ndarray, *, most: int) 
     classes = np.unique(labels)
     sure = [probabilities[labels == label, label].mean() for label in classes]
     return classes[np.argsort(-np.asarray(sure), kind="stable")][:most]
+
+
+PRETRAINED_SIDE = 224  # pixels, at which networks are trained on ImageNet
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The network whose filters are shown, and images of val as it sees them."""
+
+    model: object  # keras.Model
+    runs: list[str]  # ids of the runs it is of; none where others have trained it
+    sentence: str  # whose weights these are
+    images: np.ndarray  # (3, S, S, 3) uint8 in [0, 255], each of another class
+    names: list[str]  # of their classes
+    others: np.ndarray  # (K, S, S, 3), one class in turn
+
+
+def open_shown(opened: OpenBrief, *, others: int, pretrained: Backbone | None = None) -> Shown:
+    """A pretrained network where its weights can be had, else one trained here: the brief's of this kind, or its best.
+
+    Smoke runs download nothing: there the weights must lie here already.
+
+    Args:
+        opened: the brief.
+        others: how many further images of val, two at least.
+        pretrained: the network wanted; None takes AlexNet.
+
+    Raises:
+        ValueError: if val has too few images, or the network trained here was not finished.
+    """
+    pretrained = pretrained or AlexNet()
+    labels = opened.dataset.index["label"].to_numpy()
+    order = opened.split.val[evaluation.one_class_in_turn(labels[opened.split.val])]
+    if others < 2 or len(order) < 5:
+        raise ValueError(f"three images and two others are needed. Received: {len(order)} images, {others} others")
+    try:
+        source = pretrained.published()
+        if opened.profile_name == "smoke" and source.find_here() is None:
+            raise WeightsError("smoke runs download nothing.")
+        source.find()
+    except WeightsError as error:
+        experiments = opened.experiments.items()
+        name = next((name for name, one in experiments if isinstance(one.model, type(pretrained))), "best")
+        job = network_job(opened, name)
+        run, size, resize = run_job(job), job.settings.image_size, job.settings.resize
+        model, ids = run.load_model(), [run.id]
+        sentence = f"The filters are those of *{job.name}*, trained here on {opened.dataset.title}, and not those of "
+        sentence += f"{pretrained.name} as it was trained on ImageNet: {error}"
+    else:
+        size, resize, ids = PRETRAINED_SIDE, "stretch", []
+        model = pretrained.with_own_head(image_size=size)
+        sentence = f"The filters are those of {pretrained.name}, trained by {source.trained_by}."
+    images = decode_rows(opened.dataset, order[: 3 + others], size=size, resize=resize)
+    names = [opened.dataset.class_names[label] for label in labels[order[:3]]]
+    return Shown(model, ids, sentence, images[:3], names, images[3:])

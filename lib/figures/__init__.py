@@ -22,6 +22,7 @@ from lib.figures.dots import accuracy_against_cost, gap_dots, image_sizes, refer
 from lib.figures.features import (
     feature_depth,
     feature_map_rows,
+    filter_map_pairs,
     filter_rows,
     max_feature_columns,
     max_image_rows,
@@ -35,8 +36,9 @@ from lib.figures.transfer import accuracy_and_seconds, accuracy_over_minutes, cl
 __all__ = ["accuracy_against_cost", "accuracy_and_seconds", "accuracy_over_minutes", "attribution_grid"]
 __all__ += ["before_after_grid", "class_counts", "class_difficulty", "class_gains", "confusion"]
 __all__ += ["deletion_insertion_curves", "embedding", "experiment_bars", "feature_depth", "feature_map_rows"]
-__all__ += ["filter_rows", "first_steps", "gap_dots", "image_sizes", "learning_curves", "max_feature_columns"]
-__all__ += ["max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph", "pair_grid"]
+__all__ += ["filter_map_pairs", "filter_rows", "first_steps", "gap_dots", "image_sizes", "learning_curves"]
+__all__ += ["max_feature_columns", "max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph"]
+__all__ += ["pair_grid"]
 __all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
 __all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
 __all__ += ["twin_losses"]

@@ -1,6 +1,7 @@
 """Figures about features: maps and filters of each block, what excites a channel most, images made to excite it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -163,14 +164,67 @@ def filter_rows(pairs, images: Sequence[np.ndarray], *, title: str = "Filters an
     for number, channel in enumerate(pairs.channels):
         cells = _filter_cells(pairs, number)
         if reads_pixels:
-            weights = pairs.colours[number]
-            picture = 127.5 + 127.5 * weights / max(np.abs(weights).max(), 1e-12)
-            cells = [Cell(picture, text="grey is zero"), *cells]
+            cells = [Cell(_coloured(pairs.colours[number]), text="grey is zero"), *cells]
         grid.append(Row(cells, f"filter {channel}", f"of {pairs.total} filters"))
     words = "Left: weights on each input, with their share of the filter's squared weights. "
     words += "Right: maps, lowest to highest."
     ends = ("negative", "positive; white is zero, each filter and its maps on their own scale")
     return rows_of_images(grid, title=title, size=6.5, key=Key(words, colours=SIGNED, ends=ends))
+
+
+@styled
+def filter_map_pairs(
+    pairs: Sequence, names: Sequence[str], *, title: str = "Filters, and the map that each makes of an image"
+) -> Figure:
+    """One row per pair: the image, what the strongest position of the map sees, the filter, what it likes, the map.
+
+    Args:
+        pairs: of `explain.pairs.find_pairs`: layer, channel, channels, image, filter, source, share, map, row, column,
+            patch, preference, pattern and follows.
+        names: of the images' classes; over all pairs they come again layer by layer.
+    """
+    need_each(pairs=pairs)
+    need(len(names) > 0 and len(pairs) % len(names) == 0, "each layer needs a pair per name", (len(pairs), len(names)))
+    rows = []
+    for number, pair in enumerate(pairs):
+        heads = ("image", "part seen", "filter", "likes most", "map")
+        cells = _pair_cells(pair, names[number % len(names)])
+        if not rows:
+            cells = [replace(cell, text=f"{head}\n{cell.text}") for head, cell in zip(heads, cells, strict=True)]
+        rows.append(Row(cells, pair.layer, f"channel {pair.channel}\nof {pair.channels}"))
+    words = "Filter (its strongest input and share) and map are of one channel. Dot, frame: strongest answer. "
+    words += "r: map and likes."
+    ends = ("negative", "positive; white is zero. In filters that read colours, grey is zero")
+    return rows_of_images(rows, title=title, columns=6, size=6.5, key=Key(words, colours=SIGNED, ends=ends))
+
+
+def _pair_cells(pair, name: str) -> list[Cell]:
+    """The image, the part seen, the filter, what it likes and the map of one pair."""
+    if np.ndim(pair.filter) == 3:
+        weights, reads = _coloured(pair.filter), "all of it"
+    else:
+        weights = signed_picture(pair.filter, top=float(np.abs(pair.filter).max()))
+        reads = f"in {pair.source}: {100 * pair.share:.0f} %"
+    likes = pair.preference
+    pattern = {"bars": f"{likes.orientation:.0f}°, {likes.period:.3g} px", "patches": likes.colours}
+    low, high, follows = (number_text(one, ".2g") for one in (pair.map.min(), pair.map.max(), pair.follows[0]))
+    return [
+        Cell(pair.image, text=name, mark=partial(_frame_patch, patch=pair.patch)),
+        Cell(pair.patch.crop(np.asarray(pair.image)), text=f"{pair.patch.height} × {pair.patch.width} px"),
+        Cell(weights, text=reads),
+        Cell(pair.pattern, text=pattern.get(likes.kind, "nothing")),
+        Cell(
+            signed_picture(pair.map, top=float(np.abs(pair.map).max())),
+            text=f"{low} to {high}, r = {follows}",
+            span=2,
+            mark=partial(_mark_position, row=pair.row, column=pair.column),
+        ),
+    ]
+
+
+def _coloured(weights: np.ndarray) -> np.ndarray:
+    """A filter (h, w, 3) that reads red, green and blue, as a picture on grey ground."""
+    return 127.5 + 127.5 * weights / max(np.abs(weights).max(), 1e-12)
 
 
 def _filter_cells(pairs, number: int) -> list[Cell]:

@@ -36,6 +36,10 @@ class AlexNet(Backbone):
             or (self.grid, self.units) == (6, 4096),
         }
 
+    def scale(self, factor: float) -> "AlexNet":
+        """Other dense layers, at least 4 units wide; those of published weights are as wide as these."""
+        return self if self.weights == "imagenet" else self.replace(units=max(4, round(self.units * factor)))
+
     def published(self, *, top: bool = False) -> Weights:
         return Weights(
             file="alexnet-owt-7be5be79.pth",
@@ -70,6 +74,8 @@ class AlexNet(Backbone):
         from keras import layers
 
         factor, rest = divmod(x.shape[1], self.grid)
+        if x.shape[1] == 1:  # Keras' own adaptive pooling cannot be traced for a single position
+            return layers.UpSampling2D(self.grid, name="pool")(x)
         if factor and not rest:
             return layers.AveragePooling2D(factor, name="pool")(x)
         if not hasattr(layers, "AdaptiveAveragePooling2D"):

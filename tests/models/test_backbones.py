@@ -9,9 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_training
 from PIL import Image
-from torch_files import both_formats
+from torch_files import alexnet_arrays, both_formats
 
 from lib.models import AlexNet, Lite0, Vgg19, WeightsError, Xception
 from lib.models.backbone import assign
@@ -113,18 +114,6 @@ def test_lite0_knows_photographs_and_wrong_preprocessing_is_seen(lite0):
     assert hits(images[::2] * 128 + 127, 2).mean() < own[::2].mean() - 0.2  # not scaled at all
 
 
-def alexnet_arrays(units: int, rng) -> dict[str, np.ndarray]:
-    """A random state dict with torchvision's names, shapes and order."""
-    shapes = {"features.0": (64, 3, 11, 11), "features.3": (192, 64, 5, 5), "features.6": (384, 192, 3, 3)}
-    shapes |= {"features.8": (256, 384, 3, 3), "features.10": (256, 256, 3, 3), "classifier.1": (units, 256 * 36)}
-    shapes |= {"classifier.4": (units, units), "classifier.6": (1000, units)}
-    arrays = {}
-    for name, shape in shapes.items():
-        arrays[f"{name}.weight"] = (rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
-        arrays[f"{name}.bias"] = rng.normal(size=shape[0]).astype(np.float32) / 10
-    return arrays
-
-
 def alexnet_by_hand(arrays: dict, image: np.ndarray) -> np.ndarray:
     """torchvision's forward pass in numpy, float64, maps (C, H, W)."""
 
@@ -178,6 +167,11 @@ def test_alexnet_has_a_smaller_form_without_weights():
     small = AlexNet(weights="random", grid=3, units=512, trained_from="Block_1")
     model = small.build(200, image_size=64)
     assert model.count_params() < 5_000_000 and len(trained(model)) == 8
+    # A training traces it: one position, which 64 px leave, becomes all bins there too.
+    traced = tf.function(model)
+    np.testing.assert_allclose(traced(seeded_images(1, 64)), model(seeded_images(1, 64)), atol=1e-5)
+    # A profile that scales widths does so with the dense layers, unless published weights say how wide they are.
+    assert small.scale(0.1).units == 51 and small.scale(0.001).units == 4 and AlexNet().scale(0.1) == AlexNet()
     with pytest.raises(ValueError, match="grid is 6 and units is 4096 where weights are imagenet"):
         AlexNet(grid=3)
 

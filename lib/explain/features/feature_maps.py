@@ -153,7 +153,7 @@ def summarise_maps(model: keras.Model, images: np.ndarray) -> pd.DataFrame:
                 "height": height,
                 "width": width,
                 "channels": channels,
-                "receptive_field": _side_seen(model, layer),
+                "receptive_field": side_seen(model, layer),
                 "mean": float(totals[layer]["sum"] / values),
                 "silent": float(totals[layer]["silent"] / values),
                 "dead": float(np.mean(totals[layer]["low"] == totals[layer]["high"])),
@@ -172,7 +172,7 @@ def _measure(maps: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def _side_seen(model: keras.Model, layer: str) -> float:
+def side_seen(model: keras.Model, layer: str) -> float:
     """Longer side of what a position in the middle sees, in pixels; NaN where a layer cannot be traced."""
     try:
         fields = ReceptiveFields(model, layer)

@@ -31,14 +31,8 @@ def convolutions(model: keras.Model) -> list[str]:
     return [name for name, step in read_layers(model).steps.items() if type(step.layer).__name__ in KINDS]
 
 
-def spread_convolutions(model: keras.Model) -> list[str]:
-    """Convolutions spread evenly over the depth of a network, the first and the last among them.
-
-    Args:
-        model: functional model. Its filters of a single pixel, which have nothing to be seen in, are left out.
-
-    Returns:
-        Names of layers for `filter_pairs`, from input to output: `LAYERS`, or fewer where there are fewer.
+def wide_convolutions(model: keras.Model) -> list[str]:
+    """The convolutions whose filters have something to be seen in: they are wider than a pixel.
 
     Raises:
         ValueError: if there is no such convolution.
@@ -47,6 +41,22 @@ def spread_convolutions(model: keras.Model) -> list[str]:
     names = [name for name in convolutions(model) if max(steps[name].layer.kernel_size) > 1]
     if not names:
         raise ValueError("filters are shown of convolutions wider than a pixel. Received: a model without any")
+    return names
+
+
+def spread_convolutions(model: keras.Model) -> list[str]:
+    """Convolutions spread evenly over the depth of a network, the first and the last among them.
+
+    Args:
+        model: functional model.
+
+    Returns:
+        Names of layers for `filter_pairs`, from input to output: `LAYERS` of `wide_convolutions`, or all of fewer.
+
+    Raises:
+        ValueError: if there is no such convolution.
+    """
+    names = wide_convolutions(model)
     return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, LAYERS).round().astype(int))]
 
 
@@ -65,27 +75,44 @@ def filter_pairs(model: keras.Model, images: np.ndarray, layer: str) -> FilterPa
     Raises:
         ValueError: if the layer is not a convolution (the message lists those), or the images are not as asked.
     """
-    graph = read_layers(model)
-    step = graph.find(layer)
-    if type(step.layer).__name__ not in KINDS:
-        raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
+    kernels, inputs, reads_colours = read_filters(model, layer, images=images)
     maps = feature_maps(model, images, layers=[layer])[layer]
-    total = maps.shape[3]
     channels = np.argsort(-maps.std(axis=(0, 1, 2)), kind="stable")[:FILTERS]
-    kernels, inputs = _kernels(step.layer, total)
     kernels, inputs = kernels[channels], inputs[channels]
     energy = np.square(kernels).sum(axis=(2, 3))
     order = np.argsort(-energy, axis=1, kind="stable")[:, :SLICES]
     return FilterPairs(
         layer=layer,
         channels=channels,
-        total=total,
-        colours=np.moveaxis(kernels, 1, 3) if _reads_colours(graph, step, images) else None,
+        total=maps.shape[3],
+        colours=np.moveaxis(kernels, 1, 3) if reads_colours else None,
         slices=np.take_along_axis(kernels, order[..., None, None], axis=1),
         inputs=np.take_along_axis(inputs, order, axis=1),
         shares=np.take_along_axis(energy, order, axis=1) / np.maximum(energy.sum(axis=1, keepdims=True), 1e-12),
         maps=maps[..., channels],
     )
+
+
+def read_filters(model: keras.Model, layer: str, *, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """All filters of one layer.
+
+    Args:
+        model: functional model.
+        layer: name of a convolution.
+        images: (N, H, W, 3) uint8 or float in [0, 255], one at least.
+
+    Returns:
+        Their weights float32 (C, inputs, h, w), the input channel that each slice reads (C, inputs), and whether these
+        are red, green and blue.
+
+    Raises:
+        ValueError: if the layer is not a convolution (the message lists those), or the images are not as asked.
+    """
+    graph = read_layers(model)
+    step = graph.find(layer)
+    if type(step.layer).__name__ not in KINDS:
+        raise ValueError(f"filters are shown of {', '.join(convolutions(model))}. Received: {layer!r}")
+    return *_kernels(step.layer), _reads_colours(graph, step, graph.check_images(images))
 
 
 def _reads_colours(graph: LayerGraph, step: Step, images: np.ndarray) -> bool:
@@ -94,19 +121,19 @@ def _reads_colours(graph: LayerGraph, step: Step, images: np.ndarray) -> bool:
     changed = np.repeat(np.asarray(images[:1], np.float32), 4, axis=0)
     if changed.shape[-1] != 3:
         return False
-    changed[np.arange(1, 4), row, column, np.arange(3)] = 255 - changed[0, row, column]
+    changed[np.arange(1, 4), row, column, np.arange(3)] = np.where(changed[0, row, column] < 128, 255, 0)
     given = np.asarray(graph.run({IMAGE: changed}, step.inputs)[step.inputs[0]])
     moved = (given[1:] != given[:1]).sum(axis=(1, 2))
     return np.array_equal(moved, np.eye(3))
 
 
-def _kernels(layer: keras.Layer, total: int) -> tuple[np.ndarray, np.ndarray]:
+def _kernels(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
     """Weights of every filter (C, inputs, h, w) float32, and the input channel of each of its slices (C, inputs)."""
     kernel = np.asarray(layer.kernel, np.float32)
     height, width, inputs, outputs = kernel.shape
     if type(layer).__name__ == "DepthwiseConv2D":  # each filter reads one channel
-        flat = kernel.reshape(height, width, total).transpose(2, 0, 1)
-        return flat[:, None], np.arange(total)[:, None] // outputs
+        flat = kernel.reshape(height, width, inputs * outputs).transpose(2, 0, 1)
+        return flat[:, None], np.arange(len(flat))[:, None] // outputs
     # In groups, each filter reads the channels of its own group only.
-    first = np.arange(total) // (total // layer.groups) * inputs
+    first = np.arange(outputs) // (outputs // layer.groups) * inputs
     return kernel.transpose(3, 2, 0, 1), first[:, None] + np.arange(inputs)

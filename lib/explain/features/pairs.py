@@ -1,0 +1,250 @@
+"""One filter and the map it makes of one image: chosen by measure, said in words by measure, at several depths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+
+from lib.explain.features.feature_maps import feature_maps
+from lib.explain.features.filters import read_filters, wide_convolutions
+from lib.explain.features.tuning import (
+    COLOURED,
+    FOLLOWS,
+    ORIENTED,
+    Answers,
+    Preference,
+    Shape,
+    agreement,
+    draw_preference,
+    measure_answers,
+    read_shape,
+)
+from lib.explain.network.layers import read_layers
+from lib.explain.network.receptive_field import Patch, ReceptiveFields
+
+DEPTHS = (1, 3, 5)  # convolutions that are shown: early, in the middle and deep in a network of five
+FEWEST = 25  # positions of a map of one image that say whether it follows a pattern; with fewer, all images do
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A filter and the map of the same output channel."""
+
+    layer: str
+    channel: int  # number of the filter and of the map: one output channel of the layer
+    channels: int  # how many the layer has
+    image: np.ndarray  # (H, W, 3)
+    filter: np.ndarray  # float32 (h, w, 3) where it reads red, green and blue, else (h, w): its strongest slice
+    source: int  # the input channel that a slice reads
+    share: float  # in [0, 1], of the filter's squared weights: those shown
+    map: np.ndarray  # float32 (h, w), before a ReLU that comes after the layer
+    row: int  # of the strongest answer
+    column: int
+    patch: Patch  # what that position sees
+    beyond: float  # highest answer on the image over the highest to any drawn pattern, both above that to grey
+    standing_out: float  # highest answer on the image above the channel's usual one, in standard deviations
+    preference: Preference
+    pattern: np.ndarray  # (H, W, 3), what it answers to most
+    shape: Shape | None  # of a filter that reads red, green and blue
+    follows: tuple[float, float]  # of `agreement` on this image, with what is preferred and with what is compared
+    follows_all: tuple[float, float]  # the same on all images
+
+    @property
+    def verdict(self) -> str:
+        """Whether the map follows what the channel prefers, and more than it follows what is compared."""
+        own, other = self.follows_all if self.map.size < FEWEST else self.follows
+        if self.preference.kind == "nothing" or own < FOLLOWS:
+            return "does not confirm it"
+        return "confirms it" if own > other else f"fits it, but fits {self._compared} as well"
+
+    @property
+    def _compared(self) -> str:
+        return "crossed bars" if self.preference.kind == "bars" else "another colour"
+
+    def sentences(self) -> str:
+        """What the filter detects, and whether the map confirms it."""
+        text = self.preference.sentence()
+        text = text[0].upper() + text[1:]
+        if self.shape:
+            text += f"; {self.shape.sentence()}"
+        if self.preference.kind == "nothing":
+            return f"{text}."
+        few, where = self.map.size < FEWEST, "The map"
+        if few:
+            where = f"Over all images, since a map of {self.map.shape[0]} x {self.map.shape[1]} says little, the map"
+        own, compared = self.follows_all if few else self.follows
+        return (
+            f"{text}. {where} {self.verdict}: r = {own:.2f} with where the image holds this, {compared:.2f} with "
+            f"{self._compared}. Its strongest answer here is {self.beyond:.1f} times the one to any drawn pattern."
+        )
+
+
+def depth_layers(model: keras.Model) -> list[str]:
+    """The first, third and fifth convolution wider than a pixel; the last one for each that a network lacks.
+
+    Raises:
+        ValueError: if the model has no such convolution.
+    """
+    names = wide_convolutions(model)
+    return list(dict.fromkeys(names[min(number, len(names)) - 1] for number in DEPTHS))
+
+
+def measure_depths(model: keras.Model, layers: Sequence[str]) -> dict[str, Answers]:
+    """The answers of some layers to drawn patterns, by name."""
+    return {layer: measure_answers(model, layer) for layer in layers}
+
+
+def find_pairs(
+    model: keras.Model, images: np.ndarray, answers: dict[str, Answers], *, others: np.ndarray
+) -> list[Pair]:
+    """The filters that stand out most on some images, one for each image and layer, each with its map.
+
+    A channel stands out on an image by how far its highest answer lies above its mean highest answer on the other
+    images, in standard deviations. No two images get the same one; dead channels come last.
+
+    Args:
+        model: functional model.
+        images: (N, H, W, 3) uint8 or float in [0, 255].
+        answers: of `measure_depths`.
+        others: (K, H, W, 3) images that say what is usual; two at least.
+
+    Returns:
+        Layer by layer, in each of them image by image.
+
+    Raises:
+        ValueError: if there are too few other images, or they are not what the model takes.
+    """
+    if len(others) < 2:
+        raise ValueError(f"what stands out is told by two other images at least. Received: {len(others)}")
+    own, usual = (feature_maps(model, some, layers=list(answers)) for some in (images, others))
+    found = []
+    for layer, measured in answers.items():
+        peaks = usual[layer].max(axis=(1, 2))
+        spread = peaks.std(axis=0)
+        alive = spread > 1e-6 * max(float(np.abs(peaks).max()), 1e-6)
+        score = (own[layer].max(axis=(1, 2)) - peaks.mean(axis=0)) / np.where(alive, spread, 1)
+        score = np.where(alive, score, -np.inf)
+        taken: list[int] = []
+        for number, image in enumerate(images):
+            order = np.argsort(-score[number], kind="stable")
+            channel = next((int(one) for one in order if one not in taken), int(order[0]))
+            taken.append(channel)
+            pair = _pair(model, image, measured.preference(channel), own[layer][number, ..., channel])
+            above, usually = (
+                np.maximum(maps[layer][..., channel] - measured.grey[channel], 0) for maps in (own, usual)
+            )
+            compared, strongest = {"field": measured.field}, pair["preference"].strongest
+            found.append(
+                Pair(
+                    **pair,
+                    channels=peaks.shape[1],
+                    beyond=float(above[number].max() / strongest) if strongest else 0.0,
+                    standing_out=float(score[number, channel]) if alive[channel] else 0.0,
+                    follows=agreement(pair["preference"], image[None], above[[number]], **compared),
+                    follows_all=agreement(pair["preference"], others, usually, **compared),
+                )
+            )
+    return found
+
+
+def _pair(model: keras.Model, image: np.ndarray, preference: Preference, map_: np.ndarray) -> dict:
+    """What one filter and its map show, as fields of `Pair`."""
+    layer, channel = preference.layer, preference.channel
+    kernels, inputs, colours = read_filters(model, layer, images=image[None])
+    kernel, energy = kernels[channel], np.square(kernels[channel]).sum(axis=(1, 2))
+    strongest = int(energy.argmax())
+    row, column = (int(place) for place in np.unravel_index(map_.argmax(), map_.shape))
+    return {
+        "layer": layer,
+        "channel": channel,
+        "image": image,
+        "filter": np.moveaxis(kernel, 0, 2) if colours else kernel[strongest],
+        "source": int(inputs[channel, strongest]),
+        "share": 1.0 if colours else float(energy[strongest] / max(energy.sum(), 1e-12)),
+        "map": map_,
+        "row": row,
+        "column": column,
+        "patch": ReceptiveFields(model, layer).patch(row, column),
+        "preference": preference,
+        "pattern": draw_preference(preference, image.shape[:2]),
+        "shape": read_shape(np.moveaxis(kernel, 0, 2)) if colours else None,
+    }
+
+
+def pairs_table(pairs: Sequence[Pair], names: Sequence[str]) -> pd.DataFrame:
+    """One row per pair: what was measured, and in words what the filter detects.
+
+    Args:
+        pairs: of `find_pairs`.
+        names: of the images' classes, in the order of the images.
+    """
+    rows = []
+    for number, pair in enumerate(pairs):
+        likes = pair.preference
+        rows.append(
+            {
+                "layer": pair.layer,
+                "class_name": names[number % len(names)],
+                "channel": pair.channel,
+                "standing_out": pair.standing_out,
+                "prefers": likes.kind,
+                "orientation": likes.orientation,
+                "period": likes.period,
+                "selectivity": likes.selectivity,
+                "colours": likes.colours,
+                "colour_share": likes.colour_share,
+                "correlation": pair.follows[0],
+                "compared": pair.follows[1],
+                "correlation_all": pair.follows_all[0],
+                "compared_all": pair.follows_all[1],
+                "beyond": pair.beyond,
+                "verdict": pair.verdict,
+                "detects": pair.sentences(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def compare_depths(model: keras.Model, answers: dict[str, Answers], images: np.ndarray) -> pd.DataFrame:
+    """How filters and maps change with depth.
+
+    Args:
+        model: functional model.
+        answers: of `measure_depths`.
+        images: (N, H, W, 3) in [0, 255], whose maps are looked at.
+
+    Returns:
+        One row per layer: filters and kernel side; side of the map; `receptive_field` in pixels (NaN where unknown) and
+        `fits`, whether it lies within the image; of the channels that are not dead the shares that prefer `bars`, that
+        are `oriented` (bars, and crossed ones much less) and that tell colours apart (`coloured`), and the median
+        `selectivity` for a direction; `dead` channels by drawn patterns, and the share of values on the images at or
+        below zero, `silent`: 0 to 1 each; `beyond`, the median highest answer on the images over that to any pattern.
+    """
+    maps, steps, rows = feature_maps(model, images, layers=list(answers)), read_layers(model).steps, []
+    for layer, measured in answers.items():
+        known = measured.preferences()
+        alive = [one for one in known if one.kind != "nothing"]
+        bars = [one for one in alive if one.kind == "bars"]
+        count = max(len(alive), 1)
+        peaks = maps[layer].max(axis=(0, 1, 2)) - measured.grey
+        beyond = [peaks[one.channel] / one.strongest for one in alive]
+        rows.append(
+            {
+                "layer": layer,
+                "filters": len(known),
+                "kernel": max(steps[layer].layer.kernel_size),
+                "map_side": maps[layer].shape[1],
+                "receptive_field": measured.field,
+                "fits": measured.field <= min(images.shape[1:3]),
+                "bars": len(bars) / count,
+                "oriented": sum(one.times >= ORIENTED for one in bars) / count,
+                "coloured": sum(one.contrast >= COLOURED for one in alive) / count,
+                "selectivity": float(np.median([one.selectivity for one in alive])) if alive else 0.0,
+                "beyond": float(np.median(beyond)) if alive else 0.0,
+                "dead": 1 - len(alive) / len(known),
+                "silent": float(np.mean(maps[layer] <= 0)),
+            }
+        )
+    return pd.DataFrame(rows)
