@@ -21,5 +21,9 @@ TRANSFERS = HEADS | {
 }
 
 BRIEF = CALTECH_256.replace(
-    name="caltech101", title="Caltech-101 from scratch", dataset="caltech101", transfers=TRANSFERS
+    name="caltech101",
+    title="Caltech-101 from scratch",
+    dataset="caltech101",
+    transfers=TRANSFERS,
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
 )

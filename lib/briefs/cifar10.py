@@ -74,6 +74,7 @@ BRIEF = CALTECH_256.replace(
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers={
         **HEADS,
         "frozen_71": FROZEN.vary("Are images of 71 pixels enough for it?", image_size=71),

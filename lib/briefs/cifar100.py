@@ -83,7 +83,7 @@ BRIEF = Brief(
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
-    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
+    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability", "05_transfer_learning"),
     transfers={
         **HEADS,
         "blend": BLEND,

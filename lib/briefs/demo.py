@@ -80,6 +80,7 @@ BRIEF = CALTECH_256.replace(
     }
     | {"best": BEST},
     ablation=leave_one_out(BEST, epochs=1 / 3, filters=0.5),
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,
     split=Split(test=0.2, val=0.2),
     profiles={

@@ -43,7 +43,7 @@ BRIEF = Brief(
         ),
         **dict(v1=V1, v2=V2, v3=V3, v4=V4, v5=V5, v6=V6, v7=V7),
     },
-    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability"),
+    notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability", "05_transfer_learning"),
     # No honest transfer: the network has seen these images. It shows how far that carries.
     transfers={
         "frozen": FROZEN,

@@ -102,6 +102,7 @@ BRIEF = CALTECH_256.replace(
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     further_datasets=("cifar10",),
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,
     # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
     split=Split(val=0.1),

@@ -26,10 +26,17 @@ from lib.evaluation.mistakes import (
     recall_by_size,
     turns,
 )
-from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_seeds
+from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_predictions, compare_seeds
 
 __all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
-__all__ += ["cheap_features", "check_predictions", "compare_seeds", "confused_examples", "confused_pairs"]
-__all__ += ["confusion_matrix", "cross_entropy", "easiest_and_hardest", "easy_and_hard_classes", "frequent_answers"]
+__all__ += ["cheap_features", "check_predictions", "compare_predictions", "compare_seeds", "confused_examples"]
+__all__ += [
+    "confused_pairs",
+    "confusion_matrix",
+    "cross_entropy",
+    "easiest_and_hardest",
+    "easy_and_hard_classes",
+    "frequent_answers",
+]
 __all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
 __all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]

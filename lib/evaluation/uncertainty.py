@@ -13,8 +13,8 @@ DOUBT = 0.001  # so rarely would guessing be right as often, where a result coun
 
 
 @dataclass(frozen=True)
-class SeedComparison:
-    """How experiment a compares with experiment b, where more is better."""
+class Comparison:
+    """How a compares with b, where more is better."""
 
     difference: float  # mean(a) - mean(b)
     low: float | None  # ends of its interval; None with a single seed on either side
@@ -61,7 +61,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedComparison:
+def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> Comparison:
     """Whether experiment a beats experiment b beyond the noise between seeds.
 
     "better" or "worse" is said only if the 95 % interval of the difference of means (Welch 1947, unequal variances)
@@ -81,7 +81,7 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
     counts = [side.size for side in sides]
     difference = float(sides[0].mean() - sides[1].mean())
     if min(counts) == 1:
-        return SeedComparison(difference, None, None, "one seed, no claim")
+        return Comparison(difference, None, None, "one seed, no claim")
     shares = np.array([side.var(ddof=1) / side.size for side in sides])
     error = float(np.sqrt(shares.sum()))
     width = 0.0
@@ -89,8 +89,35 @@ def compare_seeds(values_a: Sequence[float], values_b: Sequence[float]) -> SeedC
         freedom = shares.sum() ** 2 / (shares**2 / (np.array(counts) - 1)).sum()
         width = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, freedom)) * error
     low, high = difference - width, difference + width
-    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference within noise"
-    return SeedComparison(difference, low, high, verdict)
+    return Comparison(difference, low, high, _verdict(low, high))
+
+
+def _verdict(low: float, high: float) -> str:
+    return "better" if low > 0 else "worse" if high < 0 else "no difference within noise"
+
+
+def compare_predictions(labels: np.ndarray, one: np.ndarray, other: np.ndarray, *, n: int = 1000) -> Comparison:
+    """Whether one model is right more often than another one on the same images, beyond the choice of these images.
+
+    Both are judged on the same draws (paired percentile bootstrap), which says nothing about other training seeds.
+
+    Args:
+        labels: (N,) integers.
+        one: probabilities (N, C).
+        other: probabilities (N, C) of the model that it is compared with.
+        n: number of draws, at least 1; always the same ones.
+
+    Raises:
+        ValueError: if n is below 1 or the predictions break a rule.
+    """
+    right = [np.argmax(check_predictions(labels, side)[1], axis=1) == np.asarray(labels) for side in (one, other)]
+    gains = right[0].astype(float) - right[1]
+    if n < 1:
+        raise ValueError(f"n must be at least 1. Received: {n}")
+    rng = np.random.default_rng(0)
+    means = [gains[rng.integers(len(gains), size=len(gains))].mean() for _ in range(n)]
+    low, high = np.quantile(means, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    return Comparison(float(gains.mean()), float(low), float(high), _verdict(low, high))
 
 
 def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> Chance:

@@ -1,7 +1,10 @@
 """What a backbone knows before anything is learnt here: its own answers among the 1000 classes of ImageNet."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from lib import evaluation
 from lib.config.files import read_json
 from lib.inputs.cache import open_images
 from lib.models import Lite0
@@ -18,6 +21,33 @@ NAMES = Weights(
     trained_by="nobody: it is the list of classes that Keras has",
     address="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
 )
+
+
+MOST = 400  # images of train, and of val, that the backbone is asked about
+NATIVE = 224  # pixels per side, at which such networks were trained
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a backbone answers for some images of a brief, one class in turn."""
+
+    backbone: str
+    names: list[str] | None  # of its 1000 classes, where their list is at hand
+    size: int  # pixels per side
+    train_labels: np.ndarray  # (N,) int
+    train_answers: np.ndarray  # (N, 1000) float32 probabilities
+    val_labels: np.ndarray  # (M,) int
+    val_answers: np.ndarray  # (M, 1000)
+
+
+def ask(opened: OpenBrief, *, backbone: Backbone) -> Known:
+    """What a backbone, or lite0 where its own last layer is not at hand, answers for images of train and val."""
+    backbone, labels = at_hand(backbone), opened.dataset.index["label"].to_numpy()
+    asked = []
+    for rows in (opened.split.train, opened.split.val):
+        some = np.sort(rows[evaluation.one_class_in_turn(labels[rows])[:MOST]])
+        asked += [labels[some], own_answers(opened, some, backbone=backbone, image_size=NATIVE)]
+    return Known(backbone.name, class_list(), NATIVE, *asked)
 
 
 def at_hand(backbone: Backbone) -> Backbone:

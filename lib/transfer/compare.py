@@ -50,6 +50,20 @@ def best_of_each_kind(jobs: Sequence[TransferJob]) -> dict[str, list[TransferJob
     return best
 
 
+def best(jobs: Sequence[TransferJob]) -> TransferJob:
+    """Seed 0 of the job with the highest mean accuracy on val, of whatever kind."""
+    return max((members for members in best_of_each_kind(jobs).values()), key=_mean_accuracy)[0]
+
+
+def network(job: TransferJob):
+    """The whole network of a job that is one, a Keras model from pixels to logits: that of a head has its backbone.
+
+    Raises:
+        ValueError: if the head is a forest.
+    """
+    return job.network() if isinstance(job, HeadJob) else job.run.load_model()
+
+
 def _mean_accuracy(jobs: Sequence[TransferJob]) -> float:
     return sum(job.run.metrics()["val_accuracy"] for job in jobs) / len(jobs)
 

@@ -89,6 +89,12 @@ def notice(opened: OpenBrief) -> str:
     return " ".join(dict.fromkeys(filter(None, said)))
 
 
+def first_backbone(opened: OpenBrief) -> Backbone:
+    """The first backbone that the heads of a brief ask for and that others have trained; lite0 where there is none."""
+    asked = (getattr(one, "backbone", None) for one in opened.brief.transfers.values())
+    return next((backbone for backbone in asked if isinstance(backbone, Backbone)), Lite0())
+
+
 def honesty(job: Job) -> tuple[bool, str]:
     """Whether a job's numbers are those of an honest transfer, and a sentence that says why not; empty where they are.
 

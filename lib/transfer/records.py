@@ -7,22 +7,26 @@ from lib.transfer.jobs import TransferJob
 KINDS = {"mean": "mean of others", "blend": "blend of others", "stack": "stack of others"}
 
 
-def record(job: TransferJob) -> dict[str, object]:
+def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
     """One row for `figures.tables.transfers_table`, read from the folder of a finished job.
+
+    Args:
+        job: a finished one.
+        role: whose predictions are judged, val or test.
 
     Returns:
         experiment, seed, why, what (head, fine-tuned, from scratch, mean of others, ...), data, train_images, backbone,
-        cut, image_size, head, val_accuracy in [0, 1] with low and high (95 % interval), verdict (`above_chance`),
+        cut, image_size, head, `<role>_accuracy` in [0, 1] with low and high (95 % interval), verdict (`above_chance`),
         feature_seconds, fit_seconds and seconds (in all, with what it goes on from), trained and frozen (parameters)
         and run. What a kind of job does not have is left out.
     """
     run, settings, data = job.run, job.settings, job.opened.dataset
-    metrics, _, labels, probabilities = run.metrics(), *run.predictions()
+    metrics, _, labels, probabilities = run.metrics(), *run.predictions(role)
     low, high = evaluation.bootstrap_interval(labels, probabilities)
     chance, seconds = evaluation.above_chance(labels, probabilities), run.environment()["wall_seconds"]
     facts = {"experiment": job.name, "seed": job.seed, "why": settings.why, **_settings(job)}
     facts |= {"data": f"{data.name}, {len(data.class_names)} classes", "train_images": len(job.opened.split.train)}
-    facts |= {"val_accuracy": chance.accuracy, "low": low, "high": high, "verdict": chance.verdict}
+    facts |= {f"{role}_accuracy": chance.accuracy, "low": low, "high": high, "verdict": chance.verdict}
     features = _feature_seconds(job)
     facts |= {"feature_seconds": features, "fit_seconds": max(0.0, seconds - features), "seconds": seconds}
     if "parameters" in metrics:

@@ -37,6 +37,11 @@ NOTEBOOKS = {
         # Where the data set knows where its objects are, each method is asked to point at them.
         values_if={"explain.masks": tuple(f"explain.pointing_game.{pointer}" for pointer in ("centre", *METHODS))},
     ),
+    "05_transfer_learning": Notebook(
+        jobs=("experiments", "transfers", "costs"),
+        values=("transfer.notice", "transfer.test_accuracy"),
+        files=("tables/transfers.csv",),
+    ),
     "07_low_level_tensorflow": Notebook(jobs=("by_hand",)),
     "08_regularisation": Notebook(jobs=("experiments", "by_hand"), values=BEST, files=(EXPERIMENTS_TABLE,)),
 }
