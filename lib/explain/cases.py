@@ -162,7 +162,7 @@ def open_shown(opened: OpenBrief, *, others: int, pretrained: Backbone | None = 
         job = network_job(opened, name)
         run, size, resize = run_job(job), job.settings.image_size, job.settings.resize
         model, ids = run.load_model(), [run.id]
-        sentence = f"The filters are those of *{job.name}*, trained here on {opened.dataset.title}, and not those of "
+        sentence = f"The filters are those of {job.name}, trained here on {opened.dataset.title}, and not those of "
         sentence += f"{pretrained.name} as it was trained on ImageNet: {error}"
     else:
         size, resize, ids = PRETRAINED_SIDE, "stretch", []

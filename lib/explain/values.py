@@ -1,12 +1,13 @@
 """The numbers of the explanations that sentences and reports quote, under their names in `values.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from lib.explain.features.activation_maximisation import Maximised
 from lib.explain.features.max_images import TopImages
+from lib.explain.features.pairs import CONFIRMED, Pair
 from lib.explain.methods import BASELINES, title
 from lib.explain.scoring.baselines import CONTRAST
 from lib.explain.scoring.randomisation import SIMILARITY_LIMIT, Cascade
@@ -30,6 +31,15 @@ def of_depth(summary: pd.DataFrame) -> Values:
         values[f"silent_{end}"] = float(block["silent"])
         values[f"dead_{end}"] = float(block["dead"])
     return _prefixed(values)
+
+
+def of_filters(pairs: Sequence[Pair], depths: pd.DataFrame) -> Values:
+    """What `pairs.compare_depths` says of the first and the last convolution, and what `pairs.find_pairs` detects."""
+    values: Values = {"pairs": len(pairs), "confirmed": sum(pair.verdict == CONFIRMED for pair in pairs)}
+    values |= {f"detects_{number}": pair.sentences() for number, pair in enumerate(pairs, start=1)}
+    for end, row in (("first", depths.iloc[0]), ("last", depths.iloc[-1])):
+        values |= {f"{column}_{end}": row[column] for column in depths.columns}
+    return {f"{PREFIX}.filters.{name}": value for name, value in values.items()}
 
 
 def of_top_images(top: Mapping[str, TopImages]) -> Values:

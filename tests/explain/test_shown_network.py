@@ -41,7 +41,7 @@ def test_without_weights_the_filters_are_those_of_the_network_trained_here(photo
     for name, experiments in (("alexnet", {"alexnet": ALEXNET}), ("tiny", {})):
         shown = open_shown(brief_of(photos, "smoke", **experiments), others=2)
         assert shown.runs[0].startswith(f"{name}-seed0-")
-        assert f"*{name}*, trained here on" in shown.sentence and "not those of alexnet" in shown.sentence
+        assert f"those of {name}, trained here on" in shown.sentence and "not those of alexnet" in shown.sentence
         assert shown.sentence.endswith("smoke runs download nothing.")
         side = 64 if name == "alexnet" else 16
         assert shown.images.shape == (3, side, side, 3) and shown.others.shape[0] == 2

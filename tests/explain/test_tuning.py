@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lib.explain.features import pairs
+from lib.explain import values
+from lib.explain.features import filters, pairs
 from lib.explain.features.tuning import AXES, Preference, agreement, draw_bars, measure_answers, read_shape
+from lib.models import AlexNet
 
 SIDE = 13
 GREY_AXIS, RED_GREEN, YELLOW_BLUE = AXES
@@ -58,7 +60,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def answers(model):
-    return pairs.measure_depths(model, ["first", "second"])
+    return pairs.measure_depths(model)
 
 
 def test_bars_lie_as_their_degrees_say():
@@ -99,9 +101,7 @@ def test_patterns_find_the_known_filters_in_the_first_layer_and_in_a_later_one(a
             and "even patches of colour matter little" in known["light"].sentence()
         )
         dead = known["dead"]
-        assert (
-            dead.kind == "nothing" and dead.sentence() == "channel 5 gives the same answer to every pattern: it is dead"
-        )
+        assert dead.kind == "nothing" and dead.sentence() == "channel 5 gives the same answer to every drawn pattern"
     assert answers["first"].field == SIDE and answers["second"].field == SIDE + 4
     assert answers["first"].preference(NUMBER["orange"]).disliked == "sky blue"
 
@@ -193,20 +193,19 @@ def test_what_is_said_of_a_map_follows_from_the_numbers(model, answers):
     first_layer.set_weights([np.zeros_like(one) for one in kept])
     dead = {"first": measure_answers(model, "first")}
     (pair,) = pairs.find_pairs(model, image[None], dead, others=noise)
-    assert pair.sentences() == "Channel 0 gives the same answer to every pattern: it is dead."
+    said = "Channel 0 gives the same answer to every drawn pattern"
+    assert pair.sentences() == f"{said}, and to every image: it is dead."
+    assert dataclasses.replace(pair, alive=True).sentences() == f"{said}, but not to every image."
     assert pair.verdict == "does not confirm it"
     table = pairs.compare_depths(model, dead, noise)
     assert table["dead"].tolist() == [1] and not table.isna().any(axis=None)
     first_layer.set_weights(kept)
 
 
-def test_depths_are_the_first_third_and_fifth_convolution(model, answers):
-    x = image = keras.Input((20, 20, 3))
-    for number in range(6):
-        x = layers.Conv2D(2, 1 if number == 1 else 3, padding="same", name=f"conv_{number}")(x)
-    deep = keras.Model(image, layers.Flatten()(x))
-    assert pairs.depth_layers(deep) == ["conv_0", "conv_3", "conv_5"]  # one of them is one pixel wide
-    assert pairs.depth_layers(model) == ["first", "second"]
+def test_filters_and_maps_are_compared_from_depth_to_depth(model, answers):
+    assert list(answers) == ["first", "second"]
+    alexnet = AlexNet(weights="random", grid=1, units=4).build(2, image_size=64)
+    assert filters.spread_convolutions(alexnet) == ["Block_1__conv", "Block_3__conv", "Block_5__conv"]
     table = pairs.compare_depths(model, answers, pattern_images()).set_index("layer")
     assert table["filters"].tolist() == [6, 6] and table["kernel"].tolist() == [13, 3]
     assert (
@@ -214,3 +213,8 @@ def test_depths_are_the_first_third_and_fifth_convolution(model, answers):
     )
     assert np.allclose(table["dead"], 1 / 6) and np.allclose(table["oriented"], 3 / 5)
     assert table["coloured"].between(0, 1).all() and table["silent"].between(0, 1).all()
+    found = pairs.find_pairs(model, pattern_images()[:3], answers, others=pattern_images()[3:])
+    said = values.of_filters(found, table.reset_index())
+    assert said["explain.filters.receptive_field_first"] == 13 and said["explain.filters.receptive_field_last"] == 17
+    assert said["explain.filters.pairs"] == 6 and 0 <= said["explain.filters.confirmed"] <= 6
+    assert said["explain.filters.detects_6"] == found[5].sentences()

@@ -31,8 +31,14 @@ def convolutions(model: keras.Model) -> list[str]:
     return [name for name, step in read_layers(model).steps.items() if type(step.layer).__name__ in KINDS]
 
 
-def wide_convolutions(model: keras.Model) -> list[str]:
-    """The convolutions whose filters have something to be seen in: they are wider than a pixel.
+def spread_convolutions(model: keras.Model) -> list[str]:
+    """Convolutions spread evenly over the depth of a network, the first and the last among them.
+
+    Args:
+        model: functional model. Its filters of a single pixel, which have nothing to be seen in, are left out.
+
+    Returns:
+        Names of layers for `filter_pairs`, from input to output: `LAYERS`, or fewer where there are fewer.
 
     Raises:
         ValueError: if there is no such convolution.
@@ -41,22 +47,6 @@ def wide_convolutions(model: keras.Model) -> list[str]:
     names = [name for name in convolutions(model) if max(steps[name].layer.kernel_size) > 1]
     if not names:
         raise ValueError("filters are shown of convolutions wider than a pixel. Received: a model without any")
-    return names
-
-
-def spread_convolutions(model: keras.Model) -> list[str]:
-    """Convolutions spread evenly over the depth of a network, the first and the last among them.
-
-    Args:
-        model: functional model.
-
-    Returns:
-        Names of layers for `filter_pairs`, from input to output: `LAYERS` of `wide_convolutions`, or all of fewer.
-
-    Raises:
-        ValueError: if there is no such convolution.
-    """
-    names = wide_convolutions(model)
     return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, LAYERS).round().astype(int))]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.explain.features.feature_maps import feature_maps
-from lib.explain.features.filters import read_filters, wide_convolutions
+from lib.explain.features.filters import read_filters, spread_convolutions
 from lib.explain.features.tuning import (
     COLOURED,
     FOLLOWS,
@@ -24,7 +24,7 @@ from lib.explain.features.tuning import (
 from lib.explain.network.layers import read_layers
 from lib.explain.network.receptive_field import Patch, ReceptiveFields
 
-DEPTHS = (1, 3, 5)  # convolutions that are shown: early, in the middle and deep in a network of five
+CONFIRMED = "confirms it"
 FEWEST = 25  # positions of a map of one image that say whether it follows a pattern; with fewer, all images do
 
 
@@ -44,6 +44,7 @@ class Pair:
     column: int
     patch: Patch  # what that position sees
     beyond: float  # highest answer on the image over the highest to any drawn pattern, both above that to grey
+    alive: bool  # whether its highest answer differs from image to image
     standing_out: float  # highest answer on the image above the channel's usual one, in standard deviations
     preference: Preference
     pattern: np.ndarray  # (H, W, 3), what it answers to most
@@ -57,7 +58,7 @@ class Pair:
         own, other = self.follows_all if self.map.size < FEWEST else self.follows
         if self.preference.kind == "nothing" or own < FOLLOWS:
             return "does not confirm it"
-        return "confirms it" if own > other else f"fits it, but fits {self._compared} as well"
+        return CONFIRMED if own > other else f"fits it, but fits {self._compared} as well"
 
     @property
     def _compared(self) -> str:
@@ -70,30 +71,25 @@ class Pair:
         if self.shape:
             text += f"; {self.shape.sentence()}"
         if self.preference.kind == "nothing":
-            return f"{text}."
+            return f"{text}, but not to every image." if self.alive else f"{text}, and to every image: it is dead."
         few, where = self.map.size < FEWEST, "The map"
         if few:
             where = f"Over all images, since a map of {self.map.shape[0]} x {self.map.shape[1]} says little, the map"
-        own, compared = self.follows_all if few else self.follows
+        own, compared = (round(one, 2) + 0.0 for one in (self.follows_all if few else self.follows))  # no minus zero
+        often = f"{self.beyond:.1f}" if self.beyond < 100 else "more than 100"
         return (
             f"{text}. {where} {self.verdict}: r = {own:.2f} with where the image holds this, {compared:.2f} with "
-            f"{self._compared}. Its strongest answer here is {self.beyond:.1f} times the one to any drawn pattern."
+            f"{self._compared}. Its strongest answer here is {often} times the one to any drawn pattern."
         )
 
 
-def depth_layers(model: keras.Model) -> list[str]:
-    """The first, third and fifth convolution wider than a pixel; the last one for each that a network lacks.
+def measure_depths(model: keras.Model) -> dict[str, Answers]:
+    """The answers to drawn patterns early, midway and deep in a network: first, third and fifth of five convolutions.
 
     Raises:
-        ValueError: if the model has no such convolution.
+        ValueError: if the model has no convolution wider than a pixel, or takes images of several sizes.
     """
-    names = wide_convolutions(model)
-    return list(dict.fromkeys(names[min(number, len(names)) - 1] for number in DEPTHS))
-
-
-def measure_depths(model: keras.Model, layers: Sequence[str]) -> dict[str, Answers]:
-    """The answers of some layers to drawn patterns, by name."""
-    return {layer: measure_answers(model, layer) for layer in layers}
+    return {layer: measure_answers(model, layer) for layer in spread_convolutions(model)}
 
 
 def find_pairs(
@@ -141,6 +137,7 @@ def find_pairs(
                     **pair,
                     channels=peaks.shape[1],
                     beyond=float(above[number].max() / strongest) if strongest else 0.0,
+                    alive=bool(alive[channel]),
                     standing_out=float(score[number, channel]) if alive[channel] else 0.0,
                     follows=agreement(pair["preference"], image[None], above[[number]], **compared),
                     follows_all=agreement(pair["preference"], others, usually, **compared),
@@ -217,10 +214,11 @@ def compare_depths(model: keras.Model, answers: dict[str, Answers], images: np.n
 
     Returns:
         One row per layer: filters and kernel side; side of the map; `receptive_field` in pixels (NaN where unknown) and
-        `fits`, whether it lies within the image; of the channels that are not dead the shares that prefer `bars`, that
+        `fits`, whether it lies within the image; of the channels that patterns move the shares that prefer `bars`, that
         are `oriented` (bars, and crossed ones much less) and that tell colours apart (`coloured`), and the median
-        `selectivity` for a direction; `dead` channels by drawn patterns, and the share of values on the images at or
-        below zero, `silent`: 0 to 1 each; `beyond`, the median highest answer on the images over that to any pattern.
+        `selectivity` for a direction; `beyond`, the median of their highest answer on the images over that to any
+        pattern; the shares of channels that no pattern moves (`unmoved`) and that nothing does (`dead`), and that of
+        values on the images at or below zero (`silent`). Shares and selectivity lie in [0, 1].
     """
     maps, steps, rows = feature_maps(model, images, layers=list(answers)), read_layers(model).steps, []
     for layer, measured in answers.items():
@@ -228,8 +226,9 @@ def compare_depths(model: keras.Model, answers: dict[str, Answers], images: np.n
         alive = [one for one in known if one.kind != "nothing"]
         bars = [one for one in alive if one.kind == "bars"]
         count = max(len(alive), 1)
-        peaks = maps[layer].max(axis=(0, 1, 2)) - measured.grey
-        beyond = [peaks[one.channel] / one.strongest for one in alive]
+        lows, peaks = maps[layer].min(axis=(0, 1, 2)), maps[layer].max(axis=(0, 1, 2))
+        beyond = [(peaks - measured.grey)[one.channel] / one.strongest for one in alive]
+        dead = sum(one.kind == "nothing" and lows[one.channel] == peaks[one.channel] for one in known)
         rows.append(
             {
                 "layer": layer,
@@ -243,7 +242,8 @@ def compare_depths(model: keras.Model, answers: dict[str, Answers], images: np.n
                 "coloured": sum(one.contrast >= COLOURED for one in alive) / count,
                 "selectivity": float(np.median([one.selectivity for one in alive])) if alive else 0.0,
                 "beyond": float(np.median(beyond)) if alive else 0.0,
-                "dead": 1 - len(alive) / len(known),
+                "unmoved": 1 - len(alive) / len(known),
+                "dead": dead / len(known),
                 "silent": float(np.mean(maps[layer] <= 0)),
             }
         )

@@ -59,7 +59,7 @@ class Preference:
         """What was measured, in one sentence without a full stop."""
         name = f"channel {self.channel}"
         if self.kind == "nothing":
-            return f"{name} gives the same answer to every pattern: it is dead"
+            return f"{name} gives the same answer to every drawn pattern"
         if self.kind == "patches":
             text = f"{name} answers most to even patches of {self.colours}"
         else:
@@ -210,9 +210,9 @@ def _local_share(values: np.ndarray, wave: tuple[float, float], *, size: float) 
     """How much of a wave, or with none of an even patch, lies around each pixel of (N, H, W), size its spread."""
     margin = min(math.ceil(2 * size), min(values.shape[1:]) - 1)
     padded = np.pad(values, ((0, 0), (margin, margin), (margin, margin)), mode="reflect")
-    padded = padded - padded.mean(axis=(1, 2), keepdims=True)
+    padded = (padded - padded.mean(axis=(1, 2), keepdims=True)).astype(np.float32)
     down, right = np.meshgrid(*map(np.fft.fftfreq, padded.shape[1:]), indexing="ij")
-    window = np.exp(-2 * (np.pi * size) ** 2 * ((right - wave[0]) ** 2 + (down - wave[1]) ** 2))
+    window = np.exp(-2 * (np.pi * size) ** 2 * ((right - wave[0]) ** 2 + (down - wave[1]) ** 2)).astype(np.float32)
     there = np.fft.ifft2(np.fft.fft2(padded) * window)
     there = np.abs(there) if any(wave) else there.real
     return there[:, margin : margin + values.shape[1], margin : margin + values.shape[2]]
