@@ -149,20 +149,14 @@ def data(brief: str, data: str) -> None:
     """Get and check a brief's images and pretrained weights, and say what was found."""
     from lib import briefs, datasets
     from lib.datasets import audit
-    from lib.models import Backbone
     from lib.transfer import answers
 
     opened = briefs.load(brief)
     for name in (opened.dataset, *opened.further_datasets):
         dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
         print("\n".join(audit.describe(dataset, opened.split)))
-    asked = [*opened.experiments.values(), *opened.transfers.values()]
-    models = [getattr(one, "backbone", getattr(one, "model", None)) for one in asked]
-    backbones = {model.name: model for model in models if isinstance(model, Backbone)}
-    for backbone in backbones.values():
-        print(backbone.fetch())
-    if backbones:
-        print(answers.fetch_class_list())
+    for line in answers.fetch(opened):
+        print(line, flush=True)
 
 
 def bench() -> None:

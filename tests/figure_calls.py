@@ -237,7 +237,7 @@ def recalls(classes=30):
     """Class i goes from 0.4 to 0.4 + (i - 5) / 100, at most 1; the last class has no images."""
     before = np.full(classes, 0.4)
     before[-1] = np.nan
-    return class_names(classes), before, np.minimum(0.4 + (np.arange(classes) - 5) / 100, 1)
+    return class_names(classes), list(before), np.minimum(0.4 + (np.arange(classes) - 5) / 100, 1)
 
 
 # name -> (positional arguments, keyword arguments that the function needs)

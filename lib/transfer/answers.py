@@ -1,10 +1,12 @@
 """What a backbone knows before anything is learnt here: its own answers among the 1000 classes of ImageNet."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib import evaluation
+from lib.config import Brief
 from lib.config.files import read_json
 from lib.inputs.cache import open_images
 from lib.models import Lite0
@@ -97,9 +99,19 @@ def class_list() -> list[str] | None:
     return [entries[str(number)][1].replace("_", " ") for number in range(len(entries))]
 
 
-def fetch_class_list() -> str:
-    """Get the names ahead of a run; one line says where they are, or why they cannot be had."""
-    try:
-        return f"names of ImageNet's 1000 classes: {NAMES.find()}"
-    except WeightsError as error:
-        return f"names of ImageNet's 1000 classes: {error} Pages show numbers in their place."
+def fetch(brief: Brief) -> Iterator[str]:
+    """Get the weights of a brief's backbones, and the names of their classes, ahead of a run.
+
+    Yields:
+        A line for each: where it is and whose, or why it cannot be had.
+    """
+    asked = [*brief.experiments.values(), *brief.transfers.values()]
+    models = [getattr(one, "backbone", getattr(one, "model", None)) for one in asked]
+    backbones = {model.name: model for model in models if isinstance(model, Backbone)}
+    for backbone in backbones.values():
+        yield backbone.fetch()
+    if backbones:
+        try:
+            yield f"names of ImageNet's 1000 classes: {NAMES.find()}"
+        except WeightsError as error:
+            yield f"names of ImageNet's 1000 classes: {error} Pages show numbers in their place."
