@@ -94,7 +94,7 @@ def test_wrong_names_are_refused_with_the_valid_ones(capsys):
 
 def test_every_experiment_of_a_brief_can_be_asked_for():
     for brief in map(briefs.load, briefs.names()):
-        for experiment in ("best", *brief.experiments, *brief.ablation):
+        for experiment in ("best", *brief.experiments, *brief.ablation, *brief.transfers):
             command_line.check_options("train", brief=brief.name, experiment=experiment, data=".")
 
 

@@ -3,7 +3,7 @@
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
 from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, leave_one_out
-from lib.config.transfer import Earlier, Ensemble, Head, Part, Transfer
+from lib.config.transfer import Earlier, Ensemble, FeatureModel, Head, Part, Transfer
 
 __all__ = [
     "EXPLAIN_FULL",
@@ -17,6 +17,7 @@ __all__ = [
     "Ensemble",
     "Experiment",
     "ExplainSizes",
+    "FeatureModel",
     "Head",
     "Part",
     "Perceptron",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lib.config.base import Config
 from lib.config.experiment import Cost, Experiment, Perceptron
-from lib.config.transfer import Ensemble, Head, Transfer
+from lib.config.transfer import Ensemble, Head, Transfer, wrong_sources
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -108,7 +108,10 @@ class Brief(Config):
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
             "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),
-        }
+        } | dict.fromkeys(wrong_sources(self.transfers), False)
+
+    def __str__(self) -> str:
+        return f"the brief {self.name}"
 
     def at(self, profile: str) -> "Brief":
         """This brief at a profile's size: all that it fits with its epochs and widths scaled.

@@ -62,6 +62,11 @@ class Training(Config):
         }
 
 
+def smallest_side(model: Config) -> int:
+    """Pixels per side that a network needs, at least 8; of an earlier network only its run's settings tell."""
+    return max(8, getattr(model, "smallest_side", lambda: 8)())
+
+
 @dataclass(frozen=True)
 class Experiment(Config):
     """One question put to the data: a network, an input size, augmentation and a way of training."""
@@ -78,7 +83,8 @@ class Experiment(Config):
         return {
             "why says what the experiment asks": bool(self.why.strip()),
             "model is a family of lib.models": hasattr(self.model, "build"),
-            "image_size is at least 8": self.image_size >= 8,
+            f"image_size and training.sizes are at least {smallest_side(self.model)}": smallest_side(self.model)
+            <= min((self.image_size, *self.training.sizes)),
             "resize is stretch or crop": self.resize in ("stretch", "crop"),
             "training.sizes needs a model that pools globally": not self.training.sizes
             or getattr(self.model, "any_size", False),

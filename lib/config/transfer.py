@@ -1,11 +1,11 @@
 """What notebook 05 fits: heads on what another network has learnt, networks that go on from it, ensembles of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from lib.config.base import Config
-from lib.config.experiment import Experiment
+from lib.config.experiment import Experiment, smallest_side
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,27 @@ class Earlier(Config):
 
 
 @dataclass(frozen=True)
+class FeatureModel(Config):
+    """Base of `lib.models.heads`: settings of what is fitted on features."""
+
+    name: ClassVar[str]
+
+    def flat(self) -> dict[str, object]:
+        """All settings, the name first."""
+        return {"name": self.name, **super().flat()}
+
+    def scale(self, epochs: float) -> "FeatureModel":
+        """The same with its epochs times a factor, where it has some and if that makes them fewer."""
+        return self
+
+
+@dataclass(frozen=True)
 class Head(Config):
     """What is fitted on the features of a frozen backbone."""
 
     why: str
     backbone: Config  # one of lib.models, or `Earlier`
-    head: Config  # one of lib.models.heads
+    head: FeatureModel  # one of lib.models.heads
     image_size: int = 96  # pixels, square
     resize: str = "stretch"  # stretch, crop (centre)
     folds: int = 0  # parts of train, each predicted by a head that has not seen it, for stacking; 0: none
@@ -60,7 +75,7 @@ class Head(Config):
         return {
             "why says what it asks": bool(self.why.strip()),
             "backbone has features": hasattr(self.backbone, "cut"),
-            "image_size is at least 8": self.image_size >= 8,
+            f"image_size is at least {smallest_side(self.backbone)}": self.image_size >= smallest_side(self.backbone),
             "resize is stretch or crop": self.resize in ("stretch", "crop"),
             "folds is 0 or at least 2": self.folds == 0 or self.folds >= 2,
         }
@@ -114,3 +129,51 @@ class Ensemble(Config):
     def scale(self, *, epochs: float, filters: float) -> "Ensemble":
         """Nothing to scale."""
         return self
+
+
+def wrong_sources(transfers: Mapping[str, Config]) -> Iterator[str]:
+    """What is wrong with the names by which heads, transfers and ensembles go on from each other; a sentence each."""
+    for name, one in transfers.items():
+        if isinstance(one, Ensemble):
+            parts = [getattr(transfers.get(other), "part", None) for other in one.of]
+            if None in parts:
+                yield f"{name} is made of {one.of[parts.index(None)]!r}, which is no head or transfer of this brief"
+            elif len(set(parts)) > 1:
+                yield f"{name} is made of others that do not read the same part of the images"
+            continue
+        passed = [name]
+        while (source := _source(transfers.get(passed[-1]))) and source not in passed:
+            passed.append(source)
+        if source:
+            yield f"{name} would go on from itself: {', '.join((*passed, source))}"
+        elif len(passed) > 1:
+            yield from _wrong_source(name, one, transfers, passed[1])
+
+
+def _source(one: Config | None) -> str:
+    """The name of what a head or transfer goes on from; empty where it goes on from none."""
+    return getattr(getattr(one, "backbone", None), "source", "") or getattr(one, "starts_from", "")
+
+
+def _wrong_source(name: str, one: Head | Transfer, transfers: Mapping[str, Config], source: str) -> Iterator[str]:
+    before, model = transfers.get(source), one.backbone if isinstance(one, Head) else one.model
+    if isinstance(one, Head) and not isinstance(before, Transfer):
+        yield f"{name} has the backbone {source!r}, which is no transfer of this brief"
+        return
+    if isinstance(one, Transfer):
+        if not isinstance(before, Head) or not hasattr(before.head, "logits"):
+            yield f"{name} starts from {source!r}, which is no head of this brief that is a network"
+            return
+        same = type(model) is type(before.backbone) and model == before.backbone.replace(
+            trained_from=model.trained_from
+        )
+        if not same or before.part != one.part:
+            yield f"{name} has another part or backbone than {source}, from which it starts"
+            return
+    while isinstance(model, Earlier) and hasattr(transfers.get(model.source), "model"):
+        model = transfers[model.source].model
+    sizes = {one.image_size, *(one.training.sizes if isinstance(one, Transfer) else ())}
+    if not getattr(model, "any_size", True) and sizes != {before.image_size}:
+        yield f"{name} must read images of {before.image_size} px, as the network of {source} does not pool globally"
+    elif min(sizes) < smallest_side(model):
+        yield f"{name} must read images of at least {smallest_side(model)} px, as the network of {source} does"

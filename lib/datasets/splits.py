@@ -153,7 +153,8 @@ def take_part(
     index = index[index["label"].isin(classes)]
     trained = index[index["split"] == "train"]
     key = pd.Series([_key(0, value) for value in trained["sha256"]], index=trained.index)
-    few = key.sort_values().groupby(trained["label"]).head(train_per_class or len(key)).index
+    few = key.sort_values(kind="stable").groupby(trained["label"])
+    few = few.head(len(key) if train_per_class is None else train_per_class).index
     rows = np.sort(np.concatenate([few, index.index[index["split"] != "train"]]))
     roles = split.table["role"].to_numpy()[rows]
     if empty := [role for role in ROLES if role not in roles]:

@@ -3,33 +3,27 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lib.config import Config, Training
+from lib.config import FeatureModel, Training
 
 
 @dataclass(frozen=True)
-class NetworkHead(Config):
+class HeadNetwork(FeatureModel):
     """Base of the heads that are networks."""
-
-    name: ClassVar[str]
-
-    def flat(self) -> dict[str, object]:
-        """All settings, the head's name first."""
-        return {"name": self.name, **super().flat()}
 
     def logits(self, features, num_classes: int):
         """Keras tensor (B, F) -> (B, num_classes)."""
         raise NotImplementedError
 
-    def build(self, num_classes: int, *, width: int):
-        """The head alone, unfitted: `keras.Model` from (B, width) float32 features to (B, num_classes) logits."""
+    def build(self, num_classes: int, *, features: int):
+        """The head alone: `keras.Model` from (B, features) float32 to (B, num_classes) float32 logits."""
         import keras
 
-        features = keras.Input((width,), name="features")
-        return keras.Model(features, self.logits(features, num_classes), name=self.name)
+        x = keras.Input((features,), name="features")
+        return keras.Model(x, self.logits(x, num_classes), name=self.name)
 
 
 @dataclass(frozen=True)
-class LogisticRegression(NetworkHead):
+class LogisticRegression(HeadNetwork):
     """One linear layer, fitted to the end by L-BFGS on features of zero mean and unit spread."""
 
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01)  # inverse L2 penalties, of which val chooses one
@@ -39,10 +33,6 @@ class LogisticRegression(NetworkHead):
     def rules(self) -> dict[str, bool]:
         return {"strengths are positive": min(self.strengths, default=0) > 0}
 
-    def scale(self, epochs: float) -> "LogisticRegression":
-        """Nothing to scale."""
-        return self
-
     def logits(self, features, num_classes: int):
         from keras import layers
 
@@ -50,7 +40,7 @@ class LogisticRegression(NetworkHead):
 
 
 @dataclass(frozen=True)
-class DenseHead(NetworkHead):
+class DenseHead(HeadNetwork):
     """Dense layers with ReLU and dropout, batch norm after the first one, as the CIFAR-100 brief has them."""
 
     units: tuple[int, ...] = (512, 256)
@@ -64,6 +54,7 @@ class DenseHead(NetworkHead):
     def rules(self) -> dict[str, bool]:
         return {
             "units has one layer at least, and as many numbers as dropout": len(self.units) == len(self.dropout) > 0,
+            "training.sizes is for images": not self.training.sizes,
             "units are positive and dropout lies in [0, 1)": min(self.units, default=0) > 0
             and all(0 <= rate < 1 for rate in self.dropout),
         }
@@ -87,7 +78,7 @@ class DenseHead(NetworkHead):
 
 
 @dataclass(frozen=True)
-class Forest(Config):
+class Forest(FeatureModel):
     """A random forest (Breiman 2001) of scikit-learn."""
 
     trees: int = 200
@@ -96,10 +87,6 @@ class Forest(Config):
 
     def rules(self) -> dict[str, bool]:
         return {"trees is positive": self.trees > 0}
-
-    def flat(self) -> dict[str, object]:
-        """All settings, the head's name first."""
-        return {"name": self.name, **super().flat()}
 
     def scale(self, epochs: float) -> "Forest":
         """A smaller forest, if the factor makes it one; at least four trees."""

@@ -23,6 +23,7 @@ from lib.inputs.cache import Images
 
 BATCH = 64
 CHECKED = 8  # rows that are computed again, alone, when a pass ends
+REFUSED = " Features and labels would not belong together, and any head would answer at chance: they are not kept."
 NEAR = 1e-2  # largest difference that the size of the batch may make, relative to the largest feature
 
 
@@ -48,8 +49,15 @@ class Features:
         return self.values.shape[1:]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Copy some rows: (B, F) float32."""
-        return self.values[np.searchsorted(self.rows, rows)]
+        """Copy some rows: (B, F) float32.
+
+        Raises:
+            FeaturesError: if one of them has no features here.
+        """
+        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        if not np.array_equal(self.rows[places], rows):
+            raise FeaturesError("Features were asked for of images whose features were not computed.")
+        return self.values[places]
 
 
 def open_features(images: Images, rows: np.ndarray, *, model_of: Callable, name: str, facts: list[str]) -> Features:
@@ -69,23 +77,22 @@ def open_features(images: Images, rows: np.ndarray, *, model_of: Callable, name:
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     target = paths.cache() / "features" / f"{name}-{key}.npy"
     with locked(target.with_suffix(".lock"), title=f"the features {target.name}"):
-        stored = _read(target)
+        stored = _read(target, images, rows)
         if stored is None:
             _compute(target, images, rows, model=model_of(), name=name)
-            stored = _read(target)
-    values, facts = stored
-    return Features(np.asarray(rows), values, images.labels, facts["seconds"], facts["parameters"])
+            stored = _read(target, images, rows)
+    return stored
 
 
-def _read(file: Path) -> tuple[np.ndarray, dict] | None:
-    """Features and what was noted of them; None where there are none, or they are not as they were written."""
+def _read(file: Path, images: Images, rows: np.ndarray) -> Features | None:
+    """Features as they were written; None where there are none, or they are damaged."""
     note = file.with_suffix(".json")
     if not file.exists() or not note.exists():
         return None
     try:
         facts = read_json(note)
         if checksum(file) == facts["sha256"]:
-            return np.load(file, mmap_mode="r"), facts
+            return Features(rows, np.load(file, mmap_mode="r"), images.labels, facts["seconds"], facts["parameters"])
     except (KeyError, TypeError, ValueError):
         pass
     print(f"{file.name} in the cache is damaged, and is made again", flush=True)
@@ -96,42 +103,53 @@ def _compute(target: Path, images: Images, rows: np.ndarray, *, model, name: str
     """Write the features of all rows to a file, going on where an earlier pass was killed."""
     import tensorflow as tf
 
-    from lib.inputs.generators import make_eval_dataset
     from lib.training.steps import image_spec
 
-    width, count, header = model.output_shape[-1], len(rows), io.BytesIO()
-    description = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
-    np.lib.format.write_array_header_1_0(header, description)
     step = tf.function(lambda pixels: model(pixels, training=False), input_signature=[image_spec(model)])
     partial, started = target.with_suffix(".partial"), time.monotonic()
-    target.unlink(missing_ok=True)
-    bar = progress_bar(f"Features of {name}", total=count, unit=" images")
-    with writing(target.parent), open(partial, "ab") as file, bar:
-        batches = max(0, file.tell() - header.tell()) // (4 * width * BATCH)  # whole ones, and not the last
-        done = min(batches, (count - 1) // BATCH) * BATCH
-        file.truncate(header.tell() + 4 * width * done if done else 0)
-        file.write(b"" if done else header.getvalue())
-        bar.update(done)
-        for pixels, _ in make_eval_dataset(images, rows[done:], batch_size=BATCH):
-            file.write(step(pixels).numpy().astype("<f4").data)
-            bar.update(len(pixels))
-    seconds = (time.monotonic() - started) * count / (count - done)
     try:
+        with writing(target.parent):
+            target.unlink(missing_ok=True)
+            done = _pass(partial, images, rows, step=step, width=model.output_shape[-1], name=name)
+        seconds = (time.monotonic() - started) * len(rows) / (len(rows) - done)
         _check(np.load(partial, mmap_mode="r"), images, rows, step=step)
     except FeaturesError:
         partial.unlink()
         raise
-    os.replace(partial, target)
-    facts = {"sha256": checksum(target), "seconds": seconds, "parameters": model.count_params()}
+    facts = {"sha256": checksum(partial), "seconds": seconds, "parameters": model.count_params()}
     write_json(target.with_suffix(".json"), facts)
+    os.replace(partial, target)
+
+
+def _pass(partial: Path, images: Images, rows: np.ndarray, *, step: Callable, width: int, name: str) -> int:
+    """Append to a file what it lacks of the features; returns how many of them were there before."""
+    from lib.inputs.generators import make_eval_dataset
+
+    header, count = io.BytesIO(), len(rows)
+    description = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
+    np.lib.format.write_array_header_1_0(header, description)
+    size, batch = len(header.getvalue()), 4 * width * BATCH
+    bar = progress_bar(f"Features of {name}", total=count, unit=" images")
+    with open(partial, "a+b") as file, bar:
+        written = file.tell() - size
+        file.seek(0)
+        whole = written // batch if file.read(size) == header.getvalue() else 0
+        done = min(whole, (count - 1) // BATCH) * BATCH  # never the last ones: what a longer file holds is not known
+        file.truncate(size + done * 4 * width if done else 0)
+        file.write(b"" if done else header.getvalue())
+        bar.update(done)
+        batches = make_eval_dataset(images, rows[done:], batch_size=BATCH)
+        for start, (pixels, labels) in zip(range(done, count, BATCH), batches, strict=True):
+            if not np.array_equal(labels, images.labels[rows[start : start + BATCH]]):
+                raise FeaturesError(f"The images from row {start} on came in another order than their rows.{REFUSED}")
+            file.write(step(pixels).numpy().astype("<f4").data)
+            bar.update(len(pixels))
+    return done
 
 
 def _check(values: np.ndarray, images: Images, rows: np.ndarray, *, step: Callable) -> None:
     """Compute a few features again, each alone and straight from its image: a pass that lost its order is found out."""
     for place in np.unique(np.linspace(0, len(rows) - 1, CHECKED).astype(int)):
         again = step(images.read(rows[place : place + 1])).numpy()[0]
-        if not np.allclose(values[place], again, atol=NEAR * max(1e-6, np.abs(again).max())):
-            raise FeaturesError(
-                f"The features in row {place} are not those of image {rows[place]}: features and labels would not "
-                "belong together, and any head on them would answer at chance. They are not kept."
-            )
+        if not np.allclose(values[place], again, atol=NEAR * np.abs(again).max()):
+            raise FeaturesError(f"The features in row {place} are not those of image {rows[place]}.{REFUSED}")

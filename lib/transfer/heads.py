@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from lib.config import Config, Experiment
+from lib.config import Experiment, FeatureModel
 from lib.config.files import replacing
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 from lib.training.fit import Data, fit_network
@@ -18,7 +18,13 @@ NEVER = -50.0  # logit of a class that no training image has
 
 
 def fit_head(
-    head: Config, features: Features, split: tuple[np.ndarray, np.ndarray], *, num_classes: int, run: Run, seed: int
+    head: FeatureModel,
+    features: Features,
+    split: tuple[np.ndarray, np.ndarray],
+    *,
+    num_classes: int,
+    run: Run,
+    seed: int,
 ) -> tuple[Callable[[np.ndarray], np.ndarray], dict]:
     """Fit a head.
 
@@ -37,7 +43,7 @@ def fit_head(
     if isinstance(head, DenseHead):
         experiment = Experiment(why="a head on features", model=head, training=head.training)
         data, width = Data(lambda size: features, train, val), features.shape[0]
-        options = {"build": lambda: head.build(num_classes, width=width), "run": run, "seed": seed}
+        options = {"build": lambda: head.build(num_classes, features=width), "run": run, "seed": seed}
         metrics, seconds = fit_network(experiment, data, **options)
         return predictor(run.load_model()), metrics | {"head_seconds": seconds}
     started = time.monotonic()
@@ -54,7 +60,7 @@ def fit_head(
     model = tried[strength][0]
     with replacing(run.folder / "model.keras") as partial:
         model.save(partial)
-    found = {"strength": strength, "trained_parameters": model.count_params()}
+    found = {"strength": strength} | dict.fromkeys(("parameters", "trained_parameters"), model.count_params())
     return predictor(model), found | {"head_seconds": time.monotonic() - started}
 
 
@@ -83,7 +89,7 @@ def fit_logistic(values: np.ndarray, labels: np.ndarray, *, num_classes: int, st
         kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
     all_kernels, all_biases = np.zeros((num_classes, values.shape[1])), np.full(num_classes, NEVER)
     all_kernels[solver.classes_], all_biases[solver.classes_] = kernel, bias
-    model = LogisticRegression().build(num_classes, width=values.shape[1])
+    model = LogisticRegression().build(num_classes, features=values.shape[1])
     model.get_layer("logits").set_weights([all_kernels.T, all_biases])
     return model
 

@@ -1,12 +1,13 @@
 """Heads, transfers and ensembles as jobs, and the plan of all that notebook 05 reads."""
 
+import shutil
 import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from lib.config import Config, Earlier, paths
+from lib.config import Config, Earlier, FeatureModel, paths
 from lib.config.files import write_arrays
 from lib.models.backbone import Backbone
 from lib.models.heads import Forest
@@ -104,19 +105,19 @@ class HeadJob(TransferJob):
         for role in ("train", "val"):
             rows = getattr(split, role)
             metrics |= self._keep(role, rows, predict(features.read(rows)))
-        if settings.folds:
+        if settings.folds and self.lacks_predictions("folds"):
             # val has chosen: a head of a fold must not choose again
             chosen = settings.head.replace(strengths=(metrics["strength"],)) if "strength" in metrics else settings.head
             self._predict_folds(features, chosen, **options)
         metrics |= {"features": features.shape[0], "feature_seconds": features.seconds}
-        metrics["parameters"] = features.parameters + metrics.get("trained_parameters", 0)
+        metrics["parameters"] = features.parameters + metrics.get("parameters", 0)
         return metrics, features.seconds + metrics["head_seconds"]
 
     def _keep(self, role: str, rows: np.ndarray, probabilities: np.ndarray) -> dict:
         labels = self.opened.dataset.index["label"].to_numpy()[rows]
         return self.run.write_predictions(role, rows=rows, labels=labels, probabilities=probabilities)
 
-    def _predict_folds(self, features, head: Config, *, num_classes: int, seed: int) -> None:
+    def _predict_folds(self, features, head: FeatureModel, *, num_classes: int, seed: int) -> None:
         """Predict each training image by a head that has not seen it: the role `folds`."""
         from lib.transfer.heads import fit_head, folds_of
 
@@ -129,6 +130,8 @@ class HeadJob(TransferJob):
             predict, _ = fit_head(head, features, split, num_classes=num_classes, run=run, seed=seed)
             probabilities[held] = predict(features.read(rows[held]))
         self._keep("folds", rows, probabilities)
+        for fold in range(self.settings.folds):
+            shutil.rmtree(self.run.folder / f"fold_{fold}", ignore_errors=True)
 
     def predict_test(self) -> Run:
         if self.lacks_predictions("test"):
@@ -173,15 +176,16 @@ def _earlier(run: Run, settings: Earlier, *, image_size: int):
     from lib.models.backbone import up_to
 
     whole = run.load_model()
-    if whole.input_shape[1] != image_size:
-        image = keras.Input((image_size, image_size, 3), name="image")
-        whole = keras.models.clone_model(whole, input_tensors=image, clone_function=lambda layer: layer)
     try:
         maps = whole.get_layer(settings.cut).output if settings.cut else whole.get_layer("logits").input
     except ValueError:
         names = ", ".join(layer.name for layer in whole.layers)
         raise ValueError(f"{run.id} has no layer {settings.cut!r} to be cut at. Layers: {names}") from None
-    return up_to(whole, maps, trained_from=settings.trained_from)
+    model = up_to(whole, maps, trained_from=settings.trained_from)
+    if whole.input_shape[1] == image_size:
+        return model
+    image = keras.Input((image_size, image_size, 3), name="image")
+    return keras.models.clone_model(model, input_tensors=image, clone_function=lambda layer: layer)
 
 
 def _files(patterns: tuple[str, ...]):

@@ -1,6 +1,7 @@
 """The plan of notebook 05: a brief's heads, transfers and ensembles as jobs, and what is said of their backbones."""
 
 import functools
+from collections.abc import Callable
 
 from lib.config import Earlier, Ensemble, Head, Transfer
 from lib.datasets.catalogue import find
@@ -13,6 +14,34 @@ from lib.training.open_brief import OpenBrief
 from lib.transfer.jobs import EnsembleJob, HeadJob, TransferJob, TransferNetworkJob
 
 
+def planner(opened: OpenBrief) -> Callable[[str, int], TransferJob]:
+    """A function from name and seed to a job; it opens each part, and looks for each backbone's weights, once."""
+    part, known = functools.cache(opened.part), opened.brief.transfers
+    used = functools.cache(lambda backbone: stand_in(backbone, opened)[0])
+
+    @functools.cache
+    def plan(name: str, seed: int) -> TransferJob:
+        settings = known[name]
+        if isinstance(settings, Ensemble):
+            members = tuple(job(one, seed) for one in settings.of)
+            return EnsembleJob(members[0].opened, name, settings, seed, sources=members)
+        field = "backbone" if isinstance(settings, Head) else "model"
+        network, sources = getattr(settings, field), ()
+        if isinstance(network, Backbone):
+            settings = settings.replace(**{field: used(network)})
+        if isinstance(settings, Transfer) and settings.starts_from:
+            sources = (job(settings.starts_from, seed),)
+        elif isinstance(network, Earlier):
+            sources = (job(network.source, seed),)
+        kind = HeadJob if isinstance(settings, Head) else TransferNetworkJob
+        return kind(part(settings.part), name, settings, seed, sources=sources)
+
+    def job(name: str, seed: int) -> TransferJob:
+        return plan(name, seed if drawn(known[name]) else 0)
+
+    return job
+
+
 def transfer_job(opened: OpenBrief, name: str, *, seed: int = 0) -> TransferJob:
     """One head, transfer or ensemble of a brief as a job, fitted or not; what it goes on from comes with it.
 
@@ -22,29 +51,14 @@ def transfer_job(opened: OpenBrief, name: str, *, seed: int = 0) -> TransferJob:
     known = opened.brief.transfers
     if name not in known:
         raise ValueError(f"Unknown transfer {name!r}. Transfers of {opened.brief.name}: {', '.join(known) or 'none'}")
-    settings = known[name]
-    if isinstance(settings, Ensemble):
-        members = tuple(transfer_job(opened, one, seed=seed) for one in settings.of)
-        return EnsembleJob(members[0].opened, name, settings, seed, sources=members)
-    part, seed = opened.part(settings.part), seed if drawn(settings) else 0
-    if isinstance(settings, Transfer):
-        sources = (transfer_job(opened, settings.starts_from, seed=seed),) if settings.starts_from else ()
-        if sources and isinstance(settings.model, Backbone):
-            settings = settings.replace(model=stand_in(settings.model, opened)[0])
-        return TransferNetworkJob(part, name, settings, seed, sources=sources)
-    backbone, sources = settings.backbone, ()
-    if isinstance(backbone, Earlier):
-        sources = (transfer_job(opened, backbone.source, seed=seed),)
-    else:
-        settings = settings.replace(backbone=stand_in(backbone, opened)[0])
-    return HeadJob(part, name, settings, seed, sources=sources)
+    return planner(opened)(name, seed)
 
 
 def transfer_jobs(opened: OpenBrief) -> list[TransferJob]:
     """All heads, transfers and ensembles of a brief, then the further seeds of those in which chance has a part."""
-    transfers, seeds = opened.brief.transfers, range(opened.profile.transfer_seeds)
-    planned = [(name, seed) for seed in seeds for name, one in transfers.items() if seed == 0 or drawn(one)]
-    return [transfer_job(opened, name, seed=seed) for name, seed in planned]
+    transfers, job = opened.brief.transfers, planner(opened)
+    seeds = range(opened.profile.transfer_seeds)
+    return [job(name, seed) for seed in seeds for name, one in transfers.items() if seed == 0 or drawn(one)]
 
 
 def drawn(settings: Head | Transfer | Ensemble) -> bool:
@@ -57,7 +71,7 @@ def stand_in(backbone: Backbone, opened: OpenBrief) -> tuple[Backbone, str]:
     """The backbone that is used, and a sentence for the page where it is not the one that was asked for.
 
     Where the weights of another one cannot be had, lite0 stands in, whose weights are installed. Smoke runs download
-    nothing: they draw weights that are not installed.
+    nothing: they draw the weights of another one at random.
     """
     if backbone.weights == "random" or backbone.published().package:
         return backbone, ""

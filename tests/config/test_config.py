@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lib.config import Augment, Brief, Experiment, ExplainSizes, Perceptron, Profile, Split, Training, leave_one_out
-from lib.models import FAMILIES, ConvBlocks, Mlp, Residual, SimpleCnn, Softmax
+from lib.models import FAMILIES, ConvBlocks, Lite0, Mlp, Residual, SimpleCnn, Softmax
 
 EXPERIMENT = Experiment(why="Does it train?", model=SimpleCnn())
 
@@ -78,7 +78,13 @@ def test_impossible_values_are_refused():
         (Training, {"weight_decay": -1e-4}, "weight_decay is not negative"),
         (Experiment, network | {"why": "  "}, "why says what the experiment asks"),
         (Experiment, network | {"model": Training()}, "model is a family of lib.models"),
-        (Experiment, network | {"image_size": 7}, "image_size is at least 8"),
+        (Experiment, network | {"image_size": 7}, "image_size and training.sizes are at least 8"),
+        (Experiment, {"why": "x", "model": Lite0(), "image_size": 31}, "image_size and training.sizes are at least 32"),
+        (
+            Experiment,
+            {"why": "x", "model": ConvBlocks(filters=(4, 4, 4, 4)), "training": Training(sizes=(8,))},
+            "image_size and training.sizes are at least 16",
+        ),
         (Experiment, network | {"resize": "squash"}, "resize is stretch or crop"),
         (Experiment, network | {"training": Training(sizes=(16,))}, "training.sizes needs a model that pools"),
         (Profile, {"images_per_class": 3}, "images_per_class is None or at least 4"),
@@ -155,6 +161,7 @@ def test_scaling_changes_epochs_and_widths_and_nothing_else():
     assert scaled.vary("x", model={"filters": (16, 33, 64)}, training={"epochs": 20}) == experiment
     smallest = experiment.scale(epochs=0.001, filters=0.001)
     assert smallest.training.epochs == 1 and smallest.model.filters == (4, 4, 4)
+    experiment = experiment.replace(image_size=96)
     for family in FAMILIES.values():
         assert experiment.replace(model=family()).scale(epochs=1, filters=1) == experiment.replace(model=family())
     perceptron = Perceptron("x", dataset="demo", hidden=(300, 100), epochs=40).scale(epochs=0.1, filters=0.02)
@@ -197,7 +204,7 @@ def test_a_brief_must_be_consistent():
         ({"best": "c"}, "baseline and best name experiments"),
         ({"baseline": "c"}, "baseline and best name experiments"),
         ({"experiments": {"a": EXPERIMENT, "b": SimpleCnn()}}, "every experiment is an Experiment"),
-        ({"ablation": {"b": EXPERIMENT}}, "experiments and ablation share no name"),
+        ({"ablation": {"b": EXPERIMENT}}, "experiments, ablation and transfers share no name"),
         ({"profiles": {"smoke": Profile(), "full": Profile()}}, "profiles are smoke, quick and full"),
         ({"profiles": {"smoke": 1, "quick": 2, "full": 3}}, "profiles are smoke, quick and full"),
     ):

@@ -10,7 +10,7 @@ import pytest
 from lib.config import Split as SplitConfig
 from lib.datasets import DataError, Dataset, splits
 from lib.datasets.dataset import checksum_of
-from lib.datasets.splits import make_split, take
+from lib.datasets.splits import make_split, take, take_part
 
 
 def make_dataset(counts, *, roles=None, equal=(), prefix=""):
@@ -286,3 +286,46 @@ def test_take_keeps_roles_in_proportion():
     sample = take(dataset, 20, 0).index
     assert sample.groupby(["label", "role"]).size().tolist() == [2, 16, 2, 2, 16, 2]
     assert take(dataset, 4, 0).index.groupby(["label", "role"]).size().tolist() == [1, 2, 1, 1, 2, 1]
+
+
+def test_a_part_keeps_roles_and_renumbers_its_classes():
+    dataset = make_dataset([20, 30, 40, 10], equal=[(21, 22)])
+    split = make_split(dataset, SplitConfig(test=0.2, val=0.2))
+    part, of_part = take_part(dataset, split, classes=(2, 0))
+    assert part.class_names == ("c2", "c0") and set(part.index["label"]) == {0, 1}
+    assert per_class(part, np.arange(len(part.index))) == [40, 20]
+    assert part.index["class_name"].tolist() == [part.class_names[label] for label in part.index["label"]]
+    for role in ("train", "val", "test"):
+        rows = getattr(split, role)
+        rows = rows[dataset.index["class_name"].iloc[rows].isin(["c0", "c2"])]
+        assert paths_of(part, getattr(of_part, role)) == paths_of(dataset, rows)
+    assert part.checksum not in ("", dataset.checksum) and of_part.checksum != split.checksum
+    assert take_part(dataset, split, classes=(0, 2))[0].checksum != part.checksum
+
+
+def test_fewer_images_train_and_a_larger_number_contains_the_smaller():
+    dataset = make_dataset([30, 30, 3], equal=[(0, 1), (4, 5, 6)])
+    split = make_split(dataset, SplitConfig(test=0.2, val=0.2))
+    chosen = {}
+    for count in (1, 3, 10):
+        part, of_part = take_part(dataset, split, train_per_class=count)
+        trained = per_class(dataset, split.train)
+        assert per_class(part, of_part.train) == [min(count, number) for number in trained]
+        assert len(of_part.val) == len(split.val) and len(of_part.test) == len(split.test)
+        chosen[count] = paths_of(part, of_part.train)
+    assert chosen[1] < chosen[3] < chosen[10] < paths_of(dataset, split.train)
+    part, of_part = take_part(dataset, split, train_per_class=1000)
+    assert paths_of(part, of_part.train) == paths_of(dataset, split.train)
+
+
+def test_a_part_that_cannot_be_is_refused():
+    dataset = make_dataset([20, 20, 2])
+    split = make_split(dataset, SplitConfig())
+    for options, said in (
+        ({"classes": (0, 3)}, "toy has the classes 0 to 2. Received: 3"),
+        ({"classes": (-1, 0)}, "toy has the classes 0 to 2. Received: -1"),
+        ({"train_per_class": 0}, r"Toy: train would be empty with the classes \[0, 1, 2\]"),
+        ({"classes": (2,)}, r"Toy: val and test would be empty with the classes \[2\]"),
+    ):
+        with pytest.raises(DataError, match=said):
+            take_part(dataset, split, **options)
