@@ -1,0 +1,50 @@
+"""What notebook 05 says in numbers, from the tables it shows: named values for `results.save_values`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def of_steps(frame: pd.DataFrame) -> dict[str, object]:
+    """The best and the cheapest step of `compare.varied`, and how many times as long the best one takes."""
+    best, cheapest = frame.loc[frame["accuracy"].idxmax()], frame.loc[frame["seconds"].idxmin()]
+    facts = {"best": best["step"], "best_accuracy": best["accuracy"], "cheapest": cheapest["step"]}
+    return facts | {"cheapest_accuracy": cheapest["accuracy"], "factor": best["seconds"] / cheapest["seconds"]}
+
+
+def of_few(frame: pd.DataFrame) -> dict[str, object]:
+    """What each way to combine models reaches where few images fit it: of `ensembles.fitted_on_few`."""
+    ways = frame.set_index("approach")["accuracy"]
+    together = {way: ways.pop(way) for way in ("mean", "blend", "stack")}
+    facts = {"best_member": ways.idxmax(), "best_member_accuracy": ways.max(), **together}
+    return facts | {"stack_weights": int(frame["weights"].iloc[-1]), "stack_images": int(frame["rows"].iloc[-1])}
+
+
+def of_gains(names: Sequence[str], before: pd.Series, after: pd.Series) -> dict[str, object]:
+    """Which of some classes gain recall, and which gain most and least; both recalls are (C,) in [0, 1], or NaN."""
+    gains = (after - before).to_numpy()
+    facts = {"gain_most": names[np.nanargmax(gains)], "gain_least": names[np.nanargmin(gains)], "classes": len(names)}
+    return facts | {"gain_high": np.nanmax(gains), "gain_low": np.nanmin(gains), "gained": int((gains > 0).sum())}
+
+
+def of_depths(frame: pd.DataFrame) -> dict[str, object]:
+    """How the first and the last layer of `explain.features.pairs.compare_depths` differ."""
+    columns, ends = ("layer", "map_side", "oriented", "silent", "beyond"), {"first": 0, "last": -1}
+    return {f"{name}_{end}": frame[name].iloc[place] for end, place in ends.items() for name in columns}
+
+
+def of_doubts(frame: pd.DataFrame) -> dict[str, str]:
+    """Sentences on what a reader must know before the numbers of `figures.tables.transfers_table`, which has `honest`.
+
+    Returns:
+        honest: which backbones have seen the images that they are judged on; above_chance: what is no better than a
+        guess, as where features no longer belong to their labels.
+    """
+    seen, guesses = (frame[frame[column] == "no"]["experiment"].unique() for column in ("honest", "above_chance"))
+    honest = f"Not honest transfer, since the backbone has seen these images: {', '.join(seen)}."
+    chance = f"No better than a guess, and so no result at all: {', '.join(guesses)}."
+    return {
+        "honest": honest if len(seen) else "No backbone has seen the images that it is judged on.",
+        "above_chance": chance if len(guesses) else "None of them is as bad as a guess.",
+    }
