@@ -28,6 +28,7 @@ def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
     facts |= {"data": f"{data.name}, {len(data.class_names)} classes", "train_images": len(job.opened.split.train)}
     facts |= {f"{role}_accuracy": chance.accuracy, "low": low, "high": high, "verdict": chance.verdict}
     features = _feature_seconds(job)
+    seconds += metrics.get("members_seconds", 0.0)  # an ensemble is there when its members are
     facts |= {"feature_seconds": features, "fit_seconds": max(0.0, seconds - features), "seconds": seconds}
     if "parameters" in metrics:
         trained = metrics.get("trained_parameters", 0)
@@ -59,4 +60,6 @@ def _feature_seconds(job: TransferJob) -> float:
     metrics = job.run.metrics()
     if "seconds_before" in metrics:
         return _feature_seconds(job.sources[0])
+    if "members_seconds" in metrics:
+        return sum(map(_feature_seconds, job.sources))
     return metrics.get("feature_seconds", 0.0)

@@ -10,7 +10,7 @@ import pytest
 import tiny_training
 
 from lib import briefs
-from lib.config import Earlier, Head, Training, Transfer
+from lib.config import Earlier, Ensemble, Head, Training, Transfer
 from lib.config.files import checksum
 from lib.figures import tables
 from lib.inputs.cache import decode_rows
@@ -18,7 +18,7 @@ from lib.models import AlexNet, Lite0, SimpleCnn, WeightsError, Xception
 from lib.models.heads import LogisticRegression
 from lib.training.jobs import run_job
 from lib.transfer import answers
-from lib.transfer.jobs import HeadJob, TransferNetworkJob
+from lib.transfer.jobs import EnsembleJob, HeadJob, TransferNetworkJob
 from lib.transfer.records import record
 
 LITE0 = pytest.mark.skipif(Lite0().published().find_here() is None, reason="the weights of lite0 are not installed")
@@ -103,5 +103,10 @@ def test_the_record_of_a_job_says_what_it_is_and_what_it_took(photos):
     assert records[1]["trained"] == 3 * 16 + 3  # sixteen features, three classes
     assert records[0]["feature_seconds"] == 0 < records[1]["feature_seconds"] == records[2]["feature_seconds"]
     assert records[2]["seconds"] > records[1]["seconds"]
+    both = EnsembleJob(opened, "both", Ensemble(why=why, of=("frozen", "tuned")), sources=(frozen, last))
+    assert run_job(both).finished, both.run.failure
+    together = record(both)
+    assert together["what"] == "mean of others" and together["feature_seconds"] == 2 * records[1]["feature_seconds"]
+    assert together["seconds"] > records[1]["seconds"] + records[2]["seconds"]
     frame = tables.transfers_table(records)
     assert frame["above_chance"].tolist() == ["too few images"] * 3 and frame["cut"].isna().tolist() == [1, 0, 0]
