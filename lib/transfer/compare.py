@@ -80,8 +80,10 @@ def accuracy_over_minutes(job: TransferJob) -> pd.DataFrame:
         return pd.DataFrame([last])
     history, before = run.history(), run.metrics().get("seconds_before", 0.0)
     minutes = (before + history["seconds"].cumsum()) / 60
-    own = pd.DataFrame({"minutes": minutes, "accuracy": history["val_accuracy"]})
-    return pd.concat([accuracy_over_minutes(job.sources[0]), own]) if job.sources else own
+    # What is kept of the last epoch may average each image with its mirror image.
+    accuracy = [*history["val_accuracy"][:-1], run.metrics()["val_accuracy"]]
+    own = pd.DataFrame({"minutes": minutes, "accuracy": accuracy})
+    return pd.concat([accuracy_over_minutes(job.sources[0]), own], ignore_index=True) if job.sources else own
 
 
 def varied(jobs: Sequence[TransferJob], setting: str) -> pd.DataFrame:

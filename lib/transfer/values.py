@@ -5,6 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lib import evaluation
+from lib.evaluation.uncertainty import Chance
+from lib.transfer.answers import Known
+from lib.transfer.compare import kind
+from lib.transfer.jobs import TransferJob
+
 
 def of_steps(frame: pd.DataFrame) -> dict[str, object]:
     """The best and the cheapest step of `compare.varied`, and how many times as long the best one takes."""
@@ -28,12 +34,6 @@ def of_gains(names: Sequence[str], before: pd.Series, after: pd.Series) -> dict[
     return facts | {"gain_high": np.nanmax(gains), "gain_low": np.nanmin(gains), "gained": int((gains > 0).sum())}
 
 
-def of_depths(frame: pd.DataFrame) -> dict[str, object]:
-    """How the first and the last layer of `explain.features.pairs.compare_depths` differ."""
-    columns, ends = ("layer", "map_side", "oriented", "silent", "beyond"), {"first": 0, "last": -1}
-    return {f"{name}_{end}": frame[name].iloc[place] for end, place in ends.items() for name in columns}
-
-
 def of_doubts(frame: pd.DataFrame) -> dict[str, str]:
     """Sentences on what a reader must know before the numbers of `figures.tables.transfers_table`, which has `honest`.
 
@@ -48,3 +48,19 @@ def of_doubts(frame: pd.DataFrame) -> dict[str, str]:
         "honest": honest if len(seen) else "No backbone has seen the images that it is judged on.",
         "above_chance": chance if len(guesses) else "None of them is as bad as a guess.",
     }
+
+
+def of_known(known: Known, chance: Chance) -> dict[str, object]:
+    """What a backbone's own answers give, of `answers.ask`, by a table from them to our classes."""
+    facts = {"backbone": known.backbone, "size": known.size, "images": len(known.val_labels)}
+    return facts | {"accuracy": chance.accuracy, "guessing": chance.guessing, "verdict": chance.verdict}
+
+
+def of_test(job: TransferJob, against: TransferJob) -> dict[str, object]:
+    """What a job reached on test with its interval, and what it gains over another one on the same images."""
+    _, labels, probabilities = job.run.predictions("test")
+    low, high = evaluation.bootstrap_interval(labels, probabilities)
+    gain = evaluation.compare_predictions(labels, probabilities, against.run.predictions("test")[2])
+    facts = {"experiment": job.name, "kind": kind(job), "minutes": job.run.record()["minutes"], "images": len(labels)}
+    facts |= {"accuracy": evaluation.accuracy(labels, probabilities), "low": low, "high": high}
+    return facts | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
