@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
-from lib.evaluation.metrics import SMALLEST_PROBABILITY, accuracy, check_predictions
+from lib.evaluation.metrics import SMALLEST_PROBABILITY, accuracy, check_predictions, cross_entropy
 
-STRENGTH = 0.1  # inverse L2 penalty of a stack, C of scikit-learn
+STRENGTHS = (0.001, 0.01, 0.1)  # inverse L2 penalties of a stack, of which val chooses one
 PARTS = 5  # of a small val, each predicted by what is fitted on the others
 
 
@@ -60,27 +59,62 @@ def blend_weights(labels: np.ndarray, members: Sequence[np.ndarray]) -> np.ndarr
     return weights / weights.sum()
 
 
-def fit_stack(labels: np.ndarray, members: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Multinomial logistic regression on the members' log-probabilities.
+def fit_stack(
+    labels: np.ndarray, members: Sequence[np.ndarray], *, strength: float = 1.0, near: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Multinomial logistic regression on the members' log-probabilities, of zero mean and unit spread.
 
     Args:
         labels: (N,) int.
         members: probabilities (N, C) by models that have not seen these images. A model is too sure of what it was
             fitted on, and the stack would trust the one that has learnt most by heart.
+        strength: inverse L2 penalty, C of scikit-learn.
+        near: (M,) weights of a blend, from which the penalty keeps the stack from straying; None is the usual penalty,
+            under which few images per weight make all classes alike.
 
     Returns:
         kernel (M * C, C) and bias (C,), float64, for `stack`; a class without images has the bias minus infinity.
     """
     labels, first = check_predictions(labels, members[0])
-    inputs = _inputs(members)
+    (count, classes), logs, images = first.shape, _logs(members), np.arange(len(labels))
+    near, inputs = np.zeros(len(logs)) if near is None else near, _inputs(members)
     scaler = StandardScaler().fit(inputs)
-    solver = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaler.transform(inputs), labels)
-    kernel, bias = np.zeros((first.shape[1], inputs.shape[1])), np.full(first.shape[1], -np.inf)
-    bias[solver.classes_] = 0
-    fitted = solver.classes_[-len(solver.coef_) :]  # of two classes scikit-learn keeps the logit of the second one
-    kernel[fitted] = solver.coef_ / scaler.scale_
-    bias[fitted] = solver.intercept_ - kernel[fitted] @ scaler.mean_
-    return {"kernel": kernel.T, "bias": bias}
+    values, blended = scaler.transform(inputs), np.einsum("m,mnc->nc", near, logs)
+    unseen = np.bincount(labels, minlength=classes) == 0
+    blended[:, unseen] = -np.inf
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        kernel, bias = np.split(flat.reshape(-1, classes), [-1])
+        logs = log_softmax(blended + values @ kernel + bias, axis=1)
+        slope = np.exp(logs)
+        slope[images, labels] -= 1
+        by_kernel = values.T @ slope / count + kernel / (strength * count)
+        penalty = (kernel**2).sum() / (2 * strength * count)
+        return penalty - logs[images, labels].mean(), np.vstack([by_kernel, slope.mean(axis=0)]).ravel()
+
+    options = {"maxiter": 1000, "gtol": 1e-5, "ftol": 1e-9}
+    found = minimize(loss, np.zeros((values.shape[1] + 1) * classes), jac=True, method="L-BFGS-B", options=options)
+    kernel, bias = np.split(found.x.reshape(-1, classes), [-1])
+    kernel = kernel / scaler.scale_[:, None]
+    bias = np.where(unseen, -np.inf, bias[0] - scaler.mean_ @ kernel)
+    return {"kernel": kernel + np.kron(near[:, None], np.eye(classes)), "bias": bias}
+
+
+def choose_stack(known: tuple, val: tuple) -> tuple[dict[str, np.ndarray], float]:
+    """A stack near the blend of the same images, with the penalty that gives the least cross entropy on val.
+
+    Args:
+        known: labels and members of the images that fit it, as `fit_stack` has them.
+        val: labels and members of the images that choose.
+
+    Returns:
+        What `fit_stack` returns, and the strength that val has chosen.
+    """
+    near = blend_weights(*known)
+    tried = {strength: fit_stack(*known, strength=strength, near=near) for strength in STRENGTHS}
+    losses = {strength: cross_entropy(val[0], stack(val[1], **fitted)) for strength, fitted in tried.items()}
+    strength = min(losses, key=losses.get)
+    return tried[strength], strength
 
 
 def stack(members: Sequence[np.ndarray], kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -91,8 +125,8 @@ def stack(members: Sequence[np.ndarray], kernel: np.ndarray, bias: np.ndarray) -
 def fitted_on_few(labels: np.ndarray, members: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """What each way to combine models reaches where it is fitted on a small val itself, as a table.
 
-    A stack has a weight per member, class and class: thousands, for a val of hundreds of images. Each part of val is
-    predicted by what was fitted on the others, so that no image judges what it has fitted.
+    A stack, here under the usual penalty, has a weight per member, class and class: thousands, for a val of hundreds of
+    images. Each part of val is predicted by what was fitted on the others: no image judges what it has fitted.
 
     Args:
         labels: (N,) int, of val.

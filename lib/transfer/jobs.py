@@ -239,42 +239,34 @@ class EnsembleJob(TransferJob):
     code: ClassVar[tuple[str, ...]] = ("evaluation/ensembles.py", "evaluation/metrics.py", "transfer/jobs.py")
 
     def fit(self) -> tuple[dict, float]:
-        from lib.evaluation import ensembles
-
-        self._check_members()
+        bare = [source.name for source in self.sources if not getattr(source.settings, "folds", 0)]
+        if self.settings.how == "stack" and bare:
+            raise JobFailed(
+                f"{self.name} is a stack, fitted on predictions of training images by models that have not seen them, "
+                f"and {' and '.join(bare)} has none: set folds= of a head, leave a network out"
+            )
         self.finish_sources()
         started, members = time.monotonic(), [source.run for source in self.sources]
-        how, count = self.settings.how, len(members)
-        if how == "stack":
-            _, *known = self._stored("folds")
-            fitted = ensembles.fit_stack(*known)
-        else:
-            _, *known = self._stored("val")
-            fitted = {"weights": ensembles.blend_weights(*known) if how == "blend" else np.full(count, 1 / count)}
+        fitted, metrics = self._fit_weights()
         write_arrays(self.run.folder / WEIGHTS, fitted)
-        metrics = self._combine("val")
+        metrics |= self._combine("val")
         if all(run.predictions_file("train").exists() for run in members):  # networks keep none
             metrics |= self._combine("train")
         metrics["members"] = [source.name for source in self.sources]
-        if how != "stack":
-            metrics["weights"] = fitted["weights"].tolist()
-        metrics["trained_parameters"] = 0 if how == "mean" else sum(array.size for array in fitted.values())
         metrics["members_seconds"] = sum(run.environment()["wall_seconds"] for run in members)  # each as if alone
         return metrics, time.monotonic() - started
 
-    def _check_members(self) -> None:
-        """Refuse what cannot be combined, before anything is fitted for it."""
-        for source in self.sources:
-            if (source.opened.dataset.checksum, source.opened.split.checksum) != tuple(Job.facts.fget(self)):
-                raise JobFailed(
-                    f"{self.name} combines predictions of the same images, but {self.sources[0].name} and "
-                    f"{source.name} have different ones: give all members the same part"
-                )
-            if self.settings.how == "stack" and not getattr(source.settings, "folds", 0):
-                raise JobFailed(
-                    f"{self.name} is a stack, fitted on predictions of training images by models that have not seen "
-                    f"them, and {source.name} makes none: set folds= of this head, or leave it out if it is a network"
-                )
+    def _fit_weights(self) -> tuple[dict, dict]:
+        """What combines the members: arrays for `blend` or `stack`, and figures for `metrics.json`."""
+        from lib.evaluation import ensembles
+
+        (_, *val), how, count = self._stored("val"), self.settings.how, len(self.sources)
+        if how == "stack":
+            _, *known = self._stored("folds")
+            fitted, strength = ensembles.choose_stack(known, val)
+            return fitted, {"strength": strength, "trained_parameters": sum(array.size for array in fitted.values())}
+        weights = ensembles.blend_weights(*val) if how == "blend" else np.full(count, 1 / count)
+        return {"weights": weights}, {"weights": weights.tolist(), "trained_parameters": count * (how == "blend")}
 
     def _stored(self, role: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Rows (N,), labels (N,) and the probabilities (N, C) of each member.

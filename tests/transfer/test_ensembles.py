@@ -92,38 +92,37 @@ def test_a_stack_is_fitted_on_folds_and_measured_on_val(photos):
     for source in job.sources:
         leave(source, roles=("train", "val", "folds"))
     run = run_job(job)
-    known = [source.run.predictions("folds")[2] for source in job.sources]
-    fitted = ensembles.fit_stack(job.sources[0].run.predictions("folds")[1], known)
+    sets = [[source.run.predictions(role) for source in job.sources] for role in ("folds", "val")]
+    known, val = [(stored[0][1], [probabilities for _, _, probabilities in stored]) for stored in sets]
+    fitted, strength = ensembles.choose_stack(known, val)
     assert np.array_equal(run.arrays("weights.npz")["kernel"], fitted["kernel"])
+    assert run.metrics()["strength"] == strength in ensembles.STRENGTHS
     seen = [source.run.predictions("train")[2] for source in job.sources]
     labels = job.sources[0].run.predictions("train")[1]
     assert run.metrics()["train_accuracy"] == evaluation.accuracy(labels, ensembles.stack(seen, **fitted))
 
 
-def test_what_cannot_be_combined_fails_in_one_sentence_before_anything_is_fitted(photos, capsys):
-    cases = {
-        "others": (Ensemble(why="?", of=("linear", "apart")), "linear and apart have different ones: give all members"),
-        "unfolded": (Ensemble(why="?", of=("linear", "bare"), how="stack"), "bare makes none: set folds= of this head"),
-        "trained": (Ensemble(why="?", of=("linear", "network"), how="stack"), "network makes none"),
-    }
-    brief = made(photos, **{name: settings for name, (settings, _) in cases.items()})
-    for name, (_, sentence) in cases.items():
-        job = transfer_job(brief, name)
+def test_a_stack_of_members_without_folds_fails_in_one_sentence_before_anything_is_fitted(photos, capsys):
+    for bare in ("bare", "network"):
+        job = transfer_job(made(photos, unfolded=Ensemble(why="?", of=("linear", bare), how="stack")), "unfolded")
         run = run_job(job)
-        assert not run.finished and sentence in run.failure, name
-        assert f"failed: {run.id}: {name} " in capsys.readouterr().out
+        assert not run.finished and f"and {bare} has none: set folds= of a head" in run.failure
+        assert f"failed: {run.id}: unfolded is a stack" in capsys.readouterr().out
         assert not any(source.run.folder.exists() for source in job.sources)
 
 
-def test_members_whose_rows_or_labels_do_not_match_are_refused(photos):
-    for seed, order in enumerate((slice(None, None, -1), slice(1, None))):  # another order, one image less
-        job = transfer_job(made(photos), "mean", seed=seed)
+def test_members_of_other_images_are_refused(photos):
+    with pytest.raises(ValueError, match="others is made of others that do not read the same part"):
+        made(photos, others=Ensemble(why="?", of=("linear", "apart")))
+    mean = transfer_job(made(photos), "mean")
+    apart = transfer_job(made(photos), "apart")  # given to a job by hand, past the rules of a brief
+    backwards = {"order": slice(None, None, -1)}, {"order": slice(1, None)}
+    for seed, (second, options) in enumerate([(apart, {}), *((mean.sources[1], one) for one in backwards)]):
+        job = dataclasses.replace(mean, seed=seed, sources=(mean.sources[0], second))
         leave(job.sources[0], roles=("val",))
-        leave(job.sources[1], roles=("val",), order=order)
-        leave(job.sources[2], roles=("val",))
-        reason = run_job(job).failure
-        first, second = (source.run.id for source in job.sources[:2])
-        assert reason == f"{first} and {second} have not predicted the same images in val"
+        leave(second, roles=("val",), **options)
+        ids = " and ".join(source.run.id for source in job.sources)
+        assert run_job(job).failure == f"{ids} have not predicted the same images in val"
 
 
 def test_an_ensemble_is_resumed_made_once_and_made_again_where_it_is_damaged(photos, capsys):
