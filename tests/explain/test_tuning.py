@@ -187,9 +187,13 @@ def test_what_is_said_of_a_map_follows_from_the_numbers(model, answers):
     assert "Over all images, since a map of 3 x 3 says little, the map fits it" in small.sentences()
     with pytest.raises(ValueError, match="two other images at least. Received: 1"):
         pairs.find_pairs(model, image[None], first, others=noise[:1])
-    # Nothing stands out where no channel lives: the sentence says so, and no number is missing.
+    # What stays below zero never leaves the ReLU that follows, however much it stands out.
     first_layer = model.get_layer("first")
     kept = first_layer.get_weights()
+    first_layer.set_weights([kept[0], np.array([-1e3, 0, 0, 0, 0, 0])])
+    (other,) = pairs.find_pairs(model, image[None], {"first": measure_answers(model, "first")}, others=noise)
+    assert other.channel != NUMBER["bars_45"] and other.map.max() > 0
+    # Nothing stands out where no channel lives: the sentence says so, and no number is missing.
     first_layer.set_weights([np.zeros_like(one) for one in kept])
     dead = {"first": measure_answers(model, "first")}
     (pair,) = pairs.find_pairs(model, image[None], dead, others=noise)

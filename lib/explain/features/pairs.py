@@ -98,7 +98,8 @@ def find_pairs(
     """The filters that stand out most on some images, one for each image and layer, each with its map.
 
     A channel stands out on an image by how far its highest answer lies above its mean highest answer on the other
-    images, in standard deviations. No two images get the same one; dead channels come last.
+    images, in standard deviations. Those come first whose answer is above zero, which a ReLU lets pass, and dead ones
+    last. No two images get the same one.
 
     Args:
         model: functional model.
@@ -120,11 +121,11 @@ def find_pairs(
         peaks = usual[layer].max(axis=(1, 2))
         spread = peaks.std(axis=0)
         alive = spread > 1e-6 * max(float(np.abs(peaks).max()), 1e-6)
-        score = (own[layer].max(axis=(1, 2)) - peaks.mean(axis=0)) / np.where(alive, spread, 1)
-        score = np.where(alive, score, -np.inf)
+        highest = own[layer].max(axis=(1, 2))
+        score = (highest - peaks.mean(axis=0)) / np.where(alive, spread, 1)
         taken: list[int] = []
         for number, image in enumerate(images):
-            order = np.argsort(-score[number], kind="stable")
+            order = np.lexsort((-score[number], highest[number] <= 0, ~alive))
             channel = next((int(one) for one in order if one not in taken), int(order[0]))
             taken.append(channel)
             pair = _pair(model, image, measured.preference(channel), own[layer][number, ..., channel])
