@@ -164,10 +164,8 @@ def _wrong_source(name: str, one: Head | Transfer, transfers: Mapping[str, Confi
         if not isinstance(before, Head) or not hasattr(before.head, "logits"):
             yield f"{name} starts from {source!r}, which is no head of this brief that is a network"
             return
-        same = type(model) is type(before.backbone) and model == before.backbone.replace(
-            trained_from=model.trained_from
-        )
-        if not same or before.part != one.part:
+        frozen = model.replace(trained_from=before.backbone.trained_from) if hasattr(model, "trained_from") else model
+        if (frozen, one.part) != (before.backbone, before.part):
             yield f"{name} has another part or backbone than {source}, from which it starts"
             return
     while isinstance(model, Earlier) and hasattr(transfers.get(model.source), "model"):

@@ -157,16 +157,15 @@ class HeadJob(TransferJob):
         """
         import keras
 
-        head = self.settings.head
-        if isinstance(head, Forest):
+        if isinstance(self.settings.head, Forest):
             raise ValueError(f"{self.name} is a forest: no network can be made of it")
-        fitted = self.run.load_model()
         backbone = self.backbone(trained_from=trained_from, image_size=image_size)
-        logits = head.logits(backbone.output, len(self.opened.dataset.class_names))
-        model = keras.Model(backbone.input, logits, name=backbone.name)
-        for layer in fitted.layers[1:]:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
-        return model
+        x, taken = backbone.output, {layer.name for layer in backbone.layers}
+        for layer in self.run.load_model().layers[1:]:
+            while layer.name in taken:  # the backbone may end in layers of such a head itself
+                layer.name = f"Top_{layer.name}"
+            x = layer(x)
+        return keras.Model(backbone.input, x, name=backbone.name)
 
 
 def _earlier(run: Run, settings: Earlier, *, image_size: int):

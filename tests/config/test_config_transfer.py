@@ -5,7 +5,7 @@ import tiny_transfers
 from tiny_transfers import HEAD, OTHERS, SCRATCH, TRANSFERS, TUNED
 
 from lib import briefs
-from lib.config import Earlier, Ensemble, Head, Part, Training, Transfer
+from lib.config import Earlier, Ensemble, Head, Part, Profile, Training, Transfer
 from lib.models import Lite0, Residual, SimpleCnn, Softmax, Vgg19, Xception
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 
@@ -105,13 +105,9 @@ def test_briefs_that_exist_are_right_at_every_profile():
 
 
 def test_a_profile_scales_what_is_fitted_and_never_stretches_it():
-    small = tiny_transfers.brief(
-        TRANSFERS | {"lite": LITE.vary("?", head=Forest(trees=200)), "mean": Ensemble("?", of=("head", "tuned"))}
-    )
-    small = small.replace(
-        profiles=small.profiles | {"smoke": small.profiles["smoke"].replace(epochs=0.01, filters=0.5)}
-    )
-    small = small.replace(profiles=small.profiles | {"full": small.profiles["full"].replace(epochs=3.0)})
+    more = {"lite": LITE.vary("?", head=Forest(trees=200)), "mean": Ensemble("?", of=("head", "tuned"))}
+    profiles = {"smoke": Profile(epochs=0.01, filters=0.5), "quick": Profile(), "full": Profile(epochs=3.0)}
+    small = tiny_transfers.brief(TRANSFERS | more).replace(profiles=profiles)
     smoke, full = small.at("smoke").transfers, small.at("full").transfers
     assert smoke["lite"].head.trees == 4 and full["lite"].head.trees == 200
     assert smoke["dense"].head.training.epochs == 1 and full["dense"].head.training.epochs == 3

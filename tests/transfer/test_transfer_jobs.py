@@ -92,6 +92,22 @@ def test_a_network_starts_with_exactly_the_answers_of_its_head(jobs):
         jobs["forest"].network()
 
 
+def test_a_head_goes_on_a_network_that_ends_in_such_a_head(jobs, tmp_path):
+    """Their layers have the same names."""
+    names = {"dense_tuned": TUNED.replace(starts_from="dense")}
+    second = {"second": TRANSFERS["dense"].vary("?", backbone=Earlier("dense_tuned"), folds=0)}
+    job = tiny_transfers.job("second", TRANSFERS | names | second)
+    run = run_job(job)
+    network, images = job.network(trained_from="Dense_2"), val_images(jobs["tuned"])
+    np.testing.assert_allclose(predict(network, [(images, None)]), run.predictions("val")[2], atol=1e-4)
+    trained = [layer.name for layer in network.layers if layer.trainable_weights]
+    own = ["Top_Dense_1__dense", "Top_Dense_1__batchnorm", "Top_Dense_2__dense", "logits"]
+    assert trained == ["Dense_2__dense", *own]
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    np.testing.assert_array_equal(loaded(images), network(images))
+
+
 def test_only_layers_from_where_it_is_said_are_trained_and_batch_norm_is_not(jobs):
     for name, trained in (
         ("tuned", {f"Block_8__block_1__{one}conv" for one in ("unit_1__", "unit_2__", "shortcut_")}),
@@ -205,6 +221,14 @@ def test_an_earlier_network_gives_features_of_classes_that_it_has_never_seen(job
         wrong = tiny_transfers.job("wrong", TRANSFERS | {"wrong": HEAD.vary("?", backbone={"cut": name})})
         with pytest.raises(ValueError, match=said):
             wrong.backbone(**options)
+
+
+def test_a_layer_that_is_not_there_cannot_be_trained_from(jobs):
+    wrong = TUNED.vary("?", model={"trained_from": "Block_5"})
+    with pytest.raises(
+        ValueError, match="has no layer or block 'Block_5' up to its cut to be trained from. Blocks: St"
+    ):
+        run_job(tiny_transfers.job("wrong", TRANSFERS | {"wrong": wrong}))
 
 
 def test_what_is_not_finished_is_no_backbone(own_folders, monkeypatch):
