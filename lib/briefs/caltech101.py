@@ -15,9 +15,9 @@ TRANSFERS = HEADS | {
         augment=Augment(flip=True, zoom=0.25, aspect=0.15),
     ),
     "scratch": SCRATCH.replace(
-        model=BEST.model, training=BEST.training.replace(epochs=10), augment=BEST.augment, image_size=64
+        model=BEST.model, training=BEST.training.replace(epochs=4), augment=BEST.augment, image_size=64
     ),
-    "blend": ENSEMBLES["blend"],
+    **ENSEMBLES,
 }
 
 BRIEF = CALTECH_256.replace(

@@ -43,7 +43,7 @@ FINE_TUNED = Transfer(
 SCRATCH = Transfer(
     why="What does an own network learn from the same images in about the same minutes?",
     model=BEST.model,
-    training=BEST.training.replace(epochs=30),
+    training=BEST.training.replace(epochs=48),
     augment=AUGMENT,
     mirror_average=True,
 )
