@@ -140,3 +140,21 @@ def race(jobs: Sequence[TransferJob]) -> dict[str, object]:
     facts = {"first": found[first].name, "first_minutes": begin["minutes"], "first_accuracy": begin["accuracy"]}
     facts |= {"best": found[best].name, "best_minutes": end["minutes"], "best_accuracy": end["accuracy"]}
     return facts | {"scratch": text, "runs": [job.run.id for job in found.values()]}
+
+
+def ensembles_table(jobs: Sequence[TransferJob]) -> pd.DataFrame:
+    """Each ensemble of a group beside its member with the highest accuracy on val.
+
+    Returns:
+        Columns experiment, seed, accuracy and loss (nats), member, member_accuracy, member_loss, weights of the members
+        (where each has one) and run.
+    """
+    rows = []
+    for job in (job for job in jobs if kind(job) == "ensemble"):
+        own, member = job.run.metrics(), max(job.sources, key=lambda one: one.run.metrics()["val_accuracy"])
+        row = {"experiment": job.name, "seed": job.seed, "accuracy": own["val_accuracy"], "loss": own["val_loss"]}
+        row |= {"member": member.name, "member_accuracy": member.run.metrics()["val_accuracy"]}
+        row["member_loss"] = member.run.metrics()["val_loss"]
+        named = zip(own["members"], own.get("weights", ()), strict=False)
+        rows.append(row | {"weights": ", ".join(f"{name} {weight:.2f}" for name, weight in named), "run": job.run.id})
+    return pd.DataFrame(rows)

@@ -37,7 +37,7 @@ def planner(opened: OpenBrief) -> Callable[[str, int], TransferJob]:
         return kind(part(settings.part), name, settings, seed, sources=sources)
 
     def job(name: str, seed: int) -> TransferJob:
-        return plan(name, seed if drawn(known[name]) else 0)
+        return plan(name, seed if drawn(known[name], known) else 0)
 
     return job
 
@@ -58,11 +58,13 @@ def transfer_jobs(opened: OpenBrief) -> list[TransferJob]:
     """All heads, transfers and ensembles of a brief, then the further seeds of those in which chance has a part."""
     transfers, job = opened.brief.transfers, planner(opened)
     seeds = range(opened.profile.transfer_seeds)
-    return [job(name, seed) for seed in seeds for name, one in transfers.items() if seed == 0 or drawn(one)]
+    return [job(name, seed) for seed in seeds for name, one in transfers.items() if seed == 0 or drawn(one, transfers)]
 
 
-def drawn(settings: Head | Transfer | Ensemble) -> bool:
-    """Whether another seed would give other numbers."""
+def drawn(settings: Head | Transfer | Ensemble, known: dict) -> bool:
+    """Whether another seed would give other numbers; `known` are all transfers of the brief."""
+    if isinstance(settings, Ensemble):
+        return any(drawn(known[name], known) for name in settings.of)
     own = isinstance(getattr(settings, "backbone", None), Earlier)  # its weights are those of one seed
     return own or not isinstance(settings, Head) or isinstance(settings.head, (DenseHead, Forest))
 

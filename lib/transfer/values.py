@@ -19,6 +19,12 @@ def of_steps(frame: pd.DataFrame) -> dict[str, object]:
     return facts | {"cheapest_accuracy": cheapest["accuracy"], "factor": best["seconds"] / cheapest["seconds"]}
 
 
+def of_ensemble(frame: pd.DataFrame) -> dict[str, object]:
+    """The ensemble with the lowest cross entropy on val, of `compare.ensembles_table`, beside its best member."""
+    best = frame.loc[frame["loss"].idxmin()]
+    return {name: best[name] for name in frame.columns if name not in ("seed", "weights", "run")}
+
+
 def of_few(frame: pd.DataFrame) -> dict[str, object]:
     """What each way to combine models reaches where few images fit it: of `ensembles.fitted_on_few`."""
     ways = frame.set_index("approach")["accuracy"]
