@@ -46,7 +46,7 @@ class DenseHead(HeadNetwork):
     units: tuple[int, ...] = (512, 256)
     dropout: tuple[float, ...] = (0.3, 0.4)
     training: Training = field(
-        default_factory=lambda: Training(epochs=20, optimizer="adamw", learning_rate=0.001, schedule="cosine")
+        default_factory=lambda: Training(epochs=8, optimizer="adamw", learning_rate=0.001, schedule="cosine")
     )
 
     name: ClassVar[str] = "dense"
