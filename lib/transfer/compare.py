@@ -136,7 +136,7 @@ def race(jobs: Sequence[TransferJob]) -> dict[str, object]:
         name, until = found["from scratch"].name, curves["from scratch"]
         until = until[until["minutes"] <= end["minutes"]]
         reached = f"{until['accuracy'].iloc[-1]:.1%}" if len(until) else "not finished its first epoch"
-        text = f"From scratch, *{name}* has {reached} by then."
+        text = f"From scratch, {name} has {reached} by then."
     facts = {"first": found[first].name, "first_minutes": begin["minutes"], "first_accuracy": begin["accuracy"]}
     facts |= {"best": found[best].name, "best_minutes": end["minutes"], "best_accuracy": end["accuracy"]}
     return facts | {"scratch": text, "runs": [job.run.id for job in found.values()]}
