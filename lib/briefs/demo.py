@@ -86,6 +86,6 @@ BRIEF = CALTECH_256.replace(
     profiles={
         "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
         "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, minutes=10),
-        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, minutes=120, explain=EXPLAIN_FULL),
+        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, transfer_seeds=5, minutes=120, explain=EXPLAIN_FULL),
     },
 )

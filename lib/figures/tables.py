@@ -13,7 +13,7 @@ RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
 RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
 TRANSFER_COLUMNS = ["experiment", "seed", "what", "data", "train_images", "backbone", "cut", "image_size", "head"]
 TRANSFER_COLUMNS += ["val_accuracy", "low", "high", "verdict", "feature_seconds", "fit_seconds", "seconds"]
-TRANSFER_COLUMNS += ["trained", "frozen"]
+TRANSFER_COLUMNS += ["trained", "frozen", "run"]
 OF_SEEDS = {"parameters": "max", "minutes": "mean", "trained": "max", "frozen": "max"}
 OF_SEEDS |= dict.fromkeys(("feature_seconds", "fit_seconds", "seconds"), "mean")
 LAYER_COLUMNS = ["layer", "type", "output_shape", "parameters"]
@@ -98,7 +98,7 @@ def transfers_table(records: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     Args:
         records: as `transfer.records.record` gives: experiment, seed and val_accuracy in [0, 1], and as many of what,
             data, train_images, backbone, cut, image_size, head, low, high, verdict, feature_seconds, fit_seconds,
-            seconds, trained and frozen as there are.
+            seconds, trained, frozen and run as there are.
 
     Returns:
         These columns, where one record at least has them, and above_chance ("yes", "no", "too few images").

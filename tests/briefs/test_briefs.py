@@ -144,6 +144,7 @@ def test_the_demo_goes_from_one_half_of_its_classes_to_the_other(photos):
     halves = {name: set(one.part.classes) for name, one in transfers.items()}
     assert halves.pop("source") == set(range(6)) and all(half == set(range(6, 12)) for half in halves.values())
     assert {one.part.train_per_class for one in transfers.values()} == {None, 10}
+    assert all(briefs.load("demo").profiles[name].transfer_seeds > 2 for name in ("quick", "full"))
     few = {name: one.replace(part=Part(train_per_class=one.part.train_per_class)) for name, one in transfers.items()}
     opened = tiny_training.opened(photos)
     brief = opened.brief.replace(transfers=few, profiles=dict.fromkeys(PROFILES, Profile(transfer_seeds=2)))

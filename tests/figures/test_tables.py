@@ -104,7 +104,8 @@ def test_transfers_table_has_one_row_a_job_and_says_what_is_at_chance():
     assert frame[["experiment", "seed"]].to_numpy().tolist() == [["frozen", 0], ["tuned", 0], ["tuned", 1], ["mean", 0]]
     assert frame["above_chance"].tolist()[:3] == ["yes", "no", "too few images"] and pd.isna(frame["above_chance"][3])
     columns = ["experiment", "seed", "what", "backbone", "val_accuracy", "above_chance", "seconds", "trained", "frozen"]
-    assert list(frame.columns) == columns
+    assert list(frame.columns) == [*columns, "run"]  # by which reports and evidence find what a row rests on
+    assert frame["run"][0] == "frozen-seed0-0"
     assert frame["frozen"].tolist()[:2] == [3_000_000, 40_000] and pd.isna(frame["backbone"][3])
 
 
