@@ -102,6 +102,9 @@ def fit_forest(head: Forest, values: np.ndarray, labels: np.ndarray, *, seed: in
 
 
 def forest_predictor(forest, num_classes: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A forest as a function from features to probabilities."""
+    forest.n_jobs = 1  # threads add the answers of trees up in the order in which they end, and round otherwise
+
     def predict(values: np.ndarray) -> np.ndarray:
         probabilities = np.zeros((len(values), num_classes), np.float32)
         probabilities[:, forest.classes_] = forest.predict_proba(values)
