@@ -158,7 +158,7 @@ def test_the_cifar100_networks_have_as_many_parameters_as_the_coursework_counted
     transfers = briefs.load("cifar100").transfers
     backbone, head = transfers["dense_96"].backbone.replace(weights="random"), transfers["dense_96"].head
     features = backbone.extractor(image_size=96)
-    fitted = head.build(100, width=features.output_shape[-1])
+    fitted = head.build(100, features=features.output_shape[-1])
     trained = sum(math.prod(weight.shape) for weight in fitted.trainable_weights)
     assert features.count_params() + fitted.count_params() == 48_493_476
     assert features.count_params() + fitted.count_params() - trained == 10_586_176  # frozen, with two of batch norm
