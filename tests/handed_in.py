@@ -29,6 +29,10 @@ def make_whole_report():
         write_json(run / "config.json", config | {"classes": CLASSES})
         write_json(run / "environment.json", MACHINE | {"wall_seconds": 90.0, "commit": "0123456789abcdef"})
     Results(folder, notebook="04_explainability", profile="smoke").save_value("explain.best_method", "x", runs=[BEST])
+    transfer = Results(folder, notebook="05_transfer_learning", profile="smoke")
+    table = pd.DataFrame({"experiment": ["frozen"], "val_accuracy": [0.5], "run": [BEST]})
+    transfer.save_table("transfers", table, caption="Transfers.", runs=[BEST])
+    transfer.save_values({"notice": "", "test_accuracy": 0.5}, prefix="transfer.", runs=[BEST])
     roles = ["test"] * 30 + ["train"] * 60 + ["val"] * 20
     paths_of_images = [f"{CLASSES[row % 3]}/{row}.jpg" for row in range(110)]
     split = pd.DataFrame({"path": paths_of_images, "label": [row % 3 for row in range(110)], "role": roles})

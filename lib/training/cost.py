@@ -42,10 +42,10 @@ class CostJob(Job):
         metrics = {
             f"{row['network']}_{column}": row[column]
             for row in table.to_dict("records")
-            for column in ("image_size", "parameters", "seconds", "minutes_per_epoch")
+            for column in ("image_size", "parameters", "seconds", "epoch_minutes")
         }
         large, small = table["seconds"]
-        metrics |= {"epoch": self.settings.epoch, "steps": self.settings.steps, "times": large / small}
+        metrics |= {"epoch": self.settings.epoch, "steps": self.settings.steps, "ratio_of_seconds": large / small}
         return metrics, time.perf_counter() - started
 
 
@@ -68,7 +68,7 @@ def time_steps(cost: Cost) -> pd.DataFrame:
 
     Returns:
         One row per network, the large one first: network, image_size, parameters, batch_size, steps (timed), seconds of
-        a step (median; `lowest` and `highest` beside it), and minutes_per_epoch, extrapolated from that median.
+        a step (median), lowest_seconds and highest_seconds of one, and epoch_minutes, extrapolated from the median.
     """
     networks = {"large": cost.large, "small": cost.small}
     steps = {name: _step(one, cost.num_classes) for name, one in networks.items()}
@@ -86,9 +86,9 @@ def time_steps(cost: Cost) -> pd.DataFrame:
                 "batch_size": batch_size,
                 "steps": len(seconds),
                 "seconds": median,
-                "lowest": min(seconds),
-                "highest": max(seconds),
-                "minutes_per_epoch": median * math.ceil(cost.epoch / batch_size) / 60,
+                "lowest_seconds": min(seconds),
+                "highest_seconds": max(seconds),
+                "epoch_minutes": median * math.ceil(cost.epoch / batch_size) / 60,
             }
         )
     return pd.DataFrame(rows)

@@ -120,7 +120,7 @@ def test_the_table_puts_the_worst_first_and_counts(pair):
         ["dataset.images", "12", "11", "differs"],
         ["best.test_accuracy", "0.666667", "0.65", "within", "limits"],
     ]
-    assert text[3:] == ["13 compared: 1 differs, 1 within limits, 1 not compared, 10 same"]
+    assert text[3:] == ["14 compared: 1 differs, 1 within limits, 1 not compared, 11 same"]
     assert compare.as_text([]) == "0 compared: nothing"
 
 

@@ -27,12 +27,12 @@ def test_a_cost_is_measured_in_steps_and_extrapolated_to_an_epoch(photos):
     assert table.index.tolist() == ["large", "small"] and table["steps"].tolist() == [3, 3]
     assert table["image_size"].tolist() == [64, 8] and table["batch_size"].tolist() == [32, 4]
     assert table.loc["small", "parameters"] == 8 * 8 * 3 * 4 + 4 + 4 * 5 + 5
-    assert (table["lowest"] <= table["seconds"]).all() and (table["seconds"] <= table["highest"]).all()
+    assert (table["lowest_seconds"] <= table["seconds"]).all() and (table["seconds"] <= table["highest_seconds"]).all()
     for name, batches in (("large", 32), ("small", 250)):
         expected = table.loc[name, "seconds"] * batches / 60
-        assert math.isclose(table.loc[name, "minutes_per_epoch"], expected, rel_tol=1e-6)
-        assert math.isclose(metrics[f"{name}_minutes_per_epoch"], expected, rel_tol=1e-6)
-    assert metrics["times"] > 1 and metrics["epoch"] == 1000 and metrics["steps"] == 3
+        assert math.isclose(table.loc[name, "epoch_minutes"], expected, rel_tol=1e-6)
+        assert math.isclose(metrics[f"{name}_epoch_minutes"], expected, rel_tol=1e-6)
+    assert metrics["ratio_of_seconds"] > 1 and metrics["epoch"] == 1000 and metrics["steps"] == 3
     assert run.environment()["peak_memory_mb"] > 0
     assert run_job(cost_jobs(brief)[0]).metrics() == metrics  # read, and not timed again
 
@@ -41,7 +41,7 @@ def test_the_first_of_several_steps_does_not_count(monkeypatch):
     made = iter([9.0, 9.0, 1.0, 0.5, 2.0, 0.5, 3.0, 0.5])
     monkeypatch.setattr(cost, "_step", lambda one, classes: (lambda: next(made), 1))
     table = time_steps(COST)
-    assert table["seconds"].tolist() == [2.0, 0.5] and table["highest"].tolist() == [3.0, 0.5]
+    assert table["seconds"].tolist() == [2.0, 0.5] and table["highest_seconds"].tolist() == [3.0, 0.5]
 
 
 def test_profiles_scale_what_is_timed():
