@@ -7,7 +7,7 @@ import nbformat
 import pandas as pd
 from nbformat.v4 import new_output
 from small_report import MACHINE, small_study
-from written_report import CLASSES, make_report_folder
+from written_report import CLASSES, add_transfers, make_report_folder
 
 from lib import briefs
 from lib.config.files import write_json
@@ -24,15 +24,12 @@ def make_whole_report():
     """Write a finished smoke report of the demo brief, without training or executing; returns its folder."""
     brief = briefs.load("demo")
     folder = make_report_folder(brief, seeds=1, masks=False, profile="smoke")
+    add_transfers(folder, {"frozen": 0.5, "fine_tuned": 0.6, "scratch": 0.3}, profile="smoke")
     for run in (folder / "runs").iterdir():
         config = json.loads((run / "config.json").read_text())
         write_json(run / "config.json", config | {"classes": CLASSES})
         write_json(run / "environment.json", MACHINE | {"wall_seconds": 90.0, "commit": "0123456789abcdef"})
     Results(folder, notebook="04_explainability", profile="smoke").save_value("explain.best_method", "x", runs=[BEST])
-    transfer = Results(folder, notebook="05_transfer_learning", profile="smoke")
-    table = pd.DataFrame({"experiment": ["frozen"], "val_accuracy": [0.5], "run": [BEST]})
-    transfer.save_table("transfers", table, caption="Transfers.", runs=[BEST])
-    transfer.save_values({"notice": "", "test_accuracy": 0.5}, prefix="transfer.", runs=[BEST])
     roles = ["test"] * 30 + ["train"] * 60 + ["val"] * 20
     paths_of_images = [f"{CLASSES[row % 3]}/{row}.jpg" for row in range(110)]
     split = pd.DataFrame({"path": paths_of_images, "label": [row % 3 for row in range(110)], "role": roles})
