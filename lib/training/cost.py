@@ -29,7 +29,7 @@ class CostJob(Job):
     @property
     def files(self):
         settings = self.settings
-        return sorted({*super().files, *settings.large.model.sources(), *settings.small.model.sources()})
+        return [*super().files, *settings.large.model.sources(), *settings.small.model.sources()]
 
     @property
     def facts(self) -> list[str]:

@@ -38,6 +38,7 @@ class Known:
     size: int  # pixels per side
     train_labels: np.ndarray  # (N,) int
     train_answers: np.ndarray  # (N, 1000) float32 probabilities
+    val_rows: np.ndarray  # (M,) int rows of the index
     val_labels: np.ndarray  # (M,) int
     val_answers: np.ndarray  # (M, 1000)
 
@@ -45,11 +46,14 @@ class Known:
 def ask(opened: OpenBrief, *, backbone: Backbone) -> Known:
     """What a backbone, or lite0 where its own last layer is not at hand, answers for images of train and val."""
     backbone, labels = at_hand(backbone), opened.dataset.index["label"].to_numpy()
-    asked = []
-    for rows in (opened.split.train, opened.split.val):
-        some = np.sort(rows[evaluation.one_class_in_turn(labels[rows])[:MOST]])
-        asked += [labels[some], own_answers(opened, some, backbone=backbone, image_size=NATIVE)]
-    return Known(backbone.name, class_list(), NATIVE, *asked)
+    train, val = (
+        rows[evaluation.one_class_in_turn(labels[rows])[:MOST]] for rows in (opened.split.train, opened.split.val)
+    )
+    train_answers, val_answers = (
+        own_answers(opened, rows, backbone=backbone, image_size=NATIVE) for rows in (train, val)
+    )
+    sides = (labels[train], train_answers, val, labels[val], val_answers)
+    return Known(backbone.name, class_list(), NATIVE, *sides)
 
 
 def at_hand(backbone: Backbone) -> Backbone:

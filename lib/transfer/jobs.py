@@ -61,7 +61,7 @@ class HeadJob(TransferJob):
 
     @property
     def files(self):
-        return sorted({*super().files, *_sources(self.settings.backbone)})
+        return [*super().files, *_sources(self.settings.backbone)]
 
     @property
     def facts(self) -> list[str]:
@@ -90,7 +90,7 @@ class HeadJob(TransferJob):
         backbone = settings.backbone
         facts = [*map(str, backbone.flat().items()), str(settings.image_size), settings.resize, dataset.checksum]
         facts += [_weights(backbone), *(source.run.id for source in self.sources)]
-        facts += [code_checksum(sorted({*_files(FEATURES), *_sources(backbone)}))]
+        facts += [code_checksum([*_files(FEATURES), *_sources(backbone)])]
         name = f"{getattr(backbone, 'name', 'earlier')}-{backbone.cut or 'features'}-{settings.image_size}"
         return open_features(images, rows, model_of=self.backbone, name=name, facts=facts)
 
@@ -210,7 +210,7 @@ class TransferNetworkJob(TransferJob, NetworkJob):
 
     @property
     def files(self):
-        return sorted({*Job.files.fget(self), *_sources(self.settings.model)})
+        return [*Job.files.fget(self), *_sources(self.settings.model)]
 
     @property
     def compared_with(self) -> list[Config]:

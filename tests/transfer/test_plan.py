@@ -1,7 +1,11 @@
 """lib.transfer.plan: which jobs a brief asks for, what each goes on from, and what stands in for weights."""
 
 import dataclasses
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import tiny_transfers
@@ -9,7 +13,7 @@ from tiny_transfers import HEAD, OTHERS, SCRATCH, TRANSFERS, TUNED
 
 from lib import briefs
 from lib.__main__ import main
-from lib.config import Ensemble, Part
+from lib.config import Ensemble, Part, paths
 from lib.datasets import DataError
 from lib.models import Lite0, Vgg19, Xception
 from lib.models.weights import Weights, WeightsError
@@ -125,3 +129,24 @@ def test_a_transfer_is_trained_by_its_name_and_another_name_is_one_sentence(own_
     assert "head-seed0-" in said and "val accuracy" in said and "scratch-seed0-" in said and "\nkept in " in said
     assert main(["train", "BRIEF=tests", "EXPERIMENT=head"]) == 0
     assert "finished earlier, and read from" in capsys.readouterr().out
+
+
+IDS = """
+    import sys
+    sys.path[:0] = ["..", "../tests"]
+    import tiny_transfers
+    from tiny_transfers import HEAD, TRANSFERS
+    from lib.models import Lite0
+    from lib.transfer.plan import transfer_jobs
+    pixels = HEAD.replace(backbone=Lite0(), image_size=32)
+    print(*(job.run.id for job in transfer_jobs(tiny_transfers.opened(TRANSFERS | {"pixels": pixels}))))
+"""
+
+
+def test_a_job_has_one_run_wherever_lib_is_imported_from(own_folders):
+    """Notebooks run in their own folder, and find lib by `..`: what `make report` has fitted must be found there."""
+    code, clean = textwrap.dedent(IDS), {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    from_notebooks = subprocess.check_output([sys.executable, "-c", code], cwd=paths.NOTEBOOKS, env=clean, text=True)
+    pixels = HEAD.replace(backbone=Lite0(), image_size=32)
+    planned = transfer_jobs(tiny_transfers.opened(TRANSFERS | {"pixels": pixels}))
+    assert from_notebooks.split() == [job.run.id for job in planned]
