@@ -1,6 +1,6 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
-from lib.briefs.cifar10 import AUGMENT
+from lib.briefs.cifar10 import AUGMENT, SCRATCH
 from lib.config import (
     EXPLAIN_FULL,
     EXPLAIN_SMOKE,
@@ -86,6 +86,7 @@ BRIEF = Brief(
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability", "05_transfer_learning"),
     transfers={
         **HEADS,
+        "scratch": SCRATCH,
         "blend": BLEND,
         "stack": Ensemble(why="And with a model fitted on their predictions?", of=STACKED, how="stack"),
     },

@@ -1,7 +1,7 @@
 """Ten classes of ImageNet: one network in seven versions, each with one more idea than the one before."""
 
 from lib.briefs.caltech256 import AUGMENT
-from lib.briefs.cifar10 import FINE_TUNED, FROZEN
+from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
 from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Brief, Ensemble, Experiment, Profile, Split, Training
 from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
 
@@ -49,6 +49,9 @@ BRIEF = Brief(
         "frozen": FROZEN,
         "fine_tuned": FINE_TUNED.vary(
             "What does it give to train on all of the network?", training={"epochs": 4}, augment=AUGMENT
+        ),
+        "scratch": SCRATCH.replace(model=V7.model, augment=AUGMENT, image_size=64).vary(
+            "What does an own network learn from the same images?", training={"epochs": 12}
         ),
         "blend": Ensemble(why="Do both know more together?", of=("frozen", "fine_tuned"), how="blend"),
     },

@@ -52,11 +52,15 @@ def bootstrap_interval(
         ValueError: if n is below 1 or the predictions break a rule.
     """
     labels, probabilities = check_predictions(labels, probabilities)
+    return _percentiles(lambda rows: metric(labels[rows], probabilities[rows]), len(labels), n=n)
+
+
+def _percentiles(value_of: Callable[[np.ndarray], float], count: int, *, n: int) -> tuple[float, float]:
+    """95 % interval of a value of rows (count,), over n draws of rows with replacement; always the same draws."""
     if n < 1:
         raise ValueError(f"n must be at least 1. Received: {n}")
     rng = np.random.default_rng(0)
-    draws = (rng.integers(len(labels), size=len(labels)) for _ in range(n))
-    values = [metric(labels[rows], probabilities[rows]) for rows in draws]
+    values = [value_of(rng.integers(count, size=count)) for _ in range(n)]
     low, high = np.quantile(values, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return float(low), float(high)
 
@@ -112,12 +116,8 @@ def compare_predictions(labels: np.ndarray, one: np.ndarray, other: np.ndarray, 
     """
     right = [np.argmax(check_predictions(labels, side)[1], axis=1) == np.asarray(labels) for side in (one, other)]
     gains = right[0].astype(float) - right[1]
-    if n < 1:
-        raise ValueError(f"n must be at least 1. Received: {n}")
-    rng = np.random.default_rng(0)
-    means = [gains[rng.integers(len(gains), size=len(gains))].mean() for _ in range(n)]
-    low, high = np.quantile(means, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    return Comparison(float(gains.mean()), float(low), float(high), _verdict(low, high))
+    low, high = _percentiles(lambda rows: gains[rows].mean(), len(gains), n=n)
+    return Comparison(float(gains.mean()), low, high, _verdict(low, high))
 
 
 def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> Chance:

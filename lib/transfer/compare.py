@@ -52,7 +52,7 @@ def best_of_each_kind(jobs: Sequence[TransferJob]) -> dict[str, list[TransferJob
 
 def best(jobs: Sequence[TransferJob]) -> TransferJob:
     """Seed 0 of the job with the highest mean accuracy on val, of whatever kind."""
-    return max((members for members in best_of_each_kind(jobs).values()), key=_mean_accuracy)[0]
+    return max(best_of_each_kind(jobs).values(), key=_mean_accuracy)[0]
 
 
 def network(job: TransferJob):
@@ -121,14 +121,17 @@ def varied(jobs: Sequence[TransferJob], setting: str) -> pd.DataFrame:
 def race(jobs: Sequence[TransferJob]) -> dict[str, object]:
     """What the best head, the best network from scratch and the best of all but ensembles reached, and in what time.
 
+    Args:
+        jobs: of one group, a head and a network from scratch among them.
+
     Returns:
         head, scratch and best: a name, `<one>_minutes` and `<one>_accuracy` on val for each; runs.
     """
     found = {one: members[0] for one, members in best_of_each_kind(jobs).items() if one != "ensemble"}
     ends = {one: accuracy_over_minutes(job).iloc[-1] for one, job in found.items()}
-    best = max(ends, key=lambda one: ends[one]["accuracy"])
+    highest = max(ends, key=lambda one: ends[one]["accuracy"])
     facts = {"runs": [job.run.id for job in found.values()]}
-    for name, one in (("head", "head"), ("scratch", "from scratch"), ("best", best)):
+    for name, one in (("head", "head"), ("scratch", "from scratch"), ("best", highest)):
         facts |= {name: found[one].name, f"{name}_minutes": ends[one]["minutes"]}
         facts[f"{name}_accuracy"] = ends[one]["accuracy"]
     return facts

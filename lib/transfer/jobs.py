@@ -1,4 +1,4 @@
-"""Heads, transfers and ensembles as jobs, and the plan of all that notebook 05 reads."""
+"""Heads on features, networks that go on from them, and ensembles of their predictions, as jobs."""
 
 import shutil
 import time

@@ -2,9 +2,8 @@
 
 from lib import evaluation
 from lib.config import Earlier, Ensemble, Transfer
+from lib.transfer.compare import kind
 from lib.transfer.jobs import TransferJob
-
-KINDS = {"mean": "mean of others", "blend": "blend of others", "stack": "stack of others"}
 
 
 def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
@@ -39,15 +38,15 @@ def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
 def _settings(job: TransferJob) -> dict[str, object]:
     settings = job.settings
     if isinstance(settings, Ensemble):
-        return {"what": KINDS[settings.how], "head": " + ".join(settings.of)}
+        return {"what": f"{settings.how} of others", "head": " + ".join(settings.of)}
     head = job
     if isinstance(settings, Transfer):
         if not job.sources:
-            return {"what": "from scratch", "backbone": settings.model.name, "image_size": settings.image_size}
+            return {"what": kind(job), "backbone": settings.model.name, "image_size": settings.image_size}
         head = job.sources[0]
     backbone = head.settings.backbone
     return {
-        "what": "fine-tuned" if isinstance(settings, Transfer) else "head",
+        "what": kind(job),
         "backbone": f"network of {backbone.source}" if isinstance(backbone, Earlier) else backbone.name,
         "cut": backbone.cut or "before the logits",
         "image_size": settings.image_size,

@@ -9,7 +9,7 @@ import small_data_sets as small
 import tiny_training
 
 from lib import briefs, datasets
-from lib.config import PROFILES, Part, Profile
+from lib.config import PROFILES, Ensemble, Head, Part, Profile
 from lib.models import Lite0
 from lib.models.backbone import Backbone
 from lib.training.open_brief import open_brief
@@ -122,7 +122,8 @@ def test_every_transfer_can_be_planned_and_the_page_says_whose_numbers_its_are(s
         drawn = {"cifar100": "vgg19", "tiny_imagenet": "xception"}.get(name)
         said = f"{drawn} with weights drawn at random: smoke runs need no download. No number here is one of {drawn}"
         assert notice == (f"{said} as it was published." if drawn else "")
-        assert set(honest.values()) == {name != "imagenet10"}
+        seen = {job.name for job in jobs if job.name != "scratch"} if name == "imagenet10" else set()
+        assert {one for one, holds in honest.items() if not holds} == seen
 
 
 def test_where_weights_cannot_be_had_lite0_stands_in_and_no_transfer_to_what_it_has_seen_is_honest(small_data):
@@ -163,3 +164,14 @@ def test_the_cifar100_networks_have_as_many_parameters_as_the_coursework_counted
     assert features.count_params() + fitted.count_params() == 48_493_476
     assert features.count_params() + fitted.count_params() - trained == 10_586_176  # frozen, with two of batch norm
     assert backbone.extractor(image_size=32).output_shape == (None, 8192)
+
+
+def test_whatever_notebook_05_compares_has_a_head_and_a_network_from_scratch():
+    for name in briefs.names():
+        brief, parts = briefs.load(name), {}
+        assert bool(brief.transfers) == ("05_transfer_learning" in brief.notebooks)
+        for one in brief.transfers.values():
+            if not isinstance(one, Ensemble):
+                kind = "head" if isinstance(one, Head) else "fine-tuned" if one.starts_from else "from scratch"
+                parts.setdefault(one.part, []).append(kind)
+        assert all({"head", "from scratch"} <= set(kinds) for kinds in parts.values() if len(kinds) > 1), name

@@ -290,6 +290,23 @@ def test_bootstrap_interval_is_about_as_wide_as_the_binomial():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 400), rel=0.12)
 
 
+def test_two_models_are_compared_on_the_same_draws_of_images():
+    rng = np.random.default_rng(0)
+    labels, right = rng.integers(0, 2, 400), rng.random(400) < 0.6
+    other = np.eye(2)[np.where(right, labels, 1 - labels)]
+    one = np.where((rng.random(400) < 0.05)[:, None], np.eye(2)[labels], other)  # right wherever the other one is
+    found = evaluation.compare_predictions(labels, one, other)
+    gained = evaluation.accuracy(labels, one) - evaluation.accuracy(labels, other)
+    assert found.difference == pytest.approx(gained) and 0 < found.low <= gained <= found.high
+    assert found.verdict == "better" and evaluation.compare_predictions(labels, other, one).verdict == "worse"
+    apart = evaluation.bootstrap_interval(labels, one), evaluation.bootstrap_interval(labels, other)
+    assert apart[0][0] < apart[1][1]  # each alone could not tell them apart
+    same = evaluation.compare_predictions(labels, one, one)
+    assert (same.low, same.high, same.verdict) == (0, 0, "no difference within noise")
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        evaluation.compare_predictions(labels, one, other, n=0)
+
+
 def test_bootstrap_interval_options_change_the_result():
     labels, probabilities = random_predictions()
     usual = evaluation.bootstrap_interval(labels, probabilities, n=200)
