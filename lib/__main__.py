@@ -362,7 +362,9 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
         loaded = briefs.load(brief)
         loaded.at(profile)
         check_name(
-            "experiment", experiment, dict.fromkeys(("best", *loaded.experiments, *loaded.ablation, *loaded.transfers))
+            "experiment",
+            experiment,
+            dict.fromkeys(("best", *loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches)),
         )
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")

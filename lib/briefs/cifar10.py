@@ -5,16 +5,19 @@ from lib.config import (
     EXPLAIN_FULL,
     EXPLAIN_SMOKE,
     Augment,
+    Blocks,
     Ensemble,
     Experiment,
     Head,
     Profile,
+    Space,
     Split,
     Training,
     Transfer,
+    growing_searches,
     leave_one_out,
 )
-from lib.models import Lite0, Residual
+from lib.models import ConvBlocks, Lite0, Residual
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
@@ -59,6 +62,27 @@ ENSEMBLES = {
     "stack": MEAN.replace(why="And with a model fitted on their predictions?", how="stack"),
 }
 
+# Each trial is short; what is found is trained again for longer.
+SPACE = Space(
+    start=BEST.vary(
+        "Which network of this space does best after a few epochs?", training={"epochs": 8}, mirror_average=False
+    ),
+    families=(Residual(), ConvBlocks()),
+    choices={
+        "model.width": (16, 32, 48, 64),
+        "model.stages": (2, 3, 4),
+        "model.blocks": (1, 2),
+        "model.convolutions": (1, 2),
+        "model.stem_stride": (1, 2),
+        "model.dropout": (0.0, 0.2, 0.4),
+        "training.learning_rate": (0.02, 0.05, 0.1, 0.2),
+        "augment.cutmix": (0.0, 0.5),
+    },
+    trial_seconds=90,
+    max_parameters=5_000_000,
+)
+BLOCKS = Blocks(start=SPACE.start, trial_seconds=90, max_parameters=30_000_000)
+
 BRIEF = CALTECH_256.replace(
     name="cifar10",
     title="CIFAR-10 from scratch",
@@ -74,7 +98,7 @@ BRIEF = CALTECH_256.replace(
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
-    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning", "06_architecture_search"),
     transfers={
         **HEADS,
         "frozen_71": FROZEN.vary("Are images of 71 pixels enough for it?", image_size=71),
@@ -87,10 +111,17 @@ BRIEF = CALTECH_256.replace(
         "scratch": SCRATCH,
         **ENSEMBLES,
     },
+    searches=growing_searches(SPACE, minutes=(1, 3, 9), blocks=BLOCKS, epochs=20),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, minutes=80),
-        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
+        "smoke": Profile(
+            images_per_class=12, epochs=0.01, filters=0.1, search_minutes=0.02, minutes=5, explain=EXPLAIN_SMOKE
+        ),
+        "quick": Profile(
+            images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, search_seeds=3, minutes=80
+        ),
+        "full": Profile(
+            epochs=3.0, seeds=5, ablation_seeds=5, search_minutes=60, minutes=1440, search_seeds=3, explain=EXPLAIN_FULL
+        ),
     },
 )

@@ -2,9 +2,11 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
+from lib.briefs.cifar10 import SPACE as CIFAR_10
 from lib.config import (
     EXPLAIN_FULL,
     EXPLAIN_SMOKE,
+    Blocks,
     Earlier,
     Experiment,
     Head,
@@ -13,6 +15,7 @@ from lib.config import (
     Split,
     Training,
     Transfer,
+    growing_searches,
     leave_one_out,
 )
 from lib.models import Residual
@@ -66,6 +69,13 @@ TRANSFERS = {
     ),
 }
 
+# Notebook 06 is no part of this report, which takes minutes: open it, or search with `make search BRIEF=demo`.
+SPACE = CIFAR_10.replace(
+    start=BEST.vary(CIFAR_10.start.why, training={"epochs": 8, "sizes": ()}, image_size=48, mirror_average=False),
+    trial_seconds=60,
+)
+SEARCHES = growing_searches(SPACE, minutes=(1, 2, 3), blocks=Blocks(start=SPACE.start, blocks=("vanilla",)), epochs=24)
+
 BRIEF = CALTECH_256.replace(
     name="demo",
     title="Drawn objects",
@@ -82,10 +92,21 @@ BRIEF = CALTECH_256.replace(
     ablation=leave_one_out(BEST, epochs=1 / 3, filters=0.5),
     notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,
+    searches=SEARCHES,
     split=Split(test=0.2, val=0.2),
     profiles={
-        "smoke": Profile(images_per_class=8, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
-        "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, minutes=10),
-        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, transfer_seeds=5, minutes=120, explain=EXPLAIN_FULL),
+        "smoke": Profile(
+            images_per_class=8, epochs=0.01, filters=0.1, search_minutes=0.02, minutes=5, explain=EXPLAIN_SMOKE
+        ),
+        "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, search_seeds=3, minutes=10),
+        "full": Profile(
+            epochs=3.0,
+            seeds=5,
+            ablation_seeds=5,
+            transfer_seeds=5,
+            search_minutes=60,
+            minutes=120,
+            explain=EXPLAIN_FULL,
+        ),
     },
 )

@@ -3,6 +3,7 @@
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
 from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, leave_one_out
+from lib.config.search import Blocks, Found, Search, SearchSpace, Space, growing_searches
 from lib.config.transfer import Earlier, Ensemble, FeatureModel, Head, Part, Transfer
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "EXPLAIN_SMOKE",
     "PROFILES",
     "Augment",
+    "Blocks",
     "Brief",
     "Config",
     "Cost",
@@ -18,12 +20,17 @@ __all__ = [
     "Experiment",
     "ExplainSizes",
     "FeatureModel",
+    "Found",
     "Head",
     "Part",
     "Perceptron",
     "Profile",
+    "Search",
+    "SearchSpace",
+    "Space",
     "Split",
     "Training",
     "Transfer",
+    "growing_searches",
     "leave_one_out",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from lib.config.base import Config
 from lib.config.experiment import Cost, Experiment, Perceptron
+from lib.config.search import Found, Search
 from lib.config.transfer import Ensemble, Head, Transfer, wrong_sources
 
 PROFILES = ("smoke", "quick", "full")
@@ -38,6 +39,8 @@ class Profile(Config):
     ablation_seeds: int = 1  # seeds of each experiment of the ablation
     transfer_seeds: int = 1  # seeds of each head and transfer, if chance has a part in it
     transfer_per_class: int | None = None  # images per class that these train on; None takes all there are
+    search_minutes: float = 1.0  # factor on the minutes of each search
+    search_seeds: int = 1  # seeds of what a search has found, trained again
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
     explain: ExplainSizes = field(default_factory=ExplainSizes)
@@ -45,9 +48,12 @@ class Profile(Config):
     def rules(self) -> dict[str, bool]:
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
-            "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
-            "all seeds are positive": min(self.seeds, self.ablation_seeds, self.transfer_seeds) > 0
-            and self.perceptron_seeds > 0,
+            "all factors and minutes are positive": all(
+                getattr(self, name) > 0 for name in ("epochs", "filters", "search_minutes", "minutes")
+            ),
+            "all seeds are positive": all(
+                getattr(self, f"{kind}seeds") > 0 for kind in ("", "ablation_", "transfer_", "search_", "perceptron_")
+            ),
             "transfer_per_class is positive": self.transfer_per_class is None or self.transfer_per_class > 0,
         }
 
@@ -88,21 +94,27 @@ class Brief(Config):
     further_datasets: tuple[str, ...] = ()  # what its notebooks read besides `dataset`
     stand_in: str = ""  # a drawn data set: read at smoke, and where another one cannot be had
     transfers: dict = field(default_factory=dict)  # heads, transfers and ensembles of notebook 05, by name
+    searches: dict = field(default_factory=dict)  # what notebook 06 looks for, and finds, by name
     costs: dict = field(default_factory=dict)  # networks whose steps are timed instead of a training, by name
     perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow
     reports: tuple[str, ...] = ()  # written reports: names of templates in reports/templates, without suffix
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
     def rules(self) -> dict[str, bool]:
-        names = (*self.experiments, *self.ablation, *self.transfers)
+        names = (*self.experiments, *self.ablation, *self.transfers, *self.searches)
+        found = [one.search for one in self.searches.values() if isinstance(one, Found)]
         return {
             "every experiment is an Experiment": all(
                 isinstance(one, Experiment) for one in (*self.experiments.values(), *self.ablation.values())
             ),
-            "experiments, ablation and transfers share no name": len(set(names)) == len(names),
+            "experiments, ablation, transfers and searches share no name": len(set(names)) == len(names),
             "every transfer is a Head, a Transfer or an Ensemble": all(
                 isinstance(one, (Head, Transfer, Ensemble)) for one in self.transfers.values()
             ),
+            "every search is a Search, or Found by one": all(
+                isinstance(one, (Search, Found)) for one in self.searches.values()
+            )
+            and all(isinstance(self.searches.get(name), Search) for name in found),
             "every cost is a Cost": all(isinstance(one, Cost) for one in self.costs.values()),
             "every perceptron is a Perceptron": all(isinstance(p, Perceptron) for p in self.perceptrons.values()),
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
@@ -121,8 +133,13 @@ class Brief(Config):
         """
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
-        factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
+        size = self.profiles[profile]
+        factors = {"epochs": size.epochs, "filters": size.filters}
+        searches = {
+            name: one.scale(epochs=size.epochs, minutes=size.search_minutes) for name, one in self.searches.items()
+        }
         groups = ("experiments", "ablation", "transfers", "costs", "perceptrons")
         return self.replace(
-            **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups}
+            searches=searches,
+            **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups},
         )

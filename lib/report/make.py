@@ -10,6 +10,7 @@ from lib.config.files import locked, writing
 from lib.report import notebooks, pages, results, written
 from lib.report.notebooks import freshness, table
 from lib.report.pages import tensorboard
+from lib.search.jobs import search_job, search_jobs
 from lib.training import workers
 from lib.training.cost import cost_jobs
 from lib.training.jobs import JobFailed, run_job, run_jobs
@@ -18,11 +19,12 @@ from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run
 from lib.transfer.plan import transfer_job, transfer_jobs
 
-# The jobs that a brief plans, by kind: its networks, what goes on from others, what is timed and not trained, and the
-# trainings of `lib.low_level`.
+# The jobs that a brief plans, by kind: its networks, what goes on from others, what is searched, what is timed and not
+# trained, and the trainings of `lib.low_level`.
 PLANS = {
     "experiments": network_jobs,
     "transfers": transfer_jobs,
+    "searches": search_jobs,
     "costs": cost_jobs,
     "by_hand": low_level.by_hand_jobs,
 }
@@ -101,11 +103,11 @@ def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) ->
 
 
 def train_one(brief: str, name: str, *, profile: str, seed: int = 0, data: str = "") -> Run:
-    """Train one experiment or transfer of a brief, or continue it, and say how it went.
+    """Train one experiment, transfer or search of a brief, or continue it, and say how it went.
 
     Args:
         brief: name of the brief.
-        name: of the experiment or transfer; "best" is the experiment that the brief calls so.
+        name: of the experiment, transfer or search; "best" is the experiment that the brief calls so.
         profile: smoke, quick or full.
         seed: of all that is drawn.
         data: folder of images, for the brief `folder`.
@@ -114,7 +116,8 @@ def train_one(brief: str, name: str, *, profile: str, seed: int = 0, data: str =
         JobFailed: if it cannot be finished.
     """
     opened = open_brief(brief, profile, data)
-    job = (transfer_job if name in opened.brief.transfers else network_job)(opened, name, seed=seed)
+    makers = {name: transfer_job for name in opened.brief.transfers} | dict.fromkeys(opened.brief.searches, search_job)
+    job = makers.get(name, network_job)(opened, name, seed=seed)
     finished = job.run.finished
     run = run_job(job)
     if not run.finished:

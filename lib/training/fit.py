@@ -6,7 +6,7 @@ pure functions of the seed and the step.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lib.models.graph import graph_def
 from lib.training import schedules
 from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
-from lib.training.observers import Checkpoint, usual_observers, watching, write_graph
+from lib.training.observers import Checkpoint, Observer, usual_observers, watching, write_graph
 from lib.training.runs import CHECKPOINT, Run
 from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
 
@@ -84,24 +84,45 @@ def fit_network(
     Raises:
         JobFailed: if the loss is no number any more.
     """
-    device, config = find_device(), experiment.training
-    with reproducible(seed, precision=device.precision):
-        model = build()
-        state = State(model, make_optimizer(config, device), [])
-        state.optimizer.build(model.trainable_variables)
-        checkpoint = run.folder / CHECKPOINT
-        try:
-            state.restore(checkpoint)
-        except FileNotFoundError:
-            pass
-        except ValueError:
-            print(f"{run.id}: {CHECKPOINT} is damaged, and the training begins anew", flush=True)
-        observers = [Checkpoint(lambda: state.save(checkpoint)), *usual_observers(run, epochs=config.epochs)]
-        with watching(observers) as tell:
-            write_graph(run, graph_def(model))
-            tell("start", state.history)
-            run_epochs(state, experiment, data, seed=seed, tell=tell, compile_graph=device.compile_graph)
+    with reproducible(seed, precision=find_device().precision):
+        observers = usual_observers(run, epochs=experiment.training.epochs)
+        state = train_network(experiment, data, build=build, run=run, seed=seed, observers=observers)
         return _finish(state, experiment, data, run=run)
+
+
+def train_network(
+    experiment: Experiment,
+    data: Data,
+    *,
+    build: Callable[[], keras.Model],
+    run: Run,
+    seed: int,
+    observers: Sequence[Observer],
+) -> State:
+    """Run the epochs of one experiment that its run folder does not hold yet: call it inside `reproducible`.
+
+    Args:
+        observers: told of each step and epoch, once the state of that epoch is kept.
+
+    Raises:
+        JobFailed: if the loss is no number any more.
+    """
+    device = find_device()
+    model = build()
+    state = State(model, make_optimizer(experiment.training, device), [])
+    state.optimizer.build(model.trainable_variables)
+    checkpoint = run.folder / CHECKPOINT
+    try:
+        state.restore(checkpoint)
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        print(f"{run.id}: {CHECKPOINT} is damaged, and the training begins anew", flush=True)
+    with watching([Checkpoint(lambda: state.save(checkpoint)), *observers]) as tell:
+        write_graph(run, graph_def(model))
+        tell("start", state.history)
+        run_epochs(state, experiment, data, seed=seed, tell=tell, compile_graph=device.compile_graph)
+    return state
 
 
 def run_epochs(

@@ -107,6 +107,27 @@ class Job:
         raise NotImplementedError
 
 
+@dataclass(frozen=True, eq=False)
+class FollowingJob(Job):
+    """A job that goes on from the runs of other ones."""
+
+    sources: tuple[Job, ...] = ()
+
+    @property
+    def facts(self) -> list[str]:
+        return [*super().facts, *(source.run.id for source in self.sources)]
+
+    def finish_sources(self) -> None:
+        """Fit what this job goes on from, where that is missing.
+
+        Raises:
+            JobFailed: if one of them fails.
+        """
+        for source in self.sources:
+            if not run_job(source).finished:
+                raise JobFailed(f"{source.run.id}, which it goes on from, was not finished: {source.run.failure}")
+
+
 def run_jobs(
     jobs: Sequence[Job],
     *,

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from lib.config import Config
+from lib.config import Config, Experiment
 from lib.inputs.cache import Images, open_images
 from lib.training.device import import_tensorflow
 from lib.training.jobs import Job
@@ -37,28 +37,33 @@ class NetworkJob(Job):
     def compared_with(self) -> list[Config]:
         return list(self.opened.experiments.values())
 
+    @property
+    def experiment(self) -> Experiment:
+        """What is trained."""
+        return self.settings
+
     def open_images(self, size: int) -> Images:
         """All images of its data set at a size in pixels."""
-        return open_images(self.opened.dataset, size=size, resize=self.settings.resize)
+        return open_images(self.opened.dataset, size=size, resize=self.experiment.resize)
 
     def network(self):
         """The Keras model that fitting begins with."""
-        return self.settings.build(len(self.opened.dataset.class_names))
+        return self.experiment.build(len(self.opened.dataset.class_names))
 
     def fit(self) -> tuple[dict, float]:
         from lib.training.fit import Data, fit_network
 
         split = self.opened.split
         data = Data(self.open_images, split.train, split.val)
-        return fit_network(self.settings, data, build=self.network, run=self.run, seed=self.seed)
+        return fit_network(self.experiment, data, build=self.network, run=self.run, seed=self.seed)
 
     def predict_test(self) -> Run:
         if self.lacks_predictions("test"):
             import_tensorflow()
             from lib.training.fit import write_predictions
 
-            images, rows = self.open_images(self.settings.image_size), self.opened.split.test
-            mirror = self.settings.mirror_average
+            images, rows = self.open_images(self.experiment.image_size), self.opened.split.test
+            mirror = self.experiment.mirror_average
             write_predictions(self.run, self.run.load_model(), images, role="test", rows=rows, mirror=mirror)
         return self.run
 

@@ -164,7 +164,7 @@ def locate(folder: Path, settings: Config, *, name: str, seed: int, data: Sequen
         data: checksums of the data set and its split, and whatever else decides the numbers.
         code: modules that decide the numbers.
     """
-    deciding = {key: value for key, value in settings.flat().items() if key != "why"}
+    deciding = {key: value for key, value in settings.flat().items() if key.rpartition(".")[2] != "why"}
     content = json.dumps([deciding, seed, *data, code_checksum(code)], sort_keys=True, default=list)
     return Run(folder / f"{name}-seed{seed}-{hashlib.sha256(content.encode()).hexdigest()[:10]}")
 

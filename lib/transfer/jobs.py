@@ -12,7 +12,7 @@ from lib.config.files import write_arrays
 from lib.models.backbone import Backbone
 from lib.models.heads import Forest
 from lib.training.device import import_tensorflow
-from lib.training.jobs import Job, JobFailed, run_job
+from lib.training.jobs import FollowingJob, Job, JobFailed
 from lib.training.network import NetworkJob
 from lib.training.runs import Run, code_checksum
 
@@ -20,29 +20,12 @@ FEATURES = ("datasets/images.py", "inputs/cache.py", "inputs/generators.py", "tr
 WEIGHTS = "weights.npz"  # of an ensemble: how it combines its members
 
 
-@dataclass(frozen=True, eq=False)
-class TransferJob(Job):
-    """What goes on from the runs of other jobs."""
-
-    sources: tuple[Job, ...] = ()
+class TransferJob(FollowingJob):
+    """What goes on from the runs of other jobs, and whose seconds are compared."""
 
     @property
     def alone(self) -> bool:
-        return True  # its seconds are compared
-
-    @property
-    def facts(self) -> list[str]:
-        return [*super().facts, *(source.run.id for source in self.sources)]
-
-    def finish_sources(self) -> None:
-        """Fit what this job goes on from, where that is missing.
-
-        Raises:
-            JobFailed: if one of them fails.
-        """
-        for source in self.sources:
-            if not run_job(source).finished:
-                raise JobFailed(f"{source.run.id}, which it goes on from, was not finished: {source.run.failure}")
+        return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,8 @@ from lib.report.notebooks import freshness
 TIME_WORDS = {"seconds", "minutes", "hours"}
 TIMED_FIGURE_WORDS = TIME_WORDS | {"cost", "time", "times", "speed"}
 TIME = r"\d[\d.,]*( |\u00a0)?(s|min|h|seconds?|minutes?|hours?)\b"
-ENVIRONMENT = "tensorboard"  # results of this name say what a machine could show, not what was found
+# Results of these names say what a machine could show, or what was found before the clock ended a search.
+CHANGING = ("tensorboard", "search")
 SHARE_LIMIT = 0.10  # largest difference of an accuracy or another share between machines
 RELATIVE_LIMIT = 0.30  # of other fractions, such as a loss, relative to the larger one
 
@@ -82,8 +83,7 @@ def compare_values(first: dict, second: dict, *, same_machine: bool) -> list[Lin
     lines, missing = [], {"value": MISSING}
     for name in sorted({*first, *second}, key=lambda name: ("/" in name, name)):
         one, other = first.get(name, missing), second.get(name, missing)
-        environment = name.startswith(f"{ENVIRONMENT}.") or name.split("/")[-1].startswith(f"{ENVIRONMENT}_")
-        if environment:
+        if name.split("/")[-1].replace(".", "_").split("_")[0] in CHANGING:
             verdict = NOT_COMPARED
         elif MISSING in (one["value"], other["value"]) or not _comparable(one["value"], other["value"]):
             verdict = DIFFERS
@@ -168,4 +168,4 @@ def is_time(name: str) -> bool:
 def shows_times(file: str) -> bool:
     """Whether a figure or table shows times or what a machine could show, by the words of its file's name."""
     words = Path(file).stem.split("_")
-    return words[0] == ENVIRONMENT or bool(set(words) & TIMED_FIGURE_WORDS)
+    return bool(set(words) & {*TIMED_FIGURE_WORDS, *CHANGING})

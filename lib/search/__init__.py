@@ -1,0 +1,1 @@
+"""Architecture search under a wall clock: who proposes trials, how they are tried, and what is kept of them."""

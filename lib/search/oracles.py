@@ -1,0 +1,51 @@
+"""The oracles that order the trials of a search: those of KerasTuner, and AutoKeras' greedy one."""
+
+import keras_tuner
+from autokeras.tuners.greedy import GreedyOracle
+from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle, RandomSearchOracle
+
+from lib.config.search import SearchSpace, Space
+from lib.search.blocks import block_settings
+
+
+class Bayesian(BayesianOptimizationOracle):
+    """Bayesian optimisation that never asks for the same values twice: they would give the same score again."""
+
+    def populate_space(self, trial_id):
+        proposed = super().populate_space(trial_id)
+        values = proposed["values"]
+        return self._random_populate_space() if values and self._duplicate(values) else proposed
+
+
+def make_oracle(space: SearchSpace, *, seed: int):
+    """The oracle that orders the trials of a space, with no limit on their number."""
+    settings = space_settings(space)
+    common = {
+        "objective": keras_tuner.Objective("val_accuracy", "max"),
+        "seed": seed + 1,  # it takes 0 for none, and draws one
+        "hyperparameters": settings,
+        "max_consecutive_failed_trials": 10**9,  # the search itself counts
+    }
+    if not isinstance(space, Space):
+        return GreedyOracle(**common)
+    if space.order == "hyperband":
+        epochs = {"max_epochs": max(2, space.start.training.epochs), "hyperband_iterations": None}
+        return HyperbandOracle(**common, **epochs)
+    if space.order == "random":
+        return RandomSearchOracle(**common, max_trials=None)
+    # its own default draws three trials per setting before it learns from any, more than fit into a few minutes
+    drawn = max(4, len(settings.space))
+    return Bayesian(**common, max_trials=None, num_initial_points=drawn)
+
+
+def space_settings(space: SearchSpace):
+    """The settings of a space as `keras_tuner.HyperParameters`."""
+    if not isinstance(space, Space):
+        return block_settings(space)
+    settings = keras_tuner.HyperParameters()
+    for name, values in space.all_choices().items():
+        if isinstance(values[0], bool):
+            settings.Boolean(name)
+        else:
+            settings.Choice(name, list(values), ordered=not isinstance(values[0], str))
+    return settings
