@@ -8,6 +8,7 @@ The rooms, from the door down. A room imports only from rooms below it, and `tes
     report       notebooks -> results -> pages -> written reports -> hand-in
     figures      drawing and tables: arrays in, one figure or table out
     explain      why a network answers as it does, and which explanation to believe
+    search       networks looked for within a time: who proposes them, how they are tried, what is kept
     transfer     what a network has learnt elsewhere, used here: features, heads on them, networks that go on
     evaluation   numbers from predictions
     low_level    training by hand-written TensorFlow

@@ -26,6 +26,7 @@ from lib.evaluation.mistakes import (
     recall_by_size,
     turns,
 )
+from lib.evaluation.settings import setting_importance
 from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_predictions, compare_seeds
 
 __all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
@@ -40,3 +41,4 @@ __all__ += [
 ]
 __all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
 __all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]
+__all__ += ["setting_importance"]

@@ -31,6 +31,7 @@ from lib.figures.features import (
 from lib.figures.graph import model_graph
 from lib.figures.images import before_after_grid, pair_grid, predictions_grid, sample_grid
 from lib.figures.predictions import confusion, reliability
+from lib.figures.search import importance_bars, trial_lines
 from lib.figures.transfer import accuracy_and_seconds, accuracy_over_minutes, class_gains, embedding
 
 __all__ = ["accuracy_against_cost", "accuracy_and_seconds", "accuracy_over_minutes", "attribution_grid"]
@@ -41,4 +42,4 @@ __all__ += ["max_feature_columns", "max_image_rows", "maximised_ladder", "method
 __all__ += ["pair_grid"]
 __all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
 __all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
-__all__ += ["twin_losses"]
+__all__ += ["importance_bars", "trial_lines", "twin_losses"]

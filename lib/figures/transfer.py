@@ -20,7 +20,10 @@ LINE = 0.055  # height of a label, as a share of the axes
 
 @styled
 def accuracy_over_minutes(
-    curves: Mapping[str, pd.DataFrame], *, title: str = "Accuracy over minutes, from pixels on"
+    curves: Mapping[str, pd.DataFrame],
+    *,
+    title: str = "Accuracy over minutes, from pixels on",
+    label: str = "Minutes since the start, features counted",
 ) -> Figure:
     """Val accuracy over the minutes since the start, one line per approach, with its name and last accuracy at its end.
 
@@ -30,6 +33,7 @@ def accuracy_over_minutes(
     Args:
         curves: approach -> table with minutes (positive) and accuracy in [0, 1], in the order of time. One row, e.g.
             features with a head, is a point; what goes on from another one begins with its last row.
+        label: of the x axis.
     """
     need_each(curves=curves)
     for curve in curves.values():
@@ -42,7 +46,7 @@ def accuracy_over_minutes(
     axes, names = figure.subplots(1, 2, width_ratios=(2.6, 1))
     longest, margin = minutes.max(), max(0.03, 0.08 * np.ptp(shares))
     low, high = max(0.0, shares.min() - margin), min(1.0, shares.max() + margin)
-    axes.set(xlabel="Minutes since the start, features counted", ylabel="Val accuracy (%)", ylim=(low, high))
+    axes.set(xlabel=label, ylabel="Val accuracy (%)", ylim=(low, high))
     axes.set_xlim((0.8 * minutes.min(), 1.2 * longest) if logarithmic else (0, 1.04 * longest))
     if logarithmic:
         axes.set_xscale("log")

@@ -40,18 +40,25 @@ def import_tensorflow() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if "tensorflow" in sys.modules:
         _set_up_keras()
+        _quiet_logger()
         return
     with _silent_descriptor(2):
         _set_up_keras()
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    # Each run traces its own graphs; TensorFlow would warn about that on the pages of the notebooks.
-    tf.get_logger().setLevel("ERROR")
+    _quiet_logger()
     # What an import leaves lives as long as the process. Python need not look through it each time it clears up,
     # which takes a third of a second, several times a run.
     gc.collect()
     gc.freeze()
+
+
+def _quiet_logger() -> None:
+    """Each run traces its own graphs; TensorFlow would warn about that on the pages of the notebooks."""
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
 
 
 def _set_up_keras() -> None:

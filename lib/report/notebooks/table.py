@@ -42,6 +42,9 @@ NOTEBOOKS = {
         values=("transfer.notice", "transfer.test_accuracy"),
         files=("tables/transfers.csv",),
     ),
+    "06_architecture_search": Notebook(
+        jobs=("experiments", "searches"), values=("search.verdict",), files=("tables/searches.csv",)
+    ),
     "07_low_level_tensorflow": Notebook(jobs=("by_hand",)),
     "08_regularisation": Notebook(jobs=("experiments", "by_hand"), values=BEST, files=(EXPERIMENTS_TABLE,)),
 }
