@@ -53,6 +53,7 @@ def trial_lines(
         axes.axvline(place, color=GREY, linewidth=0.8, zorder=1)
         for value in choices[name]:
             text = {"fontsize": 7, "ha": "right", "va": "center", "zorder": 4}
+            text |= {"bbox": {"color": "white", "alpha": 0.7, "pad": 0.6, "linewidth": 0}}
             axes.text(place - 0.04, _height(value, choices[name]), shorten(_text(value), 12), **text)
     axes.axvline(len(names), color=GREY, linewidth=0.8, zorder=1)
     labels = [name.rpartition(".")[2].replace("_", " ") for name in names]

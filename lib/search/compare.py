@@ -58,6 +58,22 @@ def searches_table(jobs: Sequence[Job]) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={"too slow": "too_slow"})
 
 
+def of_search(job: SearchJob) -> dict[str, object]:
+    """How large a space is, what was tried of it, on what, and why it ended; which trials gave nothing, and why."""
+    trials, space, split = read_table(job.run), job.settings.space, job.opened.split
+    lost = trials[trials["val_accuracy"].isna()]
+    reasons = "; ".join(f"trial {row.trial}: {row.reason}" for row in lost.itertuples())
+    facts = {"size": space.size, "epochs": space.start.training.epochs, "trials": len(trials), "lost": len(lost)}
+    facts |= {"train": len(split.train), "val": len(split.val), "reasons": reasons or "none"}
+    return facts | {"stopped_by": job.run.metrics()["stopped_by"]}
+
+
+def of_growing(jobs: Sequence[SearchJob]) -> str:
+    """What the same search reaches on val with growing time, in words."""
+    reached = [(job.settings.minutes, job.run.metrics()["val_accuracy"]) for job in jobs]
+    return ", ".join(f"{accuracy:.1%} after {minutes:.3g} min" for minutes, accuracy in reached)
+
+
 def best_over_time(run: Run) -> pd.DataFrame:
     """The best val accuracy of the trials that had ended, over the minutes of a search: columns minutes and accuracy.
 
