@@ -53,7 +53,7 @@ def searches_table(jobs: Sequence[Job]) -> pd.DataFrame:
         row |= {"minutes": settings.minutes, "used_seconds": job.run.environment()["wall_seconds"]}
         row |= {"trials": metrics["trials"], "scored": sum(tried.get(status, 0) for status in SCORED)}
         row |= {name: tried.get(name, 0) for name in ("failed", "too slow")}
-        row |= {name: metrics[name] for name in ("val_accuracy", "parameters", "stopped_by")}
+        row |= {name: metrics[name] for name in ("val_accuracy", "parameters", "stopped_by")} | {"run": job.run.id}
         rows.append(row)
     return pd.DataFrame(rows).rename(columns={"too slow": "too_slow"})
 

@@ -33,6 +33,7 @@ from lib.figures.style import below_title
 from lib.report.results import display
 from lib.training.runs import Run
 
+FURTHER_TABLES = ("transfers", "searches")  # beside that of the experiments; a row per run each
 DPI = 150
 NUMBERED = "numbered_names"  # begins the names of tables with numbers for names
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -349,29 +350,29 @@ def fill(text: str, values: dict[str, dict]) -> tuple[str, str]:
 def write_evidence(brief: str) -> list[Path]:
     """Copy a report's results tables to `reports/results`, with what their rows rest on.
 
-    Each row of `tables/experiments.csv`, and of `tables/transfers.csv` where there is one, gets its profile, commit and
-    processor; the row of the best model also its test results, and each transfer whose test images were predicted its
-    accuracy on them. A ValueError says that the report of the brief is not made.
+    Each row of `tables/experiments.csv`, and of `tables/transfers.csv` and `tables/searches.csv` where there are some,
+    gets its profile, commit and processor; the row of the best model also its test results, and each transfer or search
+    whose test images were predicted its accuracy on them. A ValueError says that the report of the brief is not made.
 
     Returns:
-        `<brief>.csv`, and `<brief>_transfers.csv` of the transfers.
+        `<brief>.csv`, `<brief>_transfers.csv` and `<brief>_searches.csv`.
     """
     tables, values = paths.report(brief) / "tables", read_values(paths.report(brief))
     if not (tables / "experiments.csv").exists() or "best.test_accuracy" not in values:
         raise ValueError(f"The report of {brief} is not made: run `make report BRIEF={brief}` first")
-    kept = {f"{brief}.csv": "experiments.csv", f"{brief}_transfers.csv": "transfers.csv"}
+    kept = {f"{brief}.csv": "experiments.csv"} | {f"{brief}_{kind}.csv": f"{kind}.csv" for kind in FURTHER_TABLES}
     frames = {file: read_csv(tables / table) for file, table in kept.items() if (tables / table).exists()}
     for frame in frames.values():
         frame["profile"] = values["best.test_accuracy"]["profile"]
         environments = [Run(paths.runs(brief) / run).environment() for run in frame["run"]]
         for fact in ("commit", "dirty", "cpu", "cores", "peak_memory_mb"):
             frame[fact] = [environment[fact] for environment in environments]
-    experiments, transfers = frames[f"{brief}.csv"], frames.get(f"{brief}_transfers.csv")
+    experiments = frames[f"{brief}.csv"]
     best = experiments["run"].isin(values["best.test_accuracy"]["runs"])
     for name in ("test_accuracy", "test_balanced_accuracy", "test_top5_accuracy", "test_cross_entropy"):
         experiments.loc[best, name] = values[f"best.{name}"]["value"]
-    if transfers is not None:
-        transfers[["test_accuracy", "test_low", "test_high"]] = [_on_test(brief, run) for run in transfers["run"]]
+    for frame in (frame for frame in frames.values() if frame is not experiments):
+        frame[["test_accuracy", "test_low", "test_high"]] = [_on_test(brief, run) for run in frame["run"]]
     folder = paths.ROOT / "reports" / "results"
     for file, frame in frames.items():
         write_csv(folder / file, frame.round(6))
