@@ -393,7 +393,7 @@ def test_nothing_half_written_is_left(results, reports):
 # Evidence
 
 
-def test_evidence_keeps_both_tables_with_what_their_rows_rest_on(reports, monkeypatch):
+def test_evidence_keeps_all_tables_with_what_their_rows_rest_on(reports, monkeypatch):
     brief, facts = briefs.load("demo"), {"commit": "0123456", "dirty": False, "cpu": "Some Processor", "cores": 2}
     folder = make_report_folder(brief, seeds=1)
     add_transfers(folder, {"frozen": 0.6, "scratch": 0.3})
@@ -402,14 +402,18 @@ def test_evidence_keeps_both_tables_with_what_their_rows_rest_on(reports, monkey
         write_json(file, {"wall_seconds": 90.0, "peak_memory_mb": 800.0} | facts)
     monkeypatch.setattr(paths, "ROOT", reports / "copy")
     (reports / "copy" / "reports" / "results").mkdir(parents=True)
+    searched = pd.read_csv(folder / "tables" / "transfers.csv").query("experiment == 'frozen'")[["val_accuracy", "run"]]
+    searched.to_csv(folder / "tables" / "searches.csv", index=False)
     files = write_evidence("demo")
-    assert [file.name for file in files] == ["demo.csv", "demo_transfers.csv"]
-    kept, transfers = (pd.read_csv(file) for file in files)
+    assert [file.name for file in files] == ["demo.csv", "demo_transfers.csv", "demo_searches.csv"]
+    kept, transfers, searches = (pd.read_csv(file) for file in files)
+    assert searches["test_accuracy"].notna().all() and set(searches["profile"]) == {"quick"}
     assert kept["test_accuracy"].notna().tolist() == (kept["experiment"] == "best").tolist()
     assert transfers.loc[transfers["test_accuracy"].isna(), "run"].tolist() == ["scratch-seed1-0123456789"]
     read = transfers[transfers["test_accuracy"].notna()]
     assert (read["test_low"] < read["test_accuracy"]).all() and (read["test_accuracy"] < read["test_high"]).all()
     asked = ["experiment", "seed", "val_accuracy", "seconds", "trained", "frozen", "run", "profile", *facts]
     assert set(asked) <= set(transfers) and set(transfers["profile"]) == {"quick"} and len(transfers) == 4
-    (folder / "tables" / "transfers.csv").unlink()
+    for name in ("transfers", "searches"):
+        (folder / "tables" / f"{name}.csv").unlink()
     assert [file.name for file in write_evidence("demo")] == ["demo.csv"]
