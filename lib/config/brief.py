@@ -34,6 +34,7 @@ class Profile(Config):
     images_per_class: int | None = None  # None takes all
     epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
     filters: float = 1.0  # factor on the widths of every network
+    pixels: float = 1.0  # factor on the image sides of the ladder, the ablation and what trains on a single batch
     seeds: int = 1  # seeds of each experiment of the ladder
     ablation_seeds: int = 1  # seeds of each experiment of the ablation
     transfer_seeds: int = 1  # seeds of each head and transfer, if chance has a part in it
@@ -45,7 +46,8 @@ class Profile(Config):
     def rules(self) -> dict[str, bool]:
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
-            "epochs, filters and minutes are positive": min(self.epochs, self.filters, self.minutes) > 0,
+            "epochs, filters, pixels and minutes are positive": min(self.epochs, self.filters, self.pixels) > 0
+            and self.minutes > 0,
             "all seeds are positive": min(self.seeds, self.ablation_seeds, self.transfer_seeds) > 0
             and self.perceptron_seeds > 0,
             "transfer_per_class is positive": self.transfer_per_class is None or self.transfer_per_class > 0,
@@ -82,6 +84,7 @@ class Brief(Config):
     experiments: dict
     profiles: dict
     ablation: dict = field(default_factory=dict)  # what `leave_one_out` makes of the best one
+    single_batch: dict = field(default_factory=dict)  # experiments that train on one batch of the images
     split: Split = field(default_factory=Split)
     include_clutter: bool = False  # whether background and clutter folders count as a class
     notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
@@ -94,12 +97,13 @@ class Brief(Config):
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
     def rules(self) -> dict[str, bool]:
-        names = (*self.experiments, *self.ablation, *self.transfers)
+        networks = (self.experiments, self.ablation, self.single_batch)
+        names = [name for group in (*networks, self.transfers) for name in group]
         return {
             "every experiment is an Experiment": all(
-                isinstance(one, Experiment) for one in (*self.experiments.values(), *self.ablation.values())
+                isinstance(one, Experiment) for group in networks for one in group.values()
             ),
-            "experiments, ablation and transfers share no name": len(set(names)) == len(names),
+            "experiments, ablation, single_batch and transfers share no name": len(set(names)) == len(names),
             "every transfer is a Head, a Transfer or an Ensemble": all(
                 isinstance(one, (Head, Transfer, Ensemble)) for one in self.transfers.values()
             ),
@@ -114,15 +118,20 @@ class Brief(Config):
         return f"the brief {self.name}"
 
     def at(self, profile: str) -> "Brief":
-        """This brief at a profile's size: all that it fits with its epochs and widths scaled.
+        """This brief at a profile's size: all that it fits with its epochs, widths and image sides scaled.
 
         Raises:
             ValueError: if the profile does not exist; the message lists the ones that do.
         """
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
-        factors = {"epochs": self.profiles[profile].epochs, "filters": self.profiles[profile].filters}
-        groups = ("experiments", "ablation", "transfers", "costs", "perceptrons")
+        sizes = self.profiles[profile]
+        factors = {"epochs": sizes.epochs, "filters": sizes.filters}
+        groups = dict.fromkeys(("transfers", "costs", "perceptrons"), factors)
+        groups |= dict.fromkeys(("experiments", "ablation", "single_batch"), factors | {"pixels": sizes.pixels})
         return self.replace(
-            **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups}
+            **{
+                group: {name: one.scale(**factors) for name, one in getattr(self, group).items()}
+                for group, factors in groups.items()
+            }
         )

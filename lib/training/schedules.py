@@ -48,9 +48,13 @@ def should_stop(config: Training, val_losses: list[float]) -> bool:
     if config.early_stopping == "none":
         return False
     if config.early_stopping == "smoothed":
-        windows = range(SMOOTHING, len(val_losses) + 1)
-        val_losses = [sum(val_losses[end - SMOOTHING : end]) / SMOOTHING for end in windows]
+        val_losses = smoothed(val_losses)
     return plateaus(val_losses, patience=config.patience) > 0
+
+
+def smoothed(val_losses: list[float]) -> list[float]:
+    """Running mean of the last epochs' losses, from the epoch `SMOOTHING` on, the first that has so many."""
+    return [sum(val_losses[end - SMOOTHING : end]) / SMOOTHING for end in range(SMOOTHING, len(val_losses) + 1)]
 
 
 def image_sizes(config: Training, image_size: int) -> list[int]:
