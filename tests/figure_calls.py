@@ -278,6 +278,7 @@ CALLS = {
     "reliability": ((evaluation.reliability_bins(*predictions()),), {}),
     "sample_grid": ((IMAGES, TRUE), {}),
     "speed_bars": ((speeds(),), {}),
+    "stopping_curves": (({"v1": history(), LONG: history(epochs=9)},), {"window": 3}),
     "twin_losses": ((twin(),), {"limit": 1e-5}),
 }
 

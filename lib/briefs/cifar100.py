@@ -4,6 +4,7 @@ from lib.briefs.cifar10 import AUGMENT, SCRATCH
 from lib.config import (
     EXPLAIN_FULL,
     EXPLAIN_SMOKE,
+    Augment,
     Brief,
     Ensemble,
     Experiment,
@@ -13,19 +14,40 @@ from lib.config import (
     Training,
     leave_one_out,
 )
-from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax, Vgg19
+from lib.models import LayerList, Residual, Softmax, Vgg19
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 
+# The coursework's tables, with Adam at 0.001; at factor 1 the epochs are theirs. It held 20 % of the images out
+# as val for the first network and 10 % for the last: here it is 10 % for all, or they could not be compared.
 BASIC = Experiment(
-    why="How far do three convolutions with pooling and one hidden layer get on a hundred classes?",
-    model=SimpleCnn(filters=(32, 64, 128)),
-    training=Training(epochs=10, learning_rate=0.02),
+    why="How far do three convolutions get on a hundred classes, with dropout and pixels from 0 to 255?",
+    model=LayerList(
+        layers=("conv 16", "relu", "dropout 0.1", "max", "norm", "conv 32", "relu", "dropout 0.2")
+        + ("conv 64", "relu", "dropout 0.25", "average", "norm", "flatten"),
+        pixel_scale=1.0,
+        pixel_offset=0.0,
+    ),
+    training=Training(epochs=10, optimizer="adamw", learning_rate=0.001, schedule="constant"),
     image_size=32,
 )
-NORMED = BASIC.vary("What does batch normalisation give?", model={"batch_norm": True})
-IMPROVED = NORMED.vary(
-    "What do two convolutions a stage, pooled globally, and dropout between the stages give together?",
-    model=ConvBlocks(filters=(32, 64, 128), dropout=0.2),
+IMPROVED = BASIC.vary(
+    "What do five convolutions, each normalised, more dropout, pixels from 0 to 1 and more epochs give together?",
+    model=LayerList(
+        layers=("conv 16", "relu", "dropout 0.2", "max", "norm", "conv 32", "relu", "dropout 0.15", "norm")
+        + ("conv 64", "relu", "dropout 0.25", "norm", "conv 128", "relu", "dropout 0.3", "average", "norm")
+        + ("conv 256", "relu", "dropout 0.45", "norm", "flatten"),
+        pixel_scale=1 / 255,
+        pixel_offset=0.0,
+    ),
+    training={"epochs": 20},
+)
+# A shear of 0.01 is in degrees, as it was there: no eye sees it. What moves in from outside repeats the border.
+CHANGES = Augment(flip=True, rotation=10, shift=0.1, shear=0.01, zoom=0.05, fill="nearest")
+RESIDUAL = Experiment(
+    why="Do shortcuts beat the flat stack, with flips and shifts alone?",
+    model=Residual(filters=(32, 64, 128), blocks=(2, 2, 2), dropout=0.2),
+    training=Training(epochs=10, learning_rate=0.02),
+    augment=AUGMENT,
 )
 BEST = Experiment(
     why="How far do all lessons together go?",
@@ -68,18 +90,12 @@ BRIEF = Brief(
         "softmax": BASIC.vary(
             "What do the pixels give without any hidden layer?",
             model=Softmax(),
-            training={"learning_rate": 0.002},
+            training={"optimizer": "sgd", "learning_rate": 0.002},
         ),
         "basic": BASIC,
-        "batch_norm": NORMED,
-        "dropout": NORMED.vary("Does dropout before the classifier close the gap?", model={"dropout": 0.5}),
-        "deep": NORMED.vary("Do two convolutions a stage help?", model={"convolutions": 2}),
         "improved": IMPROVED,
-        "augmented": IMPROVED.vary("What do flips and shifts add to the improved network?", augment=AUGMENT),
-        "smoothed": IMPROVED.vary("Do soft labels help with many classes?", training={"label_smoothing": 0.1}),
-        "residual": IMPROVED.vary(
-            "Do shortcuts beat the flat stack?", model=Residual(filters=(32, 64, 128), blocks=(2, 2, 2), dropout=0.2)
-        ),
+        "augmented": IMPROVED.vary("What do small random changes add to the improved network?", augment=CHANGES),
+        "residual": RESIDUAL,
         "best": BEST,
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),

@@ -89,6 +89,12 @@ BRIEF = CALTECH_256.replace(
         for name, experiment in LADDER.items()
     }
     | {"best": BEST},
+    single_batch={  # for notebook 9, which this brief's report leaves out
+        f"one_batch_{name}": LADDER[name].vary(
+            f"One batch: {LADDER[name].why}", training={"epochs": 60, "learning_rate": 0.002}
+        )
+        for name in ("softmax", "baseline")
+    },
     ablation=leave_one_out(BEST, epochs=1 / 3, filters=0.5),
     notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,

@@ -35,6 +35,7 @@ class Profile(Config):
     images_per_class: int | None = None  # None takes all
     epochs: float = 1.0  # factor on Training.epochs, at least one epoch is run
     filters: float = 1.0  # factor on the widths of every network
+    pixels: float = 1.0  # factor on the image sides of the ladder, the ablation and what trains on a single batch
     seeds: int = 1  # seeds of each experiment of the ladder
     ablation_seeds: int = 1  # seeds of each experiment of the ablation
     transfer_seeds: int = 1  # seeds of each head and transfer, if chance has a part in it
@@ -49,7 +50,7 @@ class Profile(Config):
         return {
             "images_per_class is None or at least 4": self.images_per_class is None or self.images_per_class >= 4,
             "all factors and minutes are positive": all(
-                getattr(self, name) > 0 for name in ("epochs", "filters", "search_minutes", "minutes")
+                getattr(self, name) > 0 for name in ("epochs", "filters", "pixels", "search_minutes", "minutes")
             ),
             "all seeds are positive": all(
                 getattr(self, f"{kind}seeds") > 0 for kind in ("", "ablation_", "transfer_", "search_", "perceptron_")
@@ -88,6 +89,7 @@ class Brief(Config):
     experiments: dict
     profiles: dict
     ablation: dict = field(default_factory=dict)  # what `leave_one_out` makes of the best one
+    single_batch: dict = field(default_factory=dict)  # experiments that train on one batch of the images
     split: Split = field(default_factory=Split)
     include_clutter: bool = False  # whether background and clutter folders count as a class
     notebooks: tuple[str, ...] = ("01_explore", "02_experiments", "03_best_model")
@@ -101,13 +103,14 @@ class Brief(Config):
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
     def rules(self) -> dict[str, bool]:
-        names = (*self.experiments, *self.ablation, *self.transfers, *self.searches)
+        networks = (self.experiments, self.ablation, self.single_batch)
+        names = [name for group in (*networks, self.transfers, self.searches) for name in group]
         found = [one.search for one in self.searches.values() if isinstance(one, Found)]
         return {
             "every experiment is an Experiment": all(
-                isinstance(one, Experiment) for one in (*self.experiments.values(), *self.ablation.values())
+                isinstance(one, Experiment) for group in networks for one in group.values()
             ),
-            "experiments, ablation, transfers and searches share no name": len(set(names)) == len(names),
+            "no two of all that is fitted share a name": len(set(names)) == len(names),
             "every transfer is a Head, a Transfer or an Ensemble": all(
                 isinstance(one, (Head, Transfer, Ensemble)) for one in self.transfers.values()
             ),
@@ -126,20 +129,21 @@ class Brief(Config):
         return f"the brief {self.name}"
 
     def at(self, profile: str) -> "Brief":
-        """This brief at a profile's size: all that it fits with its epochs and widths scaled.
+        """This brief at a profile's size: all that it fits with its epochs, widths and image sides scaled.
 
         Raises:
             ValueError: if the profile does not exist; the message lists the ones that do.
         """
         if profile not in self.profiles:
             raise ValueError(f"Unknown profile {profile!r}. Profiles: {', '.join(self.profiles)}")
-        size = self.profiles[profile]
-        factors = {"epochs": size.epochs, "filters": size.filters}
-        searches = {
-            name: one.scale(epochs=size.epochs, minutes=size.search_minutes) for name, one in self.searches.items()
-        }
-        groups = ("experiments", "ablation", "transfers", "costs", "perceptrons")
+        sizes = self.profiles[profile]
+        factors = {"epochs": sizes.epochs, "filters": sizes.filters}
+        groups = dict.fromkeys(("transfers", "costs", "perceptrons"), factors)
+        groups |= dict.fromkeys(("experiments", "ablation", "single_batch"), factors | {"pixels": sizes.pixels})
+        groups["searches"] = {"epochs": sizes.epochs, "minutes": sizes.search_minutes}
         return self.replace(
-            searches=searches,
-            **{group: {name: one.scale(**factors) for name, one in getattr(self, group).items()} for group in groups},
+            **{
+                group: {name: one.scale(**factors) for name, one in getattr(self, group).items()}
+                for group, factors in groups.items()
+            }
         )

@@ -10,7 +10,7 @@ from lib.config.base import Config
 class Augment(Config):
     """Random changes to training images; zero or False switches one off.
 
-    The geometric ones (flip to shear) are drawn per image and applied in one warp.
+    The geometric ones (flip to perspective) are drawn per image and applied in one warp.
     """
 
     flip: bool = False  # mirror left and right with probability 1/2
@@ -19,6 +19,8 @@ class Augment(Config):
     zoom: float = 0.0  # scale is log-uniform in [1 / (1 + zoom), 1 + zoom]
     aspect: float = 0.0  # width to height is stretched log-uniformly in [1 / (1 + aspect), 1 + aspect]
     shear: float = 0.0  # degrees, uniform in [-shear, shear]
+    crop: float = 0.0  # a square window, its side uniform in [1 - crop, 1] of the image's, anywhere in it, fills it
+    perspective: float = 0.0  # the image is tilted: the depth at the middle of each border is uniform in 1 -+ this
     fill: str = "reflect"  # what moves in from outside: reflect (mirrored), nearest (border repeated), constant (black)
     colour: float = 0.0  # strength of brightness, contrast and saturation jitter, in [0, 1]
     cutmix: float = 0.0  # probability that a rectangle is pasted from another image
@@ -28,6 +30,7 @@ class Augment(Config):
             "colour and cutmix lie in [0, 1]": 0 <= self.colour <= 1 and 0 <= self.cutmix <= 1,
             "rotation lies in [0, 180], shear in [0, 60]": 0 <= self.rotation <= 180 and 0 <= self.shear <= 60,
             "shift lies in [0, 0.5]": 0 <= self.shift <= 0.5,
+            "crop lies in [0, 1), perspective in [0, 0.5)": 0 <= self.crop < 1 and 0 <= self.perspective < 0.5,
             "zoom and aspect are not negative": self.zoom >= 0 and self.aspect >= 0,
             "fill is reflect, nearest or constant": self.fill in ("reflect", "nearest", "constant"),
         }
@@ -78,6 +81,7 @@ class Experiment(Config):
     image_size: int = 32  # pixels, square
     resize: str = "stretch"  # stretch, crop (centre)
     mirror_average: bool = False  # final predictions average each image and its mirror image
+    change_val: bool = False  # val is changed at random too while training, as `augment` says, the same way each epoch
 
     def rules(self) -> dict[str, bool]:
         return {
@@ -94,10 +98,15 @@ class Experiment(Config):
         """Its network, untrained or as others have trained it: a Keras model from pixels to logits."""
         return self.model.build(num_classes, image_size=self.image_size)
 
-    def scale(self, *, epochs: float, filters: float) -> "Experiment":
-        """The same experiment with its epochs and widths times a factor: what a profile makes of it."""
-        training = self.training.replace(epochs=max(1, round(self.training.epochs * epochs)))
-        return self.replace(training=training, model=self.model.scale(filters))
+    def scale(self, *, epochs: float, filters: float, pixels: float = 1.0) -> "Experiment":
+        """The same experiment with its epochs, widths and image sides times a factor: what a profile makes of it."""
+        model = self.model.scale(filters)
+        image_size, *sizes = (
+            side if pixels == 1 else max(smallest_side(model), round(side * pixels))
+            for side in (self.image_size, *self.training.sizes)
+        )
+        training = self.training.replace(epochs=max(1, round(self.training.epochs * epochs)), sizes=tuple(sizes))
+        return self.replace(training=training, model=model, image_size=image_size)
 
     def vary(self, why: str, **changes) -> "Experiment":
         """The same experiment with some settings changed.

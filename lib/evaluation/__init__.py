@@ -1,7 +1,7 @@
 """Numbers from predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing.
 
 Metrics, mistakes, intervals and the difficulty of classes are pure computing, and so is `ensembles`, which makes the
-predictions of several models into one. `generalisation` alone reads run folders.
+predictions of several models into one. `generalisation` and `overfitting` alone read run folders.
 """
 
 from lib.evaluation.difficulty import cheap_features, confused_examples, easiest_and_hardest, easy_and_hard_classes

@@ -17,7 +17,7 @@ from lib.figures.attributions import (
     randomisation_maps,
 )
 from lib.figures.bars import class_counts, class_difficulty, experiment_bars, per_class_bars, speed_bars
-from lib.figures.curves import first_steps, learning_curves, progress_curves, rate_curves, twin_losses
+from lib.figures.curves import first_steps, learning_curves, progress_curves, rate_curves, stopping_curves, twin_losses
 from lib.figures.dots import accuracy_against_cost, gap_dots, image_sizes, reference_dots
 from lib.figures.features import (
     feature_depth,
@@ -42,4 +42,4 @@ __all__ += ["max_feature_columns", "max_image_rows", "maximised_ladder", "method
 __all__ += ["pair_grid"]
 __all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
 __all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
-__all__ += ["importance_bars", "trial_lines", "twin_losses"]
+__all__ += ["importance_bars", "stopping_curves", "trial_lines", "twin_losses"]

@@ -96,6 +96,43 @@ def _draw_block(
         axes.remove()
 
 
+@styled
+def stopping_curves(
+    histories: Mapping[str, pd.DataFrame], *, window: int, title: str = "Where each training stops"
+) -> Figure:
+    """Val loss by epoch and its running mean, a panel per training; the curve ends where training did.
+
+    Args:
+        histories: training -> table with epoch and val_loss (nats).
+        window: epochs in the running mean; a line marks the last of the lowest ones.
+    """
+    need(bool(histories), "stopping_curves needs a training", list(histories))
+    columns = min(3, len(histories))
+    rows = -(-len(histories) // columns)
+    figure = new_figure(3.1 if rows == 1 else 0.9 + 1.65 * rows, title=title)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for number, (axes, (name, history)) in enumerate(zip(panels, histories.items(), strict=False)):
+        need_columns(history, ["epoch", "val_loss"])
+        losses = history.set_index("epoch")["val_loss"]
+        mean = losses.rolling(window).mean()
+        lowest = (losses if mean.isna().all() else mean).idxmin()
+        axes.plot(losses, color=GREY, marker="o" if len(losses) < 3 else None, label="val loss")
+        axes.plot(mean, color=BLUE, linewidth=2, label=f"mean of {window}")
+        axes.axvline(lowest, color=GREEN, linestyle=":", label="lowest mean")
+        axes.axvline(losses.index[-1], color=VERMILLION, linestyle="--", label="last epoch")
+        axes.set_title(f"{shorten(name, 78 // columns - 1)}\nlowest {lowest}, last {losses.index[-1]}")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+        axes.grid(True)
+        if number % columns == 0:
+            axes.set_ylabel(METRICS["loss"])
+        if number + columns >= len(histories):
+            axes.set_xlabel("Epoch")
+    for axes in panels[len(histories) :]:
+        axes.remove()
+    legend_below(figure, panels[0], columns=4)
+    return figure
+
+
 def _over_seeds(history: pd.DataFrame, column: str) -> pd.DataFrame:
     """Mean, lowest and highest value of each epoch; values that are not finite leave gaps."""
     values = history[column].replace([np.inf, -np.inf], np.nan)

@@ -1,7 +1,7 @@
 """Random changes to a batch of training images, each a pure function of the batch and a seed.
 
-Flip, rotation, shift, zoom, aspect and shear are drawn per image and applied together in one warp, so each
-pixel is interpolated once.
+Flip, rotation, shift, zoom, aspect, shear, crop and perspective are drawn per image and applied together in one warp,
+so each pixel is interpolated once.
 """
 
 import math
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lib.config import Augment
 
+GEOMETRIC = ("flip", "rotation", "shift", "zoom", "aspect", "shear", "crop", "perspective")
 GREY = 127.5
 
 
@@ -28,9 +29,9 @@ def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_
         sum to one where images are mixed.
     """
     moves, colours, _, chances, boxes = tf.unstack(tf.random.split(tf.convert_to_tensor(seed, tf.int32), 5))
-    if config.flip or config.rotation or config.shift or config.zoom or config.aspect or config.shear:
+    if any(getattr(config, name) for name in GEOMETRIC):
         transforms = random_transforms(tf.shape(images)[0], config=config, sides=tf.shape(images)[1:3], seed=moves)
-        images = warp(images, transforms, fill=config.fill)
+        images = warp(images, transforms, fill=config.fill, perspective=config.perspective > 0)
     images = tf.cast(images, tf.float32)
     if config.colour:
         images = jitter_colour(images, strength=config.colour, seed=colours)
@@ -41,10 +42,11 @@ def augment_batch(images: tf.Tensor, labels: tf.Tensor, *, config: Augment, num_
 
 
 def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One affine map per image, drawn from the ranges of `config`; `sides` is height and width in pixels.
+    """One map per image, drawn from the ranges of `config`; `sides` is height and width in pixels.
 
     Returns:
-        (count, 8) float32 rows for `warp`: output pixel (x, y) reads from (a x + b y + c, d x + e y + f).
+        (count, 8) float32 rows a to h for `warp`: output pixel (x, y) reads from (a x + b y + c, d x + e y + f), both
+        divided by g x + h y + 1; g and h are 0 without perspective.
     """
     draw = tf.unstack(tf.random.stateless_uniform((7, count), seed, -1.0, 1.0))
     mirror = tf.where(draw[0] < 0, -1.0, 1.0) if config.flip else tf.ones_like(draw[0])
@@ -52,19 +54,46 @@ def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, se
     slant = tf.tan(draw[2] * math.radians(config.shear))
     zoom = tf.exp(-draw[3] * math.log1p(config.zoom))  # reading from closer together enlarges
     stretch = tf.exp(0.5 * draw[4] * math.log1p(config.aspect))
+    # By a seed of their own, so that the other draws are the same with and without them.
+    window, across, down, *tilt = tf.unstack(
+        tf.random.stateless_uniform((5, count), tf.random.fold_in(seed, 1), -1.0, 1.0)
+    )
+    side = 1 - config.crop * (window + 1) / 2
+    if config.crop:
+        zoom *= side
     a, b = mirror * zoom * stretch * tf.cos(angle), zoom * stretch * (slant * tf.cos(angle) - tf.sin(angle))
     d, e = mirror * zoom / stretch * tf.sin(angle), zoom / stretch * (slant * tf.sin(angle) + tf.cos(angle))
     height, width = tf.unstack(tf.cast(sides, tf.float32))
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     c = centre_x - a * centre_x - b * centre_y + draw[5] * config.shift * width
     f = centre_y - d * centre_x - e * centre_y + draw[6] * config.shift * height
-    zero = tf.zeros_like(a)
-    return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
+    if config.crop:
+        c += across * (1 - side) * centre_x
+        f += down * (1 - side) * centre_y
+    rows, zero = [a, b, c, d, e, f], tf.zeros_like(a)
+    if not config.perspective:
+        return tf.stack([*rows, zero, zero], axis=1)
+    g, h = tilt[0] * config.perspective / centre_x, tilt[1] * config.perspective / centre_y
+    return _tilted(rows, (g, h), centre=(centre_x, centre_y))
+
+
+def _tilted(rows: list, tilt: tuple, *, centre: tuple) -> tf.Tensor:
+    """Affine maps applied to an image that is tilted about its centre: any perspective is a tilt and an affine map.
+
+    `tilt` is how much the depth grows per pixel to the right and down; it is 1 at the centre.
+    """
+    a, b, c, d, e, f = rows
+    (g, h), (x, y) = tilt, centre
+    depth = 1 - g * x - h * y  # at the first pixel, by which everything is divided
+    middle_x, middle_y = a * x + b * y + c, d * x + e * y + f
+    above = [a + middle_x * g, b + middle_x * h, middle_x * depth - a * x - b * y]
+    below = [d + middle_y * g, e + middle_y * h, middle_y * depth - d * x - e * y]
+    return tf.stack([*above, *below, g, h], axis=1) / depth[:, None]
 
 
 @tf.function(jit_compile=True)
-def warp(images: tf.Tensor, transforms: tf.Tensor, *, fill: str = "reflect") -> tf.Tensor:
-    """Move the pixels of a batch by one affine map per image, bilinear.
+def warp(images: tf.Tensor, transforms: tf.Tensor, *, fill: str = "reflect", perspective: bool = False) -> tf.Tensor:
+    """Move the pixels of a batch by one map per image, bilinear.
 
     XLA makes one loop of it, four times as fast as TensorFlow's own ImageProjectiveTransform.
 
@@ -72,15 +101,17 @@ def warp(images: tf.Tensor, transforms: tf.Tensor, *, fill: str = "reflect") -> 
         images: (B, H, W, C), any number type.
         transforms: (B, 8) float32 rows of `random_transforms`.
         fill: what moves in from outside the image: reflect, nearest or constant (black).
+        perspective: whether any of the last two columns is not 0.
 
     Returns:
         (B, H, W, C) float32.
     """
     count, height, width, channels = tf.unstack(tf.shape(images))
     row, column = tf.range(height, dtype=tf.float32)[:, None], tf.range(width, dtype=tf.float32)
-    a, b, c, d, e, f, _, _ = tf.unstack(transforms[:, :, None, None], axis=1)
-    left, right, across, inside_x = _neighbours(a * column + b * row + c, width, fill)
-    above, below, down, inside_y = _neighbours(d * column + e * row + f, height, fill)
+    a, b, c, d, e, f, g, h = tf.unstack(transforms[:, :, None, None], axis=1)
+    depth = g * column + h * row + 1 if perspective else 1.0
+    left, right, across, inside_x = _neighbours((a * column + b * row + c) / depth, width, fill)
+    above, below, down, inside_y = _neighbours((d * column + e * row + f) / depth, height, fill)
     pixels = tf.reshape(tf.cast(images, tf.float32), (-1, channels))
     first = tf.range(count)[:, None, None] * height
     above, below = (first + above) * width, (first + below) * width

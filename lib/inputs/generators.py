@@ -71,19 +71,33 @@ def make_train_dataset(
     return _read_ahead(_map(_map(batches, read), change))
 
 
-def make_eval_dataset(images: Images, rows: np.ndarray, *, batch_size: int = 256) -> tf.data.Dataset:
-    """Batches of some rows in the given order, unchanged.
+def make_eval_dataset(
+    images: Images, rows: np.ndarray, *, batch_size: int = 256, augment: Augment | None = None, seed: int = 0
+) -> tf.data.Dataset:
+    """Batches of some rows in the given order.
 
     Args:
         images: decoded images of the whole data set, with their labels.
         rows: (N,) int, the rows to read.
         batch_size: images per step; the last batch may be smaller.
+        augment: random changes, all but mixing; None for none.
+        seed: decides each change.
 
     Returns:
         Batches of (uint8 (B, S, S, 3) in [0, 255], int32 (B,) labels).
     """
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows)).batch(batch_size)
-    return _read_ahead(_map(batches, lambda batch: _read_batch(images, batch)))
+    if augment is None:
+        return _read_ahead(_map(batches, lambda batch: _read_batch(images, batch)))
+    config = augment.replace(cutmix=0.0)
+
+    def change(number, batch):
+        pixels, classes = _read_batch(images, batch)
+        step_seed = tf.stack([seed, tf.cast(number, tf.int32)])
+        changed, _ = augment_batch(pixels, classes, config=config, num_classes=0, seed=step_seed)
+        return tf.cast(tf.round(changed), tf.uint8), classes
+
+    return _read_ahead(_map(batches.enumerate(), change))
 
 
 def _map(data: tf.data.Dataset, change: Callable) -> tf.data.Dataset:

@@ -7,6 +7,7 @@ All are flat functional Keras models from pixels in [0, 255] to logits. Four are
 from lib.models.alexnet import AlexNet
 from lib.models.backbone import Backbone
 from lib.models.conv_blocks import ConvBlocks
+from lib.models.layer_list import LayerList
 from lib.models.lite0 import Lite0
 from lib.models.mlp import Mlp
 from lib.models.residual import Residual
@@ -17,7 +18,18 @@ from lib.models.weights import WeightsError
 from lib.models.xception import Xception
 
 BACKBONES = (Lite0, Xception, Vgg19, AlexNet)
-FAMILIES = {family.name: family for family in (Softmax, Mlp, SimpleCnn, ConvBlocks, Residual, *BACKBONES)}
+FAMILIES = {family.name: family for family in (Softmax, Mlp, SimpleCnn, ConvBlocks, Residual, LayerList, *BACKBONES)}
 
-__all__ = ["FAMILIES", "AlexNet", "Backbone", "ConvBlocks", "Lite0", "Mlp", "Residual", "SimpleCnn", "Softmax", "Vgg19"]
-__all__ += ["WeightsError", "Xception"]
+__all__ = [
+    "FAMILIES",
+    "AlexNet",
+    "Backbone",
+    "ConvBlocks",
+    "LayerList",
+    "Lite0",
+    "Mlp",
+    "Residual",
+    "SimpleCnn",
+    "Softmax",
+]
+__all__ += ["Vgg19", "WeightsError", "Xception"]

@@ -17,6 +17,10 @@ class Family(Config):
 
     name: ClassVar[str]
     any_size: ClassVar[bool] = False  # whether it pools globally, so that its weights fit images of any size
+    # What its first layer sees is scale * pixel + offset; this gives natural images about zero mean and unit spread,
+    # without statistics that would have to travel with it.
+    pixel_scale: ClassVar[float] = 1 / 64
+    pixel_offset: ClassVar[float] = -2.0
 
     def features(self, x):
         """Keras tensor (B, S, S, 3), scaled to about zero mean and unit spread -> (B, F)."""
@@ -65,8 +69,7 @@ class Family(Config):
 
         self.check(num_classes, image_size)
         image = keras.Input((image_size, image_size, 3), name="image")
-        # About zero mean and unit spread for natural images, without statistics that would have to travel with it.
-        x = layers.Rescaling(1 / 64, offset=-2.0, name="rescale")(image)
+        x = layers.Rescaling(self.pixel_scale, self.pixel_offset, name="rescale")(image)
         features = self.features(x)  # first: weights are drawn in the order in which layers are made
         # float32 logits keep the loss exact under mixed precision.
         logits = layers.Dense(num_classes, dtype="float32", name="logits")(features)

@@ -92,3 +92,33 @@ def layers(model: keras.Model) -> list[dict]:
         }
         for layer in model.layers
     ]
+
+
+def layer_sizes(model: keras.Model) -> list[dict]:
+    """What happens to an image on its way: one row per layer of a flat model without branches.
+
+    Returns:
+        Records with layer, kind, kernel (also of pools), extras (strides, padding, rate), input and output (sizes of
+        one image) and parameters.
+    """
+    return [
+        {
+            "layer": layer.name,
+            "kind": type(layer).__name__,
+            "kernel": _times(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", ())),
+            "extras": _extras(layer),
+            "input": _times(layer.input.shape[1:]),
+            "output": _times(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers[1:]
+    ]
+
+
+def _times(sizes: tuple) -> str:
+    return " × ".join("any" if size is None else str(size) for size in sizes)
+
+
+def _extras(layer: keras.Layer) -> str:
+    extras = [f"strides {layer.strides[0]}", f"{layer.padding} padding"] if hasattr(layer, "strides") else []
+    return ", ".join(extras + ([f"rate {layer.rate:g}"] if hasattr(layer, "rate") else []))

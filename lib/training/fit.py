@@ -143,7 +143,8 @@ def run_epochs(
         started, size, sums = time.monotonic(), sizes[epoch], tf.zeros(3)
         if stream is None or size != sizes[epoch - 1]:
             images = data.read(size)
-            val_data = make_eval_dataset(images, data.val)
+            changes = experiment.augment if experiment.change_val else None
+            val_data = make_eval_dataset(images, data.val, augment=changes, seed=seed)
             settings = {"batch_size": config.batch_size, "seed": seed, "augment": experiment.augment}
             rest = make_train_dataset(images, data.train, **settings, epochs=range(epoch, config.epochs))
             stream, (spec, labels) = iter(rest), rest.element_spec

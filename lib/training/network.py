@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from lib.config import Config, Experiment
 from lib.inputs.cache import Images, open_images
 from lib.training.device import import_tensorflow
@@ -42,6 +44,11 @@ class NetworkJob(Job):
         """What is trained."""
         return self.settings
 
+    @property
+    def train_rows(self) -> np.ndarray:
+        """Rows of the images that it trains on."""
+        return self.opened.split.train
+
     def open_images(self, size: int) -> Images:
         """All images of its data set at a size in pixels."""
         return open_images(self.opened.dataset, size=size, resize=self.experiment.resize)
@@ -53,8 +60,7 @@ class NetworkJob(Job):
     def fit(self) -> tuple[dict, float]:
         from lib.training.fit import Data, fit_network
 
-        split = self.opened.split
-        data = Data(self.open_images, split.train, split.val)
+        data = Data(self.open_images, self.train_rows, self.opened.split.val)
         return fit_network(self.experiment, data, build=self.network, run=self.run, seed=self.seed)
 
     def predict_test(self) -> Run:
@@ -66,6 +72,42 @@ class NetworkJob(Job):
             mirror = self.experiment.mirror_average
             write_predictions(self.run, self.run.load_model(), images, role="test", rows=rows, mirror=mirror)
         return self.run
+
+    def predict_changed_val(self) -> Run:
+        """Predict val as its augmentation changes it, once; the predictions stay in the folder as `changed_val`."""
+        if self.lacks_predictions("changed_val"):
+            import_tensorflow()
+            from lib.inputs.generators import make_eval_dataset
+            from lib.training.steps import predict
+
+            settings, rows = self.experiment, self.opened.split.val
+            images = self.open_images(settings.image_size)
+            data = make_eval_dataset(images, rows, augment=settings.augment, seed=self.seed)
+            probabilities = predict(self.run.load_model(), data, mirror=settings.mirror_average)
+            self.run.write_predictions(
+                "changed_val", rows=rows, labels=images.labels[rows], probabilities=probabilities
+            )
+        return self.run
+
+
+class SingleBatchJob(NetworkJob):
+    """One experiment trained on a single batch of the training images; val stays whole."""
+
+    code: ClassVar[tuple[str, ...]] = (*NetworkJob.code, "training/network.py")
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        rows, size = self.opened.split.train, self.settings.training.batch_size
+        return np.random.default_rng(self.seed).choice(rows, min(size, len(rows)), replace=False)
+
+    @property
+    def compared_with(self) -> list[Config]:
+        return list(self.opened.brief.single_batch.values())
+
+
+def single_batch_jobs(opened: OpenBrief) -> list[SingleBatchJob]:
+    """What a brief trains on a single batch, in its order."""
+    return [SingleBatchJob(opened, name, experiment) for name, experiment in opened.brief.single_batch.items()]
 
 
 def network_job(opened: OpenBrief, name: str, *, seed: int = 0) -> NetworkJob:

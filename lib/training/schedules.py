@@ -48,9 +48,30 @@ def should_stop(config: Training, val_losses: list[float]) -> bool:
     if config.early_stopping == "none":
         return False
     if config.early_stopping == "smoothed":
-        windows = range(SMOOTHING, len(val_losses) + 1)
-        val_losses = [sum(val_losses[end - SMOOTHING : end]) / SMOOTHING for end in windows]
+        val_losses = smoothed(val_losses)
     return plateaus(val_losses, patience=config.patience) > 0
+
+
+def smoothed(val_losses: list[float]) -> list[float]:
+    """Running mean of the last epochs' losses, from the epoch `SMOOTHING` on, the first that has so many."""
+    return [sum(val_losses[end - SMOOTHING : end]) / SMOOTHING for end in range(SMOOTHING, len(val_losses) + 1)]
+
+
+def stop(config: Training, val_losses: list[float]) -> dict[str, object]:
+    """Where a training that follows its smoothed loss ended, and why.
+
+    Returns:
+        most_epochs, epochs, lowest_at (the last epoch of the lowest running mean; of the lowest loss where there are
+        fewer epochs than a mean takes) and stopped (whether the rule ended it, not the last epoch).
+    """
+    means = smoothed(val_losses)
+    followed, first = (means, SMOOTHING) if means else (val_losses, 1)
+    return {
+        "most_epochs": config.epochs,
+        "epochs": len(val_losses),
+        "lowest_at": followed.index(min(followed)) + first,
+        "stopped": should_stop(config, val_losses),
+    }
 
 
 def image_sizes(config: Training, image_size: int) -> list[int]:

@@ -9,13 +9,14 @@ import small_data_sets as small
 import tiny_training
 
 from lib import briefs, datasets
-from lib.config import PROFILES, Ensemble, Head, Part, Profile
+from lib.config import PROFILES, Augment, Ensemble, Head, Part, Profile
 from lib.models import Lite0
 from lib.models.backbone import Backbone
 from lib.training.open_brief import open_brief
 from lib.transfer import plan
 
 ALL = briefs.names()
+SIZES = {"image_size", "training.sizes"}
 
 
 def test_names_are_sorted_and_hold_the_briefs_of_the_coursework():
@@ -46,7 +47,10 @@ def test_profiles_only_scale(name):
         for key, scaled in brief.at(profile).experiments.items():
             full, flat = brief.experiments[key].flat(), scaled.flat()
             changed = {setting for setting in full if full[setting] != flat[setting]}
-            assert changed <= {"training.epochs", "model.filters", "model.units"}
+            assert changed <= {"training.epochs", "model.filters", "model.units", "model.layers", *SIZES}
+            kinds = [[layer.split()[0] for layer in one.get("model.layers", ())] for one in (full, flat)]
+            assert kinds[0] == kinds[1]
+            assert brief.profiles[profile].pixels != 1 or not changed & SIZES
         for key, scaled in brief.at(profile).transfers.items():
             full, flat = brief.transfers[key].flat(), scaled.flat()
             changed = {setting for setting in full if full[setting] != flat[setting]}
@@ -56,7 +60,8 @@ def test_profiles_only_scale(name):
 @pytest.mark.parametrize("name", ["caltech256", "cifar100", "demo", "imagenet10"])
 def test_every_model_can_be_built_at_every_size_it_trains_at(name):
     brief, built = briefs.load(name), set()
-    for experiment in brief.at("smoke").experiments.values():
+    smoke = brief.at("smoke")
+    for experiment in (smoke.experiments | smoke.single_batch).values():
         key = (experiment.model, experiment.image_size)
         if key not in built:
             model = experiment.model.build(3, image_size=experiment.image_size)
@@ -164,6 +169,47 @@ def test_the_cifar100_networks_have_as_many_parameters_as_the_coursework_counted
     assert features.count_params() + fitted.count_params() == 48_493_476
     assert features.count_params() + fitted.count_params() - trained == 10_586_176  # frozen, with two of batch norm
     assert backbone.extractor(image_size=32).output_shape == (None, 8192)
+
+
+def test_the_ladders_have_the_layers_and_parameters_of_the_coursework():
+    """Its tables of imagenet10 count each ReLU, pool and flatten as a layer; v5 has 37 here and 38 there."""
+    expected = {
+        ("cifar100", "basic"): (184_004, 15, 0),
+        ("cifar100", "improved"): (497_092, 24, 0),
+        ("cifar100", "augmented"): (497_092, 24, 0),
+        ("imagenet10", "v1"): (865_722, 10, 0),
+        ("imagenet10", "v2"): (865_722, 10, 0),
+        ("imagenet10", "v3"): (39_900_000, 22, 0.05),
+        ("imagenet10", "v4"): (25_500_000, 27, 0.05),
+        ("imagenet10", "v5"): (34_800_000, 37, 0.05),
+        ("imagenet10", "v7"): (36_000_000, 44, 0.05),
+        ("imagenet10", "convolutions"): (865_722, 10, 0),
+        ("imagenet10", "one_linear_layer"): ((128 * 128 * 3 + 1) * 10, 2, 0),
+        ("tiny_imagenet", "own_32"): (None, 18, 0),
+    }
+    for (name, key), (parameters, layers, share) in expected.items():
+        brief = briefs.load(name)
+        experiment = (brief.experiments | brief.single_batch)[key]
+        model = experiment.build({"cifar100": 100, "tiny_imagenet": 200}.get(name, 10))
+        assert len(model.layers) - 2 == layers, (name, key)  # and without the scaling of pixels
+        assert parameters is None or abs(model.count_params() / parameters - 1) <= share, (name, key)
+    changes = briefs.load("cifar100").experiments["augmented"].augment
+    assert changes == Augment(flip=True, rotation=10, shift=0.1, shear=0.01, zoom=0.05, fill="nearest")
+
+
+def test_the_versions_of_imagenet10_change_what_the_coursework_changed():
+    ladder = briefs.load("imagenet10").experiments
+    versions = [ladder[f"v{number}"] for number in range(1, 8)]
+    assert all(one.training.early_stopping == "smoothed" for one in versions)
+    assert [one.change_val for one in versions] == [False, True, True, True, True, False, False]
+    assert [one.image_size for one in versions] == [128] * 6 + [192] and versions[6].training.batch_size == 32
+    assert [one.augment.flip for one in versions] == [False] * 3 + [True] * 4 and versions[1].augment.crop > 0
+    v5, v6 = versions[4], versions[5]
+    assert v6.replace(why=v5.why, change_val=True, training=v5.training) == v5  # nothing else changes but epochs
+    norms = [one.model.layers.count("norm") for one in versions]
+    assert norms == [0, 0, 0, 0, 10, 10, 12] and [one.model.layers.count("relu") for one in versions][4:] == norms[4:]
+    before = [v5.model.layers[place + 1] for place, layer in enumerate(v5.model.layers) if layer == "norm"]
+    assert before == ["relu"] * 10
 
 
 def test_whatever_notebook_05_compares_has_a_head_and_a_network_from_scratch():

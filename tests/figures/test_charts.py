@@ -178,6 +178,21 @@ def test_learning_curves_survive_a_loss_that_is_not_a_number():
     picture(figure)
 
 
+def test_stopping_curves_mark_the_lowest_mean_and_the_last_epoch():
+    losses = [3.0, 1.0, 2.0, 1.2, 1.1, 1.5, 1.6]  # means from the third epoch on: 2, 1.4, 1.43, 1.27, 1.4
+    table = pd.DataFrame({"epoch": range(1, 8), "val_loss": losses})
+    figure = figures.stopping_curves({"long": table, "short": table.head(2)}, window=3)
+    long, short = figure.axes
+    assert long.get_title(loc="left") == "long\nlowest 6, last 7" and [len(axes.lines) for axes in figure.axes] == [
+        4,
+        4,
+    ]
+    np.testing.assert_allclose(long.lines[1].get_ydata()[2:], [2, 1.4, 4.3 / 3, 3.8 / 3, 1.4])
+    assert np.isnan(long.lines[1].get_ydata()[:2]).all()
+    assert short.get_title(loc="left") == "short\nlowest 2, last 2" and short.lines[0].get_marker() == "o"
+    assert_fits(figures.stopping_curves({f"v{number}": table for number in range(8)}, window=3))
+
+
 def test_seconds_are_added_up_over_the_epochs():
     axes = figures.progress_curves({"a": progress(4)}).axes
     by_epoch, by_second, by_update = (list(panel.lines[0].get_xdata()) for panel in axes)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lib.config import Augment
-from lib.inputs.augment import augment_batch, cutmix, jitter_colour, random_boxes, random_transforms, warp
+from lib.inputs.augment import GEOMETRIC, augment_batch, cutmix, jitter_colour, random_boxes, random_transforms, warp
 
 SEED = tf.constant([3, 7])
 OPTIONS = {
@@ -15,10 +15,11 @@ OPTIONS = {
     "zoom": 0.5,
     "aspect": 0.5,
     "shear": 20.0,
+    "crop": 0.5,
+    "perspective": 0.3,
     "colour": 0.5,
     "cutmix": 1.0,
 }
-GEOMETRIC = ("flip", "rotation", "shift", "zoom", "aspect", "shear")
 EVERYTHING = Augment(**OPTIONS | {"cutmix": 0.4})
 
 
@@ -37,7 +38,7 @@ def augmented(images, config, *, labels=None, num_classes=3, seed=SEED):
 def drawn(config, *, count=2000, sides=(20, 40)) -> np.ndarray:
     """Many random maps as (count, 6): a, b, c, d, e, f."""
     transforms = random_transforms(count, config=config, sides=tf.constant(sides), seed=SEED).numpy()
-    assert transforms.shape == (count, 8) and not transforms[:, 6:].any()
+    assert transforms.shape == (count, 8) and transforms[:, 6:].any() == (config.perspective > 0)
     return transforms[:, :6]
 
 
@@ -143,7 +144,7 @@ def test_maps_without_options_are_the_identity():
     assert np.array_equal(drawn(Augment(), count=2), [[1, 0, 0, 0, 1, 0]] * 2)
 
 
-@pytest.mark.parametrize("name", [name for name in GEOMETRIC if name != "shift"])
+@pytest.mark.parametrize("name", [name for name in GEOMETRIC if name not in ("shift", "crop", "perspective")])
 def test_all_maps_but_shifts_keep_the_centre(name):
     a, b, c, d, e, f = drawn(Augment(**{name: OPTIONS[name]})).T
     np.testing.assert_allclose(a * 19.5 + b * 9.5 + c, 19.5, atol=1e-4)
@@ -185,6 +186,62 @@ def test_shear_slants_by_up_to_its_angle():
     assert np.array_equal([a, d, e], [np.ones(2000), np.zeros(2000), np.ones(2000)])
     angle = np.degrees(np.arctan(b))
     assert -20 <= angle.min() < -19.5 and 19.5 < angle.max() <= 20.01
+
+
+def test_crop_draws_a_window_of_the_image_that_lies_inside_it():
+    a, b, c, d, e, f = drawn(Augment(crop=0.4)).T
+    assert np.array_equal(a, e) and not b.any() and not d.any()
+    assert 0.6 <= a.min() < 0.61 and 0.99 < a.max() <= 1 and abs(a.mean() - 0.8) < 0.01
+    places = []
+    for start, side, length in ((c, a, 40), (f, e, 20)):
+        end = start + side * (length - 1)
+        assert start.min() > -1e-4 and end.max() < length - 1 + 1e-4  # no pixel from outside
+        place = (start / (length - 1) / (1 - side))[side < 0.95]  # 0 at one border, 1 at the other
+        assert place.min() < 0.01 and place.max() > 0.99 and abs(place.mean() - 0.5) < 0.03
+        places.append(place)
+    assert abs(np.corrcoef(*places)[0, 1]) < 0.1
+
+
+def test_perspective_tilts_about_the_centre_and_joins_the_other_changes_in_one_map():
+    """Against the plain way: each pixel as a point, divided by its depth, then moved by the affine map."""
+    rest = {"flip": True, "rotation": 30, "shift": 0.2, "zoom": 0.3, "shear": 10, "crop": 0.3}
+    height, width = 21, 41
+    maps, affine = (
+        random_transforms(50, config=Augment(**rest, perspective=p), sides=tf.constant([height, width]), seed=SEED)
+        for p in (0.4, 0.0)
+    )
+    maps, affine, image = maps.numpy(), affine.numpy(), noise(1, height, width).astype(np.float32)
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    tilts = []
+    for tilted, (a, b, c, d, e, f, *_) in zip(maps, affine, strict=True):
+        to_right, down = tilted[6:]
+        middle = 1 + to_right * 20 + down * 10  # depth at the centre, in which the first pixel has 1
+        depth = (1 + to_right * x + down * y) / middle
+        tilts.append((to_right / middle * 20, down / middle * 10))
+        u, v = (x - 20) / depth + 20, (y - 10) / depth + 10
+        expected = np.stack([a * u + b * v + c, d * u + e * v + f])
+        first, second = tilted[:3], tilted[3:6]
+        here = np.stack([row[0] * x + row[1] * y + row[2] for row in (first, second)]) / (depth * middle)
+        np.testing.assert_allclose(here, expected, atol=2e-3)
+    assert 0.37 < np.abs(tilts).max() <= 0.4001
+    moved = warp(tf.constant(image), tf.constant(maps[:1]), fill="nearest", perspective=True).numpy()[0, ..., 0]
+    a, b, c, d, e, f, g, h = maps[0].astype(np.float64)
+    left = np.clip((a * x + b * y + c) / (g * x + h * y + 1), 0, width - 1)
+    top = np.clip((d * x + e * y + f) / (g * x + h * y + 1), 0, height - 1)
+    corner_x, corner_y = np.minimum(left.astype(int), width - 2), np.minimum(top.astype(int), height - 2)
+    across, below, pixels = left - corner_x, top - corner_y, image[0, ..., 0]
+    rows = [
+        pixels[corner_y + step, corner_x] * (1 - across) + pixels[corner_y + step, corner_x + 1] * across
+        for step in (0, 1)
+    ]
+    np.testing.assert_allclose(moved, rows[0] * (1 - below) + rows[1] * below, atol=0.2)
+
+
+def test_crop_and_perspective_leave_the_other_draws_as_they_were():
+    config = Augment(flip=True, rotation=30, shift=0.2, colour=0.3)
+    plain = random_transforms(9, config=config, sides=tf.constant([8, 8]), seed=SEED).numpy()
+    cropped = random_transforms(9, config=config.replace(crop=1e-7), sides=tf.constant([8, 8]), seed=SEED).numpy()
+    np.testing.assert_allclose(cropped, plain, atol=1e-5)
 
 
 def test_flip_negates_one_column_of_about_half_the_maps():

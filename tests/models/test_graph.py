@@ -4,8 +4,8 @@ import keras
 import pytest
 import tensorflow as tf
 
-from lib.models import ConvBlocks, Residual, SimpleCnn, Softmax
-from lib.models.graph import graph_def
+from lib.models import ConvBlocks, LayerList, Residual, SimpleCnn, Softmax
+from lib.models.graph import graph_def, layer_sizes
 
 FAMILIES = [
     Softmax(),
@@ -80,3 +80,14 @@ def test_two_nodes_of_one_name_are_refused():
     model = keras.Model(image, keras.layers.ReLU(name="a__b")(x), name="net")
     with pytest.raises(ValueError, match="two nodes of the graph have one name; give the layers .* different names"):
         graph_def(model)
+
+
+def test_the_table_of_layers_says_what_goes_in_and_out():
+    layers = ("conv 4 5", "relu", "max", "dropout 0.25", "flatten", "dense 6")
+    rows = layer_sizes(LayerList(layers=layers).build(3, image_size=10))
+    assert [row["layer"] for row in rows][:3] == ["rescale", "Block_1__conv", "Block_1__relu"]
+    conv, relu, pool, dropout, flat, dense, logits = rows[1:]
+    assert conv["kernel"] == "5 × 5" and conv["extras"] == "strides 1, valid padding" and conv["parameters"] == 304
+    assert (conv["input"], conv["output"]) == ("10 × 10 × 3", "6 × 6 × 4") and relu["kernel"] == relu["extras"] == ""
+    assert (pool["kind"], pool["kernel"], pool["output"]) == ("MaxPooling2D", "2 × 2", "3 × 3 × 4")
+    assert dropout["extras"] == "rate 0.25" and (flat["output"], dense["output"], logits["output"]) == ("36", "6", "3")

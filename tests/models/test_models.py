@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.models import FAMILIES, ConvBlocks, Mlp, Residual, SimpleCnn, Softmax
+from lib.models import FAMILIES, ConvBlocks, LayerList, Mlp, Residual, SimpleCnn, Softmax
 
 SIZE, CLASSES = 16, 3
 VARIANTS = {
@@ -28,6 +28,11 @@ VARIANTS = {
     "residual stem_stride": Residual(filters=(4, 8), blocks=(1, 2), stem_stride=4),
     "residual dropout": Residual(filters=(4, 8), blocks=(1, 2), dropout=0.5),
     "residual without shortcuts": Residual(filters=(4, 8), blocks=(1, 2), shortcuts=False),
+}
+LISTED = ("conv 4 5", "norm", "relu", "max", "conv 8", "relu", "average 3", "flatten", "dense 6", "relu")
+VARIANTS |= {
+    "layer_list": LayerList(layers=LISTED),
+    "layer_list dropout": LayerList(layers=(*LISTED, "dropout 0.5")),
 }
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
 
@@ -127,7 +132,7 @@ def test_penalties_are_those_of_the_hidden_kernels():
     assert not build(VARIANTS["mlp"]).losses
 
 
-@pytest.mark.parametrize("kind", ["softmax", "mlp", "simple_cnn"])
+@pytest.mark.parametrize("kind", ["softmax", "mlp", "simple_cnn", "layer_list"])
 def test_flattening_models_need_a_size(kind):
     with pytest.raises(ValueError, match=f"{kind} does not pool globally and needs an image_size. Received: None"):
         build(VARIANTS[kind], image_size=None)
@@ -162,12 +167,41 @@ def test_pixels_are_scaled_inside_the_model():
         # two stages of 4 and 8 filters, 4 x 4 pixels left, 16 hidden units, 3 classes
         (VARIANTS["simple_cnn"], 28 * 4 + 37 * 8 + (4 * 4 * 8 + 1) * 16 + 17 * 3),
         (VARIANTS["conv_blocks"], 28 * 4 + 37 * 4 + 37 * 8 + 73 * 8 + 9 * 3),
+        # 16 - 4 pixels halved, less 2 and in thirds: 1 x 1 of 8 filters, then 6 units
+        (VARIANTS["layer_list"], (76 + 4) * 4 + 37 * 8 + 9 * 6 + 7 * 3),
         # four numbers per channel of batch norm instead of one bias
         (VARIANTS["conv_blocks batch_norm"], 28 * 4 + 37 * 4 + 37 * 8 + 73 * 8 + 9 * 3 + 3 * (4 + 4 + 8 + 8)),
     ],
 )
 def test_parameters_counted_by_hand(config, parameters):
     assert build(config).count_params() == parameters
+
+
+def test_a_listed_network_has_the_layers_of_its_list_in_blocks():
+    family = LayerList(layers=LISTED, pixel_scale=1 / 255, pixel_offset=0.0)
+    model = family.build(CLASSES, image_size=SIZE)
+    names = [f"Block_1__{kind}" for kind in ("conv", "norm", "relu", "max")]
+    names += ["Block_2__conv", "Block_2__relu", "Block_2__average", "flatten", "Block_3__dense", "Block_3__relu"]
+    assert [layer.name for layer in model.layers[2:-1]] == names
+    assert model.get_layer("Block_1__conv").kernel.shape[0] == 5
+    assert model.get_layer("Block_2__average").pool_size == model.get_layer("Block_2__average").strides == (3, 3)
+    np.testing.assert_allclose(model.layers[1](IMAGES), IMAGES / 255, atol=1e-6)
+    wider = family.scale(3)
+    assert wider.layers == ("conv 12 5", *LISTED[1:4], "conv 24", *LISTED[5:8], "dense 18", "relu")
+    assert family.scale(0.01).layers[4] == "conv 4" and family.scale(1) == family
+    assert family.smallest_side() == 14 and family.replace(padding="same").smallest_side() == 6
+    with pytest.raises(ValueError, match="layer_list needs at least 14 px. Received: 13 px"):
+        family.build(CLASSES, image_size=13)
+    assert family.build(CLASSES, image_size=14).get_layer("flatten").output.shape == (None, 8)
+
+
+def test_a_list_of_layers_that_makes_no_network_is_refused():
+    for layers in (("conv", "flatten"), ("conv 0", "flatten"), ("dropout 1", "flatten"), ("pool", "flatten")):
+        with pytest.raises(ValueError, match="layers are conv, max, average"):
+            LayerList(layers=layers)
+    for layers in ((), ("conv 4",), ("dense 4", "flatten"), ("flatten", "max"), ("flatten", "flatten")):
+        with pytest.raises(ValueError, match="one flatten lies behind"):
+            LayerList(layers=layers)
 
 
 def test_width_and_depth_change_the_parameters():

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lib.config import Training
-from lib.training.schedules import image_sizes, learning_rate, plateaus, should_stop
+from lib.training.schedules import image_sizes, learning_rate, plateaus, should_stop, stop
 
 
 def test_constant():
@@ -69,6 +69,15 @@ def test_early_stopping_on_the_plain_loss():
     assert not should_stop(config, [3.0, 2.0, 2.5])
     assert should_stop(config, [3.0, 2.0, 2.5, 2.1])
     assert not should_stop(config, [3.0, 2.0, 2.5, 1.9])
+
+
+def test_a_stop_says_where_the_smoothed_loss_was_lowest_and_what_ended_the_training():
+    config = Training(early_stopping="smoothed", patience=2, epochs=9)
+    losses = [3.0, 1.0, 2.0, 1.2, 1.4, 3.0, 1.0]  # running means 2, 1.4, 1.53, 1.87, 1.8: the lowest ends at epoch 4
+    expected = {"most_epochs": 9, "epochs": 7, "lowest_at": 4, "stopped": True}
+    assert stop(config, losses) == expected
+    assert stop(config, losses[:5]) == expected | {"epochs": 5, "stopped": False}
+    assert stop(config, losses[:2]) == expected | {"epochs": 2, "lowest_at": 2, "stopped": False}
 
 
 def test_early_stopping_on_the_running_mean_of_three():

@@ -47,6 +47,7 @@ NOTEBOOKS = {
     ),
     "07_low_level_tensorflow": Notebook(jobs=("by_hand",)),
     "08_regularisation": Notebook(jobs=("experiments", "by_hand"), values=BEST, files=(EXPERIMENTS_TABLE,)),
+    "09_overfitting": Notebook(jobs=("experiments", "single_batch")),
 }
 
 
