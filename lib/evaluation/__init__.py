@@ -4,6 +4,7 @@ Metrics, mistakes, intervals and the difficulty of classes are pure computing, a
 predictions of several models into one. `generalisation` alone reads run folders.
 """
 
+from lib.evaluation.confusions import class_blocks, compare_confusions, habits_of, kinship, near_and_far
 from lib.evaluation.difficulty import cheap_features, confused_examples, easiest_and_hardest, easy_and_hard_classes
 from lib.evaluation.features import frequent_answers, lookup, neighbour_purity, project
 from lib.evaluation.metrics import (
@@ -26,7 +27,13 @@ from lib.evaluation.mistakes import (
     recall_by_size,
     turns,
 )
-from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_predictions, compare_seeds
+from lib.evaluation.uncertainty import (
+    above_chance,
+    bootstrap_interval,
+    compare_predictions,
+    compare_seeds,
+    val_minus_test,
+)
 
 __all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
 __all__ += ["cheap_features", "check_predictions", "compare_predictions", "compare_seeds", "confused_examples"]
@@ -40,3 +47,4 @@ __all__ += [
 ]
 __all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
 __all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]
+__all__ += ["class_blocks", "compare_confusions", "habits_of", "kinship", "near_and_far", "val_minus_test"]
