@@ -18,13 +18,14 @@ import traceback
 from pathlib import Path
 
 from lib import environment
-from lib.environment import ROOT, become
+from lib.environment import FOLDERS, ROOT, absolute, become, prepare_variables
 
 EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as --brief demo --force. Examples:
   make report                                            the drawn demo set: minutes, no download
   make report BRIEF=caltech101 PROFILE=quick
   make report BRIEF=folder DATA=path/to/images           your own images, one folder per class
   make train BRIEF=caltech101 EXPERIMENT=best PROFILE=full
+  make predict BRIEF=caltech101 DATA=path/to/images      what a trained network says of any images
   make report STUDENT="Your Name" STUDENT_ID=number      the title of the written reports
   make submission STUDENT=name                           the name in the file name
   make verify ZIP=reports/name_demo.zip RERUN=1          made again, and compared
@@ -33,7 +34,6 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")
 SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", *FOLDERS)  # variables of the environment rather than options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
@@ -44,11 +44,6 @@ CHECKS = {
     "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
 }
-
-
-def absolute(path: str) -> str:
-    """A path that means the same in every folder; "" stays."""
-    return os.path.abspath(os.path.expanduser(path)) if path else ""
 
 
 def at_least_one(text: str) -> int:
@@ -70,7 +65,7 @@ SWITCH = {"type": on_or_off, "nargs": "?", "const": True, "default": False, "met
 OPTIONS = {
     "brief": {"default": "demo", "help": "coursework brief, a file of lib/briefs" + DEFAULT},
     "profile": {"default": "quick", "help": "size: smoke (seconds), quick (minutes) or full" + DEFAULT},
-    "data": {"type": absolute, "default": "", "help": "folder of images, for the brief folder"},
+    "data": {"type": absolute, "default": "", "help": "folder of images: of the brief folder, or those to predict"},
     "force": dict(SWITCH, help="run every notebook again; finished runs are still read"),
     "at_once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
     "experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
@@ -136,6 +131,14 @@ def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> No
     from lib.report import make
 
     make.train_one(brief, experiment, profile=profile, seed=seed, data=data)
+
+
+def predict(brief: str, profile: str, data: str, experiment: str) -> None:
+    """Predict the images of any folder by a finished run: reports/<brief>/<STUDENT>_test_preds.csv."""
+    from lib.report import predictions
+
+    student = os.environ.get("STUDENT", "")
+    predictions.predict_folder(brief, experiment, profile=profile, folder=Path(data), student=student)
 
 
 def results(brief: str) -> None:
@@ -260,8 +263,8 @@ def clean(runs: bool) -> None:
 
 
 # In the order of the help.
-FUNCTIONS = (report, check_report, submission, verify, train, results, data, bench, bench_explain, lab, tensorboard)
-FUNCTIONS += (doctor, colab, test, lint, format, setup, lock, clean)
+FUNCTIONS = (report, check_report, submission, verify, train, predict, results, data, bench, bench_explain, lab)
+FUNCTIONS += (tensorboard, doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
@@ -366,6 +369,8 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
             experiment,
             dict.fromkeys(("best", *loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches)),
         )
+        if command == "predict" and not others["data"]:
+            raise ValueError("predict needs DATA=path/to/images, the folder of what is to be predicted.")
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
     if others.get("data") and not os.path.exists(others["data"]):
@@ -374,19 +379,6 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
         raise ValueError(f"{command} needs ZIP=file.zip, made by submission. Received: {others['zip'] or 'none'}")
     if command == "submission" and not os.environ.get("STUDENT", "").strip():
         raise ValueError("STUDENT must be a name or number: make submission STUDENT=name. Received: none")
-
-
-def prepare_variables() -> None:
-    """Set what the processes that a command starts shall see: notebooks' kernels, pytest, JupyterLab."""
-    for name in FOLDERS:
-        if os.environ.get(name):  # relative ones would mean other folders there
-            os.environ[name] = os.pathsep.join(absolute(folder) for folder in os.environ[name].split(os.pathsep))
-    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", str(ROOT))]
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])  # notebooks import lib from this very tree
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else is installed, or asked for elsewhere
-    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as `main` sets it here
-    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's folder
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
 
 
 def raised_here(error: Exception) -> bool:

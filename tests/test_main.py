@@ -14,8 +14,19 @@ from lib import briefs, environment
 from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
-NAMES = ["report", "check-report", "submission", "verify", "train", "results", "data", "bench", "bench-explain", "lab"]
-NAMES += ["tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
+NAMES = [
+    "report",
+    "check-report",
+    "submission",
+    "verify",
+    "train",
+    "predict",
+    "results",
+    "data",
+    "bench",
+    "bench-explain",
+]
+NAMES += ["lab", "tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +114,10 @@ def test_what_cannot_be_done_is_refused_before_an_environment_is_made(tmp_path):
         (["report", "--brief", "dmo"], "error: Unknown brief 'dmo'"),
         (["report", "BRIEF=folder"], "error: report BRIEF=folder needs DATA=path/to/images, a folder with one folder"),
         (["train", "BRIEF=folder", "DATA=/no"], "error: The folder of images does not exist. Received: DATA=/no"),
+        (["predict", "BRIEF=demo"], "error: predict needs DATA=path/to/images, the folder of what is to be predicted."),
+        (["predict", "BRIEF=folder"], "error: predict needs DATA=path/to/images, the folder of what is to be"),
+        (["predict", "DATA=/no"], "error: The folder of images does not exist. Received: DATA=/no"),
+        (["predict", "EXPERIMENT=bst"], "error: Unknown experiment 'bst'. Did you mean best?"),
         (["verify"], "error: verify needs ZIP=file.zip, made by submission. Received: none"),
         (["verify", "ZIP=/no"], "error: verify needs ZIP=file.zip, made by submission. Received: /no"),
         (["submission"], "error: STUDENT must be a name or number: make submission STUDENT=name."),
@@ -223,6 +238,12 @@ def test_variables_of_started_processes(monkeypatch, tmp_path):
 def test_tensorboard_without_runs_says_what_to_do(own_folders, capsys):
     assert main(["tensorboard", "PROFILE=full"]) == 2
     assert "error: demo has no runs of the profile full yet: make its report" in capsys.readouterr().err
+
+
+def test_predict_without_a_run_says_how_to_train_it(own_folders, photo_folder, capsys):
+    assert main(["predict", "BRIEF=caltech101", f"DATA={photo_folder}"]) == 2
+    words = "make train BRIEF=caltech101 EXPERIMENT=best PROFILE=quick"
+    assert capsys.readouterr().err.endswith(f"has no finished run of best at profile quick: {words}\n")
 
 
 def test_doctor_says_in_five_lines_what_trainings_run_on(capsys):
@@ -353,6 +374,7 @@ def test_make_passes_its_variables_on(monkeypatch):
     assert set(passed_on("report", *words, "FORCE=1")) == {"report", *common, "--force=1"}
     assert passed_on("report", "AT_ONCE=1", "FORCE=", "BRIEF=") == ["report", "--at-once=1"]
     assert set(passed_on("train", *words)) == {"train", *common, "--experiment=deep", "--seed=4"}
+    assert set(passed_on("predict", *words)) == {"predict", *common, "--experiment=deep"}
     setups = [passed_on("setup", *word)[1:] for word in ([], ["GPU=1"], ["GPU=0"], ["GPU=no"])]
     assert setups == [[], ["--gpu=1"], ["--gpu=0"], ["--gpu=no"]]
     assert [build_parser().parse_args(["setup", *words]).gpu for words in setups] == [None, True, False, False]

@@ -4,6 +4,7 @@ Metrics, mistakes, intervals and the difficulty of classes are pure computing, a
 predictions of several models into one. `generalisation` and `overfitting` alone read run folders.
 """
 
+from lib.evaluation.confusions import class_blocks, compare_confusions, habits_of, kinship, near_and_far
 from lib.evaluation.difficulty import cheap_features, confused_examples, easiest_and_hardest, easy_and_hard_classes
 from lib.evaluation.features import frequent_answers, lookup, neighbour_purity, project
 from lib.evaluation.metrics import (
@@ -27,7 +28,13 @@ from lib.evaluation.mistakes import (
     turns,
 )
 from lib.evaluation.settings import setting_importance
-from lib.evaluation.uncertainty import above_chance, bootstrap_interval, compare_predictions, compare_seeds
+from lib.evaluation.uncertainty import (
+    above_chance,
+    bootstrap_interval,
+    compare_predictions,
+    compare_seeds,
+    val_minus_test,
+)
 
 __all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
 __all__ += ["cheap_features", "check_predictions", "compare_predictions", "compare_seeds", "confused_examples"]
@@ -41,4 +48,5 @@ __all__ += [
 ]
 __all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
 __all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]
-__all__ += ["setting_importance"]
+__all__ += ["class_blocks", "compare_confusions", "habits_of", "kinship", "near_and_far", "setting_importance"]
+__all__ += ["val_minus_test"]

@@ -120,6 +120,25 @@ def compare_predictions(labels: np.ndarray, one: np.ndarray, other: np.ndarray, 
     return Comparison(float(gains.mean()), low, high, _verdict(low, high))
 
 
+def val_minus_test(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, float | str]:
+    """Accuracy on val less that on test, which are different images: the ends of names, and values for the prose.
+
+    Args:
+        val: labels (N,) and probabilities (N, C).
+        test: the same of its images.
+
+    Returns:
+        "" the difference, "_low" and "_high" the ends of its 95 % interval (Welch 1947), and "_meaning" in words; no
+        ends where one side is a single image.
+    """
+    right = [np.argmax(probabilities, axis=1) == labels for labels, probabilities in (val, test)]
+    found = compare_seeds(*right)
+    words = {"better": "val flatters it by more than chance", "worse": "test is easier by more than chance"}
+    meaning = words.get(found.verdict, "no more than another choice of images could give")
+    ends = {"_low": found.low, "_high": found.high} if found.low is not None else {}
+    return {"": found.difference, **ends, "_meaning": meaning}
+
+
 def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> Chance:
     """Whether predictions beat always naming the commonest class beyond doubt.
 

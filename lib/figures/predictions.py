@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lib.figures.colours import BLUE, PALE, VERMILLION
@@ -16,16 +17,25 @@ from lib.figures.style import need, need_columns, new_figure, percent_axis, shor
 
 MOST_CLASSES = 25  # whose names can be read along both sides of one matrix
 BLOCK = 10  # classes of the enlarged block
+SMALLEST = 5.5  # points: a name in smaller letters cannot be read
 LOOK = {"cmap": colormaps["Blues"].with_extremes(bad="#BBBBBB"), "norm": PowerNorm(0.5, vmin=0, vmax=1)}
 
 
 @styled
-def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = "Confusion matrix") -> Figure:
-    """True against predicted classes; above 25 classes the whole, and beside it the most confused ones enlarged.
+def confusion(
+    matrix: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    blocks: Sequence[tuple[str, Sequence[int]]] = (),
+    title: str = "Confusion matrix",
+) -> Figure:
+    """True against predicted classes; above 25 classes the whole, and below it the most confused ones enlarged.
 
     Args:
         matrix: (C, C) counts, true class (row) by predicted class (column).
         class_names: C names.
+        blocks: name and classes of each block, every class in one, as `evaluation.class_blocks` gives; above 25 classes
+            they are drawn in this order, with lines around each block; without any, the order of the classes.
 
     Returns:
         The figure: each row in per cent of the true class's images; rows without images stay grey. Colours grow with
@@ -34,6 +44,9 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = "C
     matrix = np.asarray(matrix)
     rule = "confusion needs a square matrix and one name per class"
     need(matrix.shape == (len(class_names),) * 2, rule, f"shape {matrix.shape} and {len(class_names)} names")
+    order = [place for _, block in blocks for place in block] or list(range(len(matrix)))
+    rule = "the blocks of a confusion matrix must hold each class once"
+    need(sorted(order) == list(range(len(matrix))), rule, f"{len(order)} of {len(matrix)} classes")
     images = matrix.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, matrix / np.maximum(images, 1), np.nan)
     if len(matrix) <= MOST_CLASSES:
@@ -41,12 +54,11 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = "C
         axes = [figure.add_subplot()]
         picture = _draw_named(axes[0], shares, class_names)
     else:
-        figure = new_figure(3.9, title=title)
-        axes = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        picture = axes[0].imshow(shares, **LOOK)
-        axes[0].set(xlabel="Predicted class (number)", ylabel="True class (number)", title=f"All {len(matrix)} classes")
-        for axis in (axes[0].xaxis, axes[0].yaxis):
-            axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        figure = new_figure(8.4, title=title)
+        axes = figure.subplots(2, 1, height_ratios=(2.1, 1))
+        picture = axes[0].imshow(shares[np.ix_(order, order)], aspect="auto", **LOOK)
+        axes[0].set_title(f"All {len(matrix)} classes")
+        _name_blocks(axes[0], blocks, count=len(matrix))
         block = _most_confused(matrix)
         if block:
             _draw_named(axes[1], shares[np.ix_(block, block)], [class_names[label] for label in block])
@@ -57,6 +69,29 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = "C
     bar = figure.colorbar(picture, ax=axes, fraction=0.035, pad=0.02, label="Share of the true class (%)")
     percent_axis(bar.ax.yaxis)
     return figure
+
+
+def _name_blocks(axes: Axes, blocks: Sequence[tuple[str, Sequence[int]]], *, count: int) -> None:
+    """A frame around each block of two classes or more, and its name at its row where there is room for it."""
+    axes.set(xlabel="Predicted class, in the same order" if blocks else "Predicted class (number)")
+    axes.set_ylabel("True class" if blocks else "True class (number)")
+    if not blocks:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        return
+    room = 72 * 4.6 / count  # points that a class takes
+    places, names, start, free = [], [], 0, -np.inf
+    for name, block in blocks:
+        middle = start + (len(block) - 1) / 2
+        if len(block) > 1:
+            square = Rectangle((start - 0.5, start - 0.5), len(block), len(block), fill=False, linewidth=0.6)
+            square.set_edgecolor(VERMILLION)
+            axes.add_patch(square)
+        if name and len(block) > 1 and (middle - free) * room >= SMALLEST + 1:
+            places, names, free = [*places, middle], [*names, shorten(name, 31)], middle
+        start += len(block)
+    axes.set_xticks([])
+    axes.set_yticks(places, names, fontsize=7 if room * count / max(len(names), 1) > 9 else SMALLEST)
 
 
 def _draw_named(axes: Axes, shares: np.ndarray, class_names: Sequence[str]) -> AxesImage:

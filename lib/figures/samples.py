@@ -108,6 +108,50 @@ def augmented(images: np.ndarray, changes: dict[str, Augment], *, seed: int = 0)
     return rows
 
 
+def moved_by_changes(images: np.ndarray, labels: np.ndarray, changes: dict[str, Augment]) -> pd.DataFrame:
+    """How far each change moves an image in `evaluation.cheap_features`, beside another image of its class.
+
+    Args:
+        images: (N, S, S, 3) uint8.
+        labels: (N,) integers; classes with a single image are left out of the distance between two images.
+        changes: name -> settings; those that mix images move the label too, and are passed over.
+
+    Returns:
+        change and moved: the mean distance from an image to its changed copy, divided by that to the next image of its
+        class (by root mean squares); NaN where no class has two images that differ. The least first.
+    """
+    alone = {name: change for name, change in changes.items() if not change.cutmix}
+    before = evaluation.cheap_features(images)
+    order = np.lexsort((np.arange(len(labels)), labels))
+    same = labels[order[1:]] == labels[order[:-1]]
+    pairs = before[order[1:]][same] - before[order[:-1]][same]
+    apart = len(pairs) and np.sqrt((pairs**2).sum(axis=1).mean()) or np.nan
+    rows = []
+    for name, copies in augmented(images, alone)[1:]:
+        after = evaluation.cheap_features(np.rint(np.clip(np.stack(copies), 0, 255)).astype(np.uint8))
+        rows.append((name, float(np.sqrt(((after - before) ** 2).sum(axis=1).mean()) / apart)))
+    return pd.DataFrame(rows, columns=["change", "moved"]).sort_values("moved", kind="stable", ignore_index=True)
+
+
+def of_ends(dataset: Dataset, rows: np.ndarray, difficulty: pd.DataFrame, *, each: int, count: int = 8) -> list:
+    """Images of the easiest and of the hardest classes, for `before_after_grid`.
+
+    Args:
+        dataset: the data set.
+        rows: (N,) from which the images are taken.
+        difficulty: as `evaluation.easy_and_hard_classes` gives.
+        each: so many classes at each end, fewer where there are not so many.
+        count: images of a class, at most.
+    """
+    ranked = difficulty.dropna(subset=["accuracy"]).sort_values("accuracy", ascending=False, kind="stable")
+    each, classes = min(each, len(ranked) // 2), dataset.index["label"].to_numpy()[rows]
+    shown = []
+    for label in [*ranked.index[:each], *ranked.index[len(ranked) - each :]]:
+        name = f"{dataset.class_names[label]}: {100 * ranked['accuracy'][label]:.0f} %"
+        shown.append((name, open_images(dataset, rows[classes == label][:count])))
+    return shown
+
+
 def predicted(dataset: Dataset, rows: np.ndarray, *, labels, probabilities, picks) -> dict:
     """Some predictions as `predictions_grid` takes them.
 

@@ -158,3 +158,26 @@ def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     rows = [{**layer, "output_shape": shape_text(layer["output_shape"])} for layer in layers]
     total = {"layer": "total", "type": "", "output_shape": "", "parameters": sum(row["parameters"] for row in rows)}
     return pd.DataFrame([*rows, total], columns=LAYER_COLUMNS)
+
+
+def beside_published(
+    published: pd.DataFrame, *, name: str, accuracy: float, interval: tuple[float, float]
+) -> pd.DataFrame:
+    """What others have reached, below one's own network.
+
+    Args:
+        published: as `catalogue.published_results` gives.
+        name: of one's own network, trained from scratch.
+        accuracy: on test, in [0, 1].
+        interval: its ends.
+    """
+    percent = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * share for share in (accuracy, *interval)))
+    own = {"result": f"{name}, here", "accuracy (%)": percent, "measured on": "test, with its 95 % interval"}
+    own |= {"protocol": "from scratch", "pretrained": "no", "source": "this report"}
+    return pd.DataFrame([own, *published.to_dict("records")])
+
+
+def published_reached(published: pd.DataFrame, *, accuracy: float) -> dict[str, int]:
+    """How many `results` of others without pretraining there are, and how many of them an accuracy has `reached`."""
+    alone = published[published["pretrained"] == "no"]["accuracy (%)"].str.split().str[0].astype(float)
+    return {"results": len(alone), "reached": int((alone <= 100 * accuracy).sum())}

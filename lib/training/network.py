@@ -63,15 +63,18 @@ class NetworkJob(Job):
         data = Data(self.open_images, self.train_rows, self.opened.split.val)
         return fit_network(self.experiment, data, build=self.network, run=self.run, seed=self.seed)
 
-    def predict_test(self) -> Run:
-        if self.lacks_predictions("test"):
+    def predict(self, role: str, rows: np.ndarray) -> Run:
+        """Predict some rows (N,) of its images, once: the predictions stay in the folder under this role."""
+        if self.lacks_predictions(role) or not np.array_equal(self.run.predictions(role)[0], rows):
             import_tensorflow()
             from lib.training.fit import write_predictions
 
-            images, rows = self.open_images(self.experiment.image_size), self.opened.split.test
-            mirror = self.experiment.mirror_average
-            write_predictions(self.run, self.run.load_model(), images, role="test", rows=rows, mirror=mirror)
+            images, mirror = self.open_images(self.experiment.image_size), self.experiment.mirror_average
+            write_predictions(self.run, self.run.load_model(), images, role=role, rows=rows, mirror=mirror)
         return self.run
+
+    def predict_test(self) -> Run:
+        return self.predict("test", self.opened.split.test)
 
     def predict_changed_val(self) -> Run:
         """Predict val as its augmentation changes it, once; the predictions stay in the folder as `changed_val`."""

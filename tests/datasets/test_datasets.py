@@ -621,6 +621,16 @@ def test_published_results_of_one_data_set_come_with_their_spread():
     assert table["pretrained"].tolist() == sorted(table["pretrained"])
     assert table.index.tolist() == list(range(len(table)))
     assert catalogue.published_results("demo").empty
+    for name in datasets.names():
+        table = catalogue.published_results(name)
+        assert table["pretrained"].tolist() == sorted(table["pretrained"])
+
+
+def test_earlier_answers_stand_beside_published_results():
+    basic, improved, augmented = catalogue.published_results("cifar100")["accuracy (%)"][:3]
+    assert (basic, improved, augmented) == ("38.7", "43.9", "48.8")
+    versions = catalogue.published_results("imagenet10")["accuracy (%)"].tolist()
+    assert versions == ["51.3", "61.9", "64.3", "66.3", "75.1", "80.4", "83.8"]
 
 
 def test_the_catalogue_knows_which_images_are_those_of_imagenet():

@@ -230,6 +230,25 @@ def test_confusion_stays_readable_at_any_number_of_classes():
         assert_fits(figure)
 
 
+def test_confusion_of_many_classes_is_sorted_into_blocks_with_names():
+    counts = matrix(101)
+    blocks = [(f"group {start}", range(start, min(start + 5, 101))) for start in range(0, 101, 5)]
+    figure = figures.confusion(counts, class_names(101), blocks=blocks[::-1])
+    upper = figure.axes[0]
+    assert_fits(figure)
+    assert tick_names(upper) == [f"group {start}" for start in range(95, -1, -5)]  # one class alone has no name
+    assert [patch.get_xy() for patch in upper.patches][:2] == [(0.5, 0.5), (5.5, 5.5)]
+    order = [100, *(place for start in range(95, -1, -5) for place in range(start, start + 5))]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert np.allclose(upper.get_images()[0].get_array(), shares[np.ix_(order, order)])
+    many = [(f"{place}, {place + 1}", (place, place + 1)) for place in range(0, 200, 2)]
+    figure = figures.confusion(matrix(200), class_names(200), blocks=many)
+    assert_fits(figure)
+    assert 20 < len(tick_names(figure.axes[0])) < 60  # only where there is room
+    with pytest.raises(ValueError, match="must hold each class once. Received: 100 of 101 classes"):
+        figures.confusion(counts, class_names(101), blocks=blocks[:-1])
+
+
 def test_confusion_writes_shares_and_leaves_zeros_empty():
     axes = figures.confusion(np.array([[3, 1], [0, 4]]), ["a", "b"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]

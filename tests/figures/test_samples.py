@@ -7,6 +7,7 @@ from pictures import picture
 from PIL import Image
 
 from lib import datasets, evaluation
+from lib.config import Augment
 from lib.figures import samples
 
 
@@ -142,3 +143,24 @@ def test_look_alikes_carry_the_names_of_both(squares):
     pairs = samples.look_alikes(squares, np.array([[0, 4], [5, 1]]))
     assert [text for _, _, text in pairs] == ["cat | dog", "dog | cat"]
     assert samples.look_alikes(squares, np.zeros((0, 2), np.int64)) == []
+
+
+def test_a_change_is_measured_by_the_next_image_of_the_class():
+    images = np.stack([picture(number, width=32, height=32) for number in range(6)])
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    nothing = Augment(flip=False)
+    changes = {"none": nothing, "turn": Augment(rotation=30), "mix": Augment(cutmix=1.0)}
+    moved = samples.moved_by_changes(images, labels, changes)
+    assert moved["change"].tolist() == ["none", "turn"] and moved["moved"][0] == 0 < moved["moved"][1]
+    for few in (images[:2], np.stack([images[0]] * 2)):
+        assert (
+            samples.moved_by_changes(few, np.array([0, 0]), changes)["moved"].isna().all() == (few[0] == few[1]).all()
+        )
+    assert samples.moved_by_changes(images[:2], np.array([0, 1]), changes)["moved"].isna().all()
+
+
+def test_easy_and_hard_classes_are_shown_from_both_ends(shapes):
+    difficulty = pd.DataFrame({"accuracy": [0.25, 0.75]})
+    shown = samples.of_ends(shapes, np.arange(6), difficulty, each=3, count=2)
+    assert [(name, len(images)) for name, images in shown] == [("dog: 75 %", 2), ("cat: 25 %", 2)]
+    assert np.array_equal(shown[1][1][0], np.asarray(shapes.open_image(0)))

@@ -169,3 +169,14 @@ def test_model_table_refuses():
     for layers in ([], [{"layer": "conv"}]):
         with pytest.raises(ValueError, match="each layer must have layer, type, output_shape, parameters"):
             tables.model_table(layers)
+
+
+def test_results_of_others_stand_below_ones_own():
+    columns = {"result": ["one", "two"], "accuracy (%)": ["38.8 ± 1.4", "60"], "measured on": "test"}
+    published = pd.DataFrame(columns | {"protocol": "x", "pretrained": ["no", "yes"], "source": "y"})
+    table = tables.beside_published(published, name="best", accuracy=0.4, interval=(0.38, 0.421))
+    assert list(table.columns) == list(published.columns)
+    assert table["accuracy (%)"].tolist() == ["40.0 (38.0 to 42.1)", "38.8 ± 1.4", "60"]
+    assert table["result"].tolist() == ["best, here", "one", "two"]
+    assert tables.published_reached(published, accuracy=0.4) == {"results": 1, "reached": 1}
+    assert tables.published_reached(published, accuracy=0.387) == {"results": 1, "reached": 0}

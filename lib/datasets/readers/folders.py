@@ -118,12 +118,31 @@ def list_files(root: Path, folder: Path, *, label: str, role: str, listing: List
     elif label:
         listing.left_out.append((spell_out(before), "empty class folder"))
     for entry in entries:
-        name = f"{before}/{entry.name}"
+        name = f"{before}/{entry.name}" if folder != root else entry.name
         if reason := _reason_to_skip(entry):
             listing.left_out.append((spell_out(name), reason))
         else:
             facts = entry.stat()
             listing.files.append(File(name, label, role, facts.st_size, facts.st_mtime_ns))
+
+
+def list_tree(root: Path) -> Listing:
+    """List every file of a folder and of its sub-folders, whatever they are called; each folder once, links too."""
+    listing, waiting, seen = Listing(), [root], set()
+    while waiting:
+        folder = waiting.pop()
+        if (place := folder.resolve()) in seen:
+            continue
+        seen.add(place)
+        part = Listing()
+        list_files(root, folder, label="", role="", listing=part)
+        listing.files += part.files
+        inside = subfolders(folder)
+        names = {spell_out(path.relative_to(root).as_posix()) for path in inside}
+        listing.left_out += [(path, reason) for path, reason in part.left_out if path not in names]
+        waiting += reversed(inside)
+    listing.files.sort()
+    return listing
 
 
 def _reason_to_skip(entry: os.DirEntry) -> str:
