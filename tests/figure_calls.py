@@ -241,6 +241,12 @@ def recalls(classes=30):
 
 
 # name -> (positional arguments, keyword arguments that the function needs)
+def trials() -> pd.DataFrame:
+    """Six trials of a search."""
+    values = {"model.width": [8, 16, 32] * 2, "training.learning_rate": [0.01] * 3 + [0.1] * 3}
+    return pd.DataFrame({"trial": range(6), "val_accuracy": np.linspace(0.2, 0.7, 6)} | values)
+
+
 CALLS = {
     "accuracy_against_cost": ((costs(),), {}),
     "accuracy_and_seconds": ((steps(),), {"step": "Image size (pixels)"}),
@@ -267,6 +273,10 @@ CALLS = {
     "maximised_ladder": ((ladder_rows(), ["pixels", "+ waves", "+ moves"]), {}),
     "model_graph": ((BLOCKS,), {"opened": "Block_32"}),
     "pair_grid": ((PAIRS,), {"columns": 3}),
+    "importance_bars": (
+        (pd.DataFrame({"setting": [LONG, "width"], "importance": [0.6, 0.1], "spread": [0.1, 0.05]}),),
+        {},
+    ),
     "per_class_bars": ((results(40),), {}),
     "pointing_game_bars": ((scores(),), {}),
     "predictions_grid": ((IMAGES, TRUE), {"predicted_names": PREDICTED, "confidences": [1, 0.5, 0.123, 0, 0.99]}),
@@ -278,6 +288,7 @@ CALLS = {
     "reliability": ((evaluation.reliability_bins(*predictions()),), {}),
     "sample_grid": ((IMAGES, TRUE), {}),
     "speed_bars": ((speeds(),), {}),
+    "trial_lines": ((trials(),), {"choices": {"model.width": (8, 16, 32), "training.learning_rate": (0.01, 0.1)}}),
     "stopping_curves": (({"v1": history(), LONG: history(epochs=9)},), {"window": 3}),
     "twin_losses": ((twin(),), {"limit": 1e-5}),
 }

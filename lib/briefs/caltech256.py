@@ -1,6 +1,6 @@
 """Caltech-256 from scratch: which choices buy accuracy, and how far a network without pretraining can go."""
 
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Experiment, Profile, Split, Training, leave_one_out
+from lib.config import EXPLAIN_FULL, SMOKE, Augment, Brief, Experiment, Profile, Split, Training, leave_one_out
 from lib.models import Residual, SimpleCnn, Softmax
 
 BASELINE = Experiment(
@@ -50,7 +50,7 @@ BRIEF = Brief(
     # val only chooses between models: every image it holds is one that none of them can learn from.
     split=Split(test=0.1, val=0.06),
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "smoke": SMOKE,
         "quick": Profile(seeds=3, ablation_seeds=2, minutes=80),
         "full": Profile(epochs=2.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },

@@ -3,20 +3,18 @@
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.config import (
     EXPLAIN_FULL,
-    EXPLAIN_SMOKE,
+    SMOKE,
     Augment,
-    Blocks,
     Ensemble,
     Experiment,
     Head,
     Profile,
-    Space,
     Split,
     Training,
     Transfer,
-    growing_searches,
     leave_one_out,
 )
+from lib.config.search import Blocks, Space, growing_searches
 from lib.models import ConvBlocks, Lite0, Residual
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 
@@ -114,14 +112,8 @@ BRIEF = CALTECH_256.replace(
     searches=growing_searches(SPACE, minutes=(1, 3, 9), blocks=BLOCKS, epochs=20),
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(
-            images_per_class=12, epochs=0.01, filters=0.1, search_minutes=0.02, minutes=5, explain=EXPLAIN_SMOKE
-        ),
-        "quick": Profile(
-            images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, search_seeds=3, minutes=80
-        ),
-        "full": Profile(
-            epochs=3.0, seeds=5, ablation_seeds=5, search_minutes=60, minutes=1440, search_seeds=3, explain=EXPLAIN_FULL
-        ),
+        "smoke": SMOKE.replace(images_per_class=12),
+        "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, minutes=80),
+        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, search_minutes=60, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

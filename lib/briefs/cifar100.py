@@ -3,7 +3,7 @@
 from lib.briefs.cifar10 import AUGMENT, SCRATCH
 from lib.config import (
     EXPLAIN_FULL,
-    EXPLAIN_SMOKE,
+    SMOKE,
     Augment,
     Brief,
     Ensemble,
@@ -108,7 +108,7 @@ BRIEF = Brief(
     },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "smoke": SMOKE,
         "quick": Profile(images_per_class=200, seeds=2, ablation_seeds=2, transfer_per_class=100, minutes=80),
         "full": Profile(epochs=3.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },

@@ -5,7 +5,7 @@ from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.briefs.cifar10 import SPACE as CIFAR_10
 from lib.config import (
     EXPLAIN_FULL,
-    EXPLAIN_SMOKE,
+    SMOKE,
     Blocks,
     Earlier,
     Experiment,
@@ -101,10 +101,8 @@ BRIEF = CALTECH_256.replace(
     searches=SEARCHES,
     split=Split(test=0.2, val=0.2),
     profiles={
-        "smoke": Profile(
-            images_per_class=8, epochs=0.01, filters=0.1, search_minutes=0.02, minutes=5, explain=EXPLAIN_SMOKE
-        ),
-        "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, search_seeds=3, minutes=10),
+        "smoke": SMOKE.replace(images_per_class=8),
+        "quick": Profile(seeds=3, ablation_seeds=2, transfer_seeds=3, minutes=10),
         "full": Profile(
             epochs=3.0,
             seeds=5,

@@ -2,7 +2,7 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Brief, Ensemble, Experiment, Profile, Split, Training
+from lib.config import EXPLAIN_FULL, SMOKE, Augment, Brief, Ensemble, Experiment, Profile, Split, Training
 from lib.models import LayerList, Residual, Softmax
 
 # The coursework's table, whose layers and parameters are those of the whole size: 10 layers and 865,722, 22 and 39.9 M,
@@ -110,7 +110,7 @@ BRIEF = Brief(
     },
     split=Split(test=0.1, val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=12, epochs=0.01, filters=0.1, pixels=1 / 3, minutes=5, explain=EXPLAIN_SMOKE),
+        "smoke": SMOKE.replace(images_per_class=12, pixels=1 / 3),
         "quick": Profile(epochs=0.4, filters=0.5, pixels=1 / 3, minutes=80),
         "full": Profile(seeds=3, minutes=1440, explain=EXPLAIN_FULL),
     },

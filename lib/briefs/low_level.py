@@ -2,7 +2,7 @@
 
 from lib.config import (
     EXPLAIN_FULL,
-    EXPLAIN_SMOKE,
+    SMOKE,
     Augment,
     Brief,
     Experiment,
@@ -107,7 +107,7 @@ BRIEF = Brief(
     },
     split=Split(test=0.1, val=0.1),
     profiles={
-        "smoke": Profile(images_per_class=30, epochs=0.05, filters=0.1, seeds=1, minutes=5, explain=EXPLAIN_SMOKE),
+        "smoke": SMOKE.replace(images_per_class=30, epochs=0.05),
         "quick": Profile(seeds=3, minutes=20),
         "full": Profile(seeds=10, perceptron_seeds=3, minutes=240, explain=EXPLAIN_FULL),
     },

@@ -2,14 +2,16 @@
 
 from lib.briefs.caltech256 import AUGMENT
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
-from lib.config import EXPLAIN_FULL, EXPLAIN_SMOKE, Augment, Cost, Experiment, Profile, Split, Training, leave_one_out
+from lib.briefs.cifar10 import BLOCKS, FINE_TUNED, FROZEN, SCRATCH, SPACE
+from lib.config import EXPLAIN_FULL, SMOKE, Augment, Cost, Experiment, Profile, Split, Training
+from lib.config.experiment import leave_one_out
+from lib.config.search import growing_searches
 from lib.config.transfer import Earlier, Part
 from lib.models import AlexNet, LayerList, Residual, Xception
 from lib.models.heads import DenseHead
 
-# Task 1: 18 layers, Adam. At half the side bilinear resizing takes the mean of 2 x 2 pixels, as the cache does. The
-# coursework ended at a rate of 0.00001 and 200 epochs: at that rate a network has hardly moved after 20.
+# Task 1: 18 layers, Adam. At half the side bilinear resizing takes the mean of 2 x 2 pixels, as the cache does. At the
+# rate of the coursework, 0.00001, a network has hardly moved after 20 epochs.
 OWN_32 = Experiment(
     why="What do 18 layers learn from images made half as large?",
     model=LayerList(
@@ -21,8 +23,8 @@ OWN_32 = Experiment(
     image_size=32,
 )
 # The ladder of Caltech-256; most steps look at 32 pixels, where the images have 64.
-STEPS = ("softmax", "baseline", "augment", "wide", "deep", "pixels_64", "residual")
 RESIDUAL = CALTECH_256.experiments["residual"]
+STEPS = ("softmax", "baseline", "augment", "wide", "deep", "pixels_64", "residual")
 BEST = Experiment(
     why="How far do all lessons together go?",
     model=Residual(filters=(64, 128, 256), stem_stride=2),
@@ -42,9 +44,7 @@ ALEXNET = Experiment(
 )
 
 # Another network has seen these images; of CIFAR-10 neither it nor the own one, `source`, has seen any.
-BOTTLENECK = FROZEN.vary(
-    "What do bottleneck features give, read by one linear layer?", backbone=Xception(), image_size=71
-)
+BOTTLENECK = FROZEN.vary("What do bottleneck features give to a linear layer?", backbone=Xception(), image_size=71)
 CIFAR_10 = Part(dataset="cifar10")
 OWN = BEST.scale(epochs=0.5, filters=0.5)
 TRANSFERS = {
@@ -91,7 +91,9 @@ BRIEF = CALTECH_256.replace(
     | {
         "own_32": OWN_32,
         "own_64": OWN_32.vary("And from all their pixels?", image_size=64),
-        "residual_64": RESIDUAL.vary("Does a network with shortcuts gain more from 64 pixels?", image_size=64),
+        "residual_64": CALTECH_256.experiments["residual"].vary(
+            "Do shortcuts gain more from 64 pixels?", image_size=64
+        ),
         "alexnet": ALEXNET,
         "best": BEST,
     },
@@ -106,13 +108,13 @@ BRIEF = CALTECH_256.replace(
     },
     ablation=leave_one_out(BEST, epochs=0.2, filters=0.5),
     further_datasets=("cifar10",),
-    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
+    notebooks=(*CALTECH_256.notebooks, "05_transfer_learning", "06_architecture_search"),
     transfers=TRANSFERS,
-    # The official val is `test` here: its labels are the only public ones. `val` is carved from the training images.
-    split=Split(val=0.1),
+    searches=growing_searches(SPACE, minutes=(1, 3, 9), blocks=BLOCKS, epochs=20),
+    split=Split(val=0.1),  # the official val is `test`: its labels are the only public ones
     profiles={
-        "smoke": Profile(images_per_class=6, epochs=0.01, filters=0.1, minutes=5, explain=EXPLAIN_SMOKE),
+        "smoke": SMOKE,
         "quick": Profile(images_per_class=100, seeds=2, ablation_seeds=2, transfer_per_class=50, minutes=80),
-        "full": Profile(epochs=4.0, seeds=3, ablation_seeds=3, minutes=1440, explain=EXPLAIN_FULL),
+        "full": Profile(epochs=4.0, seeds=3, ablation_seeds=3, search_minutes=60, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

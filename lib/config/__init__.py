@@ -1,15 +1,15 @@
 """The words of an experiment: frozen dataclasses that refuse unknown fields, wrong types and impossible values."""
 
 from lib.config.base import Config
-from lib.config.brief import EXPLAIN_FULL, EXPLAIN_SMOKE, PROFILES, Brief, ExplainSizes, Profile, Split
+from lib.config.brief import EXPLAIN_FULL, PROFILES, SMOKE, Brief, ExplainSizes, Profile, Split
 from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, leave_one_out
 from lib.config.search import Blocks, Found, Search, SearchSpace, Space, growing_searches
 from lib.config.transfer import Earlier, Ensemble, FeatureModel, Head, Part, Transfer
 
 __all__ = [
     "EXPLAIN_FULL",
-    "EXPLAIN_SMOKE",
     "PROFILES",
+    "SMOKE",
     "Augment",
     "Blocks",
     "Brief",

@@ -41,7 +41,7 @@ class Profile(Config):
     transfer_seeds: int = 1  # seeds of each head and transfer, if chance has a part in it
     transfer_per_class: int | None = None  # images per class that these train on; None takes all there are
     search_minutes: float = 1.0  # factor on the minutes of each search
-    search_seeds: int = 1  # seeds of what a search has found, trained again
+    search_seeds: int = 3  # seeds of what a search has found, trained again
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
     explain: ExplainSizes = field(default_factory=ExplainSizes)
@@ -59,8 +59,16 @@ class Profile(Config):
         }
 
 
-# Most briefs explain as much as this beside the default, which is that of `quick`.
-EXPLAIN_SMOKE = ExplainSizes(scored=6, changed=2, shuffled=1, masks=20, steps=4)
+# What most briefs do at smoke, and what they explain at full; the defaults are those of `quick`.
+SMOKE = Profile(
+    images_per_class=6,
+    epochs=0.01,
+    filters=0.1,
+    search_minutes=0.02,
+    search_seeds=1,
+    minutes=5,
+    explain=ExplainSizes(scored=6, changed=2, shuffled=1, masks=20, steps=4),
+)
 EXPLAIN_FULL = ExplainSizes(scored=480, changed=120, shuffled=24, masks=1000, steps=256)
 
 

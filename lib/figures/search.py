@@ -20,7 +20,7 @@ APART = 0.05  # how far lines through one value are spread, as a share of the ax
 
 @styled
 def trial_lines(
-    trials: pd.DataFrame, choices: Mapping[str, Sequence], *, title: str = "The trials, setting by setting"
+    trials: pd.DataFrame, *, choices: Mapping[str, Sequence], title: str = "The trials, setting by setting"
 ) -> Figure:
     """Each trial as a line through the values of its settings (parallel coordinates), its colour the accuracy.
 

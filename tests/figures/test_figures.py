@@ -48,6 +48,7 @@ from lib import figures
 OPTIONS = [
     ("attribution_grid", {"overlay": True}),
     ("attribution_grid", {"masks": MASKS}),
+    ("accuracy_over_minutes", {"label": "Minutes"}),
     ("before_after_grid", {"title": "Another title"}),
     ("class_counts", {"title": "Another title"}),
     ("accuracy_and_seconds", {"step": "Layer"}),

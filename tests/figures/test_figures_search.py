@@ -19,7 +19,7 @@ TRIALS = pd.DataFrame(
 
 
 def test_each_scored_trial_is_a_line_through_its_settings_and_the_best_is_named():
-    axes = figures.trial_lines(TRIALS, CHOICES).axes[0]
+    axes = figures.trial_lines(TRIALS, choices=CHOICES).axes[0]
     lines = [line for line in axes.lines if len(line.get_xdata()) == len(CHOICES) + 1]
     assert len(lines) == 2, "a trial without an accuracy is not drawn"
     worst, best = (line.get_ydata() for line in lines)
@@ -38,8 +38,8 @@ def test_importances_are_bars_in_their_order():
 
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="accuracy"):
-        figures.trial_lines(TRIALS.assign(val_accuracy=np.nan), CHOICES)
+        figures.trial_lines(TRIALS.assign(val_accuracy=np.nan), choices=CHOICES)
     with pytest.raises(ValueError, match="model.width"):
-        figures.trial_lines(TRIALS.drop(columns="model.width"), CHOICES)
+        figures.trial_lines(TRIALS.drop(columns="model.width"), choices=CHOICES)
     with pytest.raises(ValueError, match="row"):
         figures.importance_bars(pd.DataFrame(columns=["setting", "importance", "spread"]))
