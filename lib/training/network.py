@@ -105,7 +105,7 @@ class SingleBatchJob(NetworkJob):
 
     @property
     def compared_with(self) -> list[Config]:
-        return list(self.opened.brief.single_batch.values())
+        return []  # TensorBoard's table has one set of columns: that of the ladder
 
 
 def single_batch_jobs(opened: OpenBrief) -> list[SingleBatchJob]:

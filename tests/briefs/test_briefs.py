@@ -210,6 +210,9 @@ def test_the_versions_of_imagenet10_change_what_the_coursework_changed():
     assert norms == [0, 0, 0, 0, 10, 10, 12] and [one.model.layers.count("relu") for one in versions][4:] == norms[4:]
     before = [v5.model.layers[place + 1] for place, layer in enumerate(v5.model.layers) if layer == "norm"]
     assert before == ["relu"] * 10
+    quick = briefs.load("imagenet10").at("quick").experiments
+    assert quick["v7"].image_size == 64 == quick["best"].image_size and quick["best"].training.sizes == (40, 52)
+    assert quick["v1"].model.layers[:4] == ("conv 4 5", "relu", "max", "conv 8 5") and quick["v1"].training.epochs == 8
 
 
 def test_whatever_notebook_05_compares_has_a_head_and_a_network_from_scratch():

@@ -28,6 +28,8 @@ def test_one_batch_is_drawn_from_train_and_learnt_while_val_stays_whole(photos):
     whole = NetworkJob(job.opened, "one", job.settings)
     assert job.run.id != whole.run.id  # the same settings on all images are another run
     run = run_job(job)
+    declared = list(run.folder.parent.glob("events.out.tfevents.*"))
+    assert declared == []  # it would take the place of the ladder's columns in TensorBoard's table of settings
     assert np.array_equal(run.predictions("val")[0], plan.split.val)
     facts, history = overfitting.one_batch(run), run.history()
     assert facts["images"] == 4 and facts["epochs"] == 2 and facts["train_accuracy"] == history["accuracy"].iloc[-1]
