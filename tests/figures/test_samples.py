@@ -152,11 +152,9 @@ def test_a_change_is_measured_by_the_next_image_of_the_class():
     changes = {"none": nothing, "turn": Augment(rotation=30), "mix": Augment(cutmix=1.0)}
     moved = samples.moved_by_changes(images, labels, changes)
     assert moved["change"].tolist() == ["none", "turn"] and moved["moved"][0] == 0 < moved["moved"][1]
-    for few in (images[:2], np.stack([images[0]] * 2)):
-        assert (
-            samples.moved_by_changes(few, np.array([0, 0]), changes)["moved"].isna().all() == (few[0] == few[1]).all()
-        )
-    assert samples.moved_by_changes(images[:2], np.array([0, 1]), changes)["moved"].isna().all()
+    other, same = images[:2], np.stack([images[0]] * 2)
+    for few, of_class, lacking in ((other, [0, 0], False), (same, [0, 0], True), (other, [0, 1], True)):
+        assert samples.moved_by_changes(few, np.array(of_class), changes)["moved"].isna().all() == lacking
 
 
 def test_easy_and_hard_classes_are_shown_from_both_ends(shapes):
