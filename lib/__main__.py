@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 from lib import environment
-from lib.environment import ROOT, become
+from lib.environment import FOLDERS, ROOT, absolute, become, prepare_variables
 
 EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as --brief demo --force. Examples:
   make report                                            the drawn demo set: minutes, no download
@@ -33,8 +33,14 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", *FOLDERS)  # variables of the environment rather than options
+SETTINGS = (
+    "STUDENT",
+    "STUDENT_ID",
+    "VENV",
+    "PYTHON",
+    "CHIEF",
+    *FOLDERS,
+)  # variables of the environment, no options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
@@ -44,11 +50,6 @@ CHECKS = {
     "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
     "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
 }
-
-
-def absolute(path: str) -> str:
-    """A path that means the same in every folder; "" stays."""
-    return os.path.abspath(os.path.expanduser(path)) if path else ""
 
 
 def at_least_one(text: str) -> int:
@@ -74,6 +75,8 @@ OPTIONS = {
     "force": dict(SWITCH, help="run every notebook again; finished runs are still read"),
     "at_once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
     "experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
+    "minutes": {"type": float, "help": "of the search (default: its own, at this profile)"},
+    "workers": {"type": at_least_one, "default": 1, "help": "processes; with several, other trials come each time"},
     "seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
     "zip": {"type": absolute, "default": "", "help": "the file made by submission"},
     "rerun": dict(SWITCH, help="make the report again, and compare"),
@@ -136,6 +139,14 @@ def train(brief: str, profile: str, data: str, experiment: str, seed: int) -> No
     from lib.report import make
 
     make.train_one(brief, experiment, profile=profile, seed=seed, data=data)
+
+
+def search(brief: str, profile: str, experiment: str, minutes: float, seed: int, workers: int) -> None:
+    """Search a network: EXPERIMENT, or a brief's longest search; CHIEF=host:port adds workers to one of WORKERS=2."""
+    from lib.search import jobs
+
+    job = jobs.named_search(brief, experiment, profile=profile, seed=seed, minutes=minutes)
+    jobs.run_search(job, workers=workers, chief=os.environ.get("CHIEF", ""))
 
 
 def results(brief: str) -> None:
@@ -260,8 +271,8 @@ def clean(runs: bool) -> None:
 
 
 # In the order of the help.
-FUNCTIONS = (report, check_report, submission, verify, train, results, data, bench, bench_explain, lab, tensorboard)
-FUNCTIONS += (doctor, colab, test, lint, format, setup, lock, clean)
+FUNCTIONS = (report, check_report, submission, verify, train, search, results, data, bench, bench_explain, lab)
+FUNCTIONS += (tensorboard, doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
@@ -374,19 +385,6 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
         raise ValueError(f"{command} needs ZIP=file.zip, made by submission. Received: {others['zip'] or 'none'}")
     if command == "submission" and not os.environ.get("STUDENT", "").strip():
         raise ValueError("STUDENT must be a name or number: make submission STUDENT=name. Received: none")
-
-
-def prepare_variables() -> None:
-    """Set what the processes that a command starts shall see: notebooks' kernels, pytest, JupyterLab."""
-    for name in FOLDERS:
-        if os.environ.get(name):  # relative ones would mean other folders there
-            os.environ[name] = os.pathsep.join(absolute(folder) for folder in os.environ[name].split(os.pathsep))
-    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", str(ROOT))]
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])  # notebooks import lib from this very tree
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else is installed, or asked for elsewhere
-    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as `main` sets it here
-    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's folder
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
 
 
 def raised_here(error: Exception) -> bool:

@@ -24,6 +24,7 @@ TOOLS = dict.fromkeys(("axe-playwright-python", "nbval", "pytest", "pytest-xdist
 TOOLS.update({"ruff": ("test", "lint", "format"), "jupyterlab": ("lab",), "ipywidgets": ("lab",), "playwright": ()})
 KEPT = {"tensorflow": "2.19", "keras": "3.10", "numpy": "2.0"}  # never replaced with VENV=none; the lowest that work
 LOCKS = {False: "requirements.txt", True: "requirements-gpu.txt"}  # key: with the CUDA wheels
+FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")  # settings that name folders
 STAMP = "complete.json"  # written last: an environment without it is never used
 STAMPED = {"folder", "lock", "sha256", "python", "packages"}
 BUSY = "making.lock"
@@ -352,3 +353,21 @@ def ticking(what: str, seconds: float = 10):
     finally:
         done.set()
         thread.join()
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in every folder; "" stays."""
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def prepare_variables() -> None:
+    """Set what the processes that a command starts shall see: notebooks' kernels, pytest, JupyterLab."""
+    for name in FOLDERS:
+        if os.environ.get(name):  # relative ones would mean other folders there
+            os.environ[name] = os.pathsep.join(absolute(folder) for folder in os.environ[name].split(os.pathsep))
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", str(ROOT))]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])  # notebooks import lib from this very tree
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else is installed, or asked for elsewhere
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as `main` sets it here
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's folder
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings stay: they say why a GPU is not used
