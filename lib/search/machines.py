@@ -176,9 +176,8 @@ class Chief:
 @contextlib.contextmanager
 def _serving(chief: Chief) -> Iterator[str]:
     """Answer workers during the block, at the address that it gives."""
-    import grpc
     from keras_tuner.src import protos
-    from keras_tuner.src.distribute.oracle_chief import OracleServicer
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer, grpc  # the gRPC that it was made for
 
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(chief), server)
@@ -234,8 +233,8 @@ class Asking:
         Raises:
             ChiefGone: if nothing answers at that address.
         """
-        import grpc
         from keras_tuner.src import protos
+        from keras_tuner.src.distribute.oracle_client import grpc
 
         host, _, port = address.rpartition(":")
         if not host or not port.isascii() or not port.isdigit():
