@@ -34,7 +34,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", *FOLDERS)  # variables of the environment rather than options
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", *FOLDERS)  # variables rather than options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
@@ -69,6 +69,8 @@ OPTIONS = {
     "force": dict(SWITCH, help="run every notebook again; finished runs are still read"),
     "at_once": {"type": at_least_one, "help": "networks to train side by side (default: 2 on a CPU, 1 on a GPU)"},
     "experiment": {"default": "best", "help": "its name in lib/briefs, or best" + DEFAULT},
+    "minutes": {"type": float, "help": "of the search (default: its own, at this profile)"},
+    "workers": {"type": at_least_one, "default": 1, "help": "processes; with several, other trials come each time"},
     "seed": {"type": int, "default": 0, "help": "of weights, order and augmentation" + DEFAULT},
     "zip": {"type": absolute, "default": "", "help": "the file made by submission"},
     "rerun": dict(SWITCH, help="make the report again, and compare"),
@@ -137,8 +139,16 @@ def predict(brief: str, profile: str, data: str, experiment: str) -> None:
     """Predict the images of any folder by a finished run: reports/<brief>/<STUDENT>_test_preds.csv."""
     from lib.report import predictions
 
-    student = os.environ.get("STUDENT", "")
-    predictions.predict_folder(brief, experiment, profile=profile, folder=Path(data), student=student)
+    options = {"profile": profile, "folder": Path(data), "student": os.environ.get("STUDENT", "")}
+    predictions.predict_folder(brief, experiment, **options)
+
+
+def search(brief: str, profile: str, experiment: str, minutes: float, seed: int, workers: int) -> None:
+    """Search a network: EXPERIMENT, or a brief's longest search; CHIEF=host:port adds workers to one of WORKERS=2."""
+    from lib.search import jobs
+
+    job = jobs.named_search(brief, experiment, profile=profile, seed=seed, minutes=minutes)
+    jobs.run_search(job, workers=workers, chief=os.environ.get("CHIEF", ""))
 
 
 def results(brief: str) -> None:
@@ -154,12 +164,11 @@ def data(brief: str, data: str) -> None:
     from lib.datasets import audit
     from lib.transfer import answers
 
-    opened = briefs.load(brief)
+    opened, path = briefs.load(brief), Path(data) if data else None
     for name in (opened.dataset, *opened.further_datasets):
-        dataset = datasets.load(name, include_clutter=opened.include_clutter, path=Path(data) if data else None)
+        dataset = datasets.load(name, include_clutter=opened.include_clutter, path=path)
         print("\n".join(audit.describe(dataset, opened.split)))
-    for line in answers.fetch(opened):
-        print(line, flush=True)
+    print(*answers.fetch(opened), sep="\n")
 
 
 def bench() -> None:
@@ -207,9 +216,8 @@ def colab(repository: str) -> None:
 
 def test() -> int:
     """Check everything: style, format, tests, every notebook."""
-    reports = ROOT / "build" / "test-reports"  # never into reports/
-    shutil.rmtree(str(reports), ignore_errors=True)  # what an earlier run left must not help this one to pass
-    os.environ["COURSEWORK_REPORTS"] = str(reports)
+    reports = os.environ["COURSEWORK_REPORTS"] = str(ROOT / "build" / "test-reports")  # never into reports/
+    shutil.rmtree(reports, ignore_errors=True)  # what an earlier run left must not help this one to pass
     return run_checks(CHECKS)
 
 
@@ -263,8 +271,8 @@ def clean(runs: bool) -> None:
 
 
 # In the order of the help.
-FUNCTIONS = (report, check_report, submission, verify, train, predict, results, data, bench, bench_explain, lab)
-FUNCTIONS += (tensorboard, doctor, colab, test, lint, format, setup, lock, clean)
+FUNCTIONS = (report, check_report, submission, verify, train, search, predict, results, data, bench, bench_explain)
+FUNCTIONS += (lab, tensorboard, doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 

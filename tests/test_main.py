@@ -14,19 +14,8 @@ from lib import briefs, environment
 from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
-NAMES = [
-    "report",
-    "check-report",
-    "submission",
-    "verify",
-    "train",
-    "predict",
-    "results",
-    "data",
-    "bench",
-    "bench-explain",
-]
-NAMES += ["lab", "tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
+NAMES = ["report", "check-report", "submission", "verify", "train", "search", "predict", "results", "data", "bench"]
+NAMES += ["bench-explain", "lab", "tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)

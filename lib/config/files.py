@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -84,13 +85,14 @@ def replacing(file: Path) -> Iterator[Path]:
     """
     import psutil
 
+    machine = platform.node()  # several may share the folder: a process of another one is not seen here
     with writing(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in file.parent.glob(f".{glob.escape(file.stem)}.*.part{file.suffix}"):
+        for leftover in file.parent.glob(f".{glob.escape(f'{file.stem}.{machine}')}.*.part{file.suffix}"):
             process = leftover.name.removesuffix(f".part{file.suffix}").rpartition(".")[2]
             if process.isdigit() and not psutil.pid_exists(int(process)):
                 leftover.unlink(missing_ok=True)
-        partial = file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}")
+        partial = file.with_name(f".{file.stem}.{machine}.{os.getpid()}.part{file.suffix}")
         try:
             yield partial
             partial.replace(file)

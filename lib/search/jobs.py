@@ -1,23 +1,32 @@
 """Searches as jobs, and what they have found, trained again."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from lib import briefs
 from lib.config import Experiment
-from lib.config.files import write_json
-from lib.config.search import Found, Search
+from lib.config.files import read_json, write_json
+from lib.config.search import LEAST_SECONDS, Found, Search, Space
 from lib.inputs.cache import open_images
 from lib.search.proposals import Proposal
+from lib.search.trials import BEST, read_best, read_trials
 from lib.training.device import import_tensorflow
-from lib.training.jobs import FollowingJob, Job
+from lib.training.jobs import FollowingJob, Job, JobFailed, run_job
 from lib.training.network import NetworkJob
-from lib.training.open_brief import OpenBrief
+from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run
+
+if TYPE_CHECKING:
+    from lib.search.machines import Task
 
 
 @dataclass(frozen=True, eq=False)
 class SearchJob(Job):
     """A search; its run folder holds the folder of each trial and their table, and the best network as its own."""
+
+    workers: int = 1  # processes of this machine; with several, other trials come each time
 
     code: ClassVar[tuple[str, ...]] = (*NetworkJob.code, "models/residual.py", "models/conv_blocks.py", "search/*.py")
 
@@ -25,13 +34,24 @@ class SearchJob(Job):
     def alone(self) -> bool:
         return True  # its time is its budget
 
-    def fit(self) -> tuple[dict, float]:
-        from lib.search.search import search
-        from lib.training.fit import Data, write_predictions
+    def task(self) -> "Task":
+        """What each process of it must know."""
+        from lib.search.machines import Task
+        from lib.training.fit import Data
 
-        split, space, folder = self.opened.split, self.settings.space, self.run.folder
-        data = Data(self.open_images, split.train, split.val)
-        result = search(space, data, seconds=60 * self.settings.minutes, folder=folder, seed=self.seed)
+        data = Data(self.open_images, self.opened.split.train, self.opened.split.val)
+        return Task(self.settings.space, data, 60 * self.settings.minutes, self.run.folder, self.seed)
+
+    def fit(self) -> tuple[dict, float]:
+        from lib.search.machines import search_with_workers
+        from lib.search.search import search
+        from lib.training.fit import write_predictions
+
+        split, space, folder, task = self.opened.split, self.settings.space, self.run.folder, self.task()
+        if self.workers > 1:
+            result = search_with_workers(task, self.workers)
+        else:
+            result = search(space, task.data, seconds=task.seconds, folder=folder, seed=self.seed)
         (folder / result.best["file"]).replace(folder / "model.keras")
         write_json(folder / "best.json", result.best | {"file": "model.keras"})
         images = self.open_images(space.start.image_size)
@@ -40,7 +60,8 @@ class SearchJob(Job):
         tried = result.trials["status"].value_counts().to_dict()
         metrics = scores | {"parameters": int(row["parameters"]), "train_accuracy": float(row["accuracy"])}
         metrics |= {"trial": result.best["trial"], "epoch": result.best["epoch"], "trials": len(result.trials)}
-        return metrics | {"tried": tried, "stopped_by": result.stopped_by}, result.seconds
+        metrics |= {"tried": tried, "stopped_by": result.stopped_by, "workers": self.workers}
+        return metrics, result.seconds
 
     def open_images(self, size: int):
         """All images of its data set at a size in pixels."""
@@ -49,7 +70,6 @@ class SearchJob(Job):
     def found(self) -> Experiment:
         """The experiment that it has found."""
         from lib.search.search import experiment_of
-        from lib.search.trials import read_best, read_trials
 
         best = read_best(self.run.folder)["trial"]
         proposal = next(one.proposal for one in read_trials(self.run.folder) if int(one.proposal.name) == best)
@@ -111,3 +131,68 @@ def search_job(opened: OpenBrief, name: str, *, seed: int = 0) -> Job:
     if isinstance(settings, Search):
         return SearchJob(opened, name, settings, seed)
     return FoundJob(opened, name, settings, seed, sources=(search_job(opened, settings.search),))
+
+
+def named_search(
+    brief: str, name: str = "best", *, profile: str, seed: int = 0, minutes: float | None = None
+) -> SearchJob:
+    """One search of a brief as a job, finished or not; the arguments are those of `choose`, and the seed."""
+    name, settings = choose(brief, name, profile=profile, minutes=minutes)
+    return SearchJob(open_brief(brief, profile), name, settings, seed)
+
+
+def choose(brief: str, name: str, *, profile: str, minutes: float | None = None) -> tuple[str, Search]:
+    """Name and settings of one search of a brief.
+
+    Args:
+        brief: name of the brief.
+        name: of the search; "best" is the longest one of a `Space`.
+        profile: smoke, quick or full.
+        minutes: of the search, in place of its own; it becomes another one then.
+
+    Raises:
+        ValueError: if the brief has no such search, or nothing can be found in that time.
+    """
+    whole = briefs.load(brief)
+    known = {name: one for name, one in whole.searches.items() if isinstance(one, Search)}
+    if name == "best":
+        spaces = [name for name, one in known.items() if isinstance(one.space, Space)]
+        name = max(spaces, key=lambda name: known[name].minutes, default="best")
+    if name not in known:
+        raise ValueError(f"{name!r} is no search of {brief}. Searches: {', '.join(known) or 'none'}")
+    settings = whole.at(profile).searches[name]
+    if minutes is None:
+        return name, settings
+    if not LEAST_SECONDS <= 60 * minutes < math.inf:
+        raise ValueError(f"minutes must be a number, and at least {LEAST_SECONDS} seconds. Received: {minutes:g}")
+    return name, settings.replace(minutes=minutes)
+
+
+def run_search(job: SearchJob, *, workers: int = 1, chief: str = "") -> None:
+    """Search, or continue a search, and say what it has found.
+
+    Args:
+        job: the search, as `named_search` gives it.
+        workers: processes of this machine.
+        chief: host:port of the process that began this search, on this machine or another one; this one only adds
+            workers to it then.
+
+    Raises:
+        JobFailed: if it cannot be finished.
+        ValueError: if that chief does not answer, or searches elsewhere.
+    """
+    if chief:
+        from lib.search.machines import help_chief
+
+        help_chief(job.task(), chief, workers)
+        print("No more trials: the chief says what was found", flush=True)
+        return
+    finished, run = job.run.finished, run_job(dataclasses.replace(job, workers=workers))
+    if not run.finished:
+        raise JobFailed(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
+    metrics, best = run.metrics(), read_json(run.folder / BEST)
+    tried = ", ".join(f"{count} {status}" for status, count in metrics["tried"].items())
+    found = ", ".join(f"{name} {value}" for name, value in best["values"].items())
+    print(f"{run.id}: {metrics['trials']} trials ({tried}); it stopped: {metrics['stopped_by']}")
+    print(f"found: val accuracy {metrics['val_accuracy']:.4f} by trial {best['trial']}, epoch {best['epoch']}: {found}")
+    print(f"{'finished earlier, and read from' if finished else 'kept in'} {run.folder / 'model.keras'}")

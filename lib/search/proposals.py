@@ -39,29 +39,58 @@ class Proposals:
 
     def next(self, worker: str = "search") -> Proposal | None:
         """The next trial, or None where all of the space has been tried."""
+        return as_proposal(self.create(worker))
+
+    def create(self, worker: str):
+        """The next trial of a worker as the oracle has it: running, stopped, or idle until other workers have ended."""
         oracle, drawn = self.oracle, [self.seed, len(self.oracle.trials)]
         # What is drawn for a trial depends on its number alone, and not on how often the search was begun.
         oracle._seed_state, oracle._random_state = 1000 * drawn[1] + self.seed, np.random.RandomState(drawn)
         np.random.seed(drawn)  # AutoKeras' order draws from numpy's global generator
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scikit-learn's, on a model of few trials
-            return as_proposal(oracle.create_trial(worker))
+            return oracle.create_trial(worker)
 
     def tell(self, name: str, score: float | None) -> None:
         """Say what a trial has reached; None where it failed."""
         end_trial(self.oracle, self.oracle.get_trial(name), score)
 
-    def repeat(self, told: Iterable[tuple[Proposal, float | None]]) -> None:
-        """Tell what earlier starts of the search have reached, trial by trial."""
-        propose = self.oracle.populate_space
-        for before, score in told:
-            if self.known:  # proposed again, the same; to ask anew would take a second for each
-                again = {"status": "RUNNING", "values": before.values}
-                self.oracle.populate_space = lambda trial_id, again=again: again
-            name = self.next().name
-            self.oracle.get_trial(name).hyperparameters.values |= before.values
-            self.tell(name, score)
+    def give_back(self, worker: str) -> None:
+        """What a worker has begun and will not end is the next trial of whoever asks."""
+        if trial := self.oracle.ongoing_trials.pop(worker, None):
+            self.oracle._retry_queue.append(trial.trial_id)
+
+    def repeat(self, told: Iterable[tuple[Proposal, float | None]], unfinished: Iterable[Proposal] = ()) -> None:
+        """Tell what earlier starts of the search have reached, trial by trial; what they left unfinished comes next."""
+        told, waiting = list(told), []
+        scores = {before.name: score for before, score in told}
+        every = {before.name: before for before in (*(before for before, _ in told), *unfinished)}
+        for number in range(max(map(int, every), default=-1) + 1):
+            before = every.get(f"{number:04}")  # None where its file was lost: it is proposed anew
+            name = self._again(before)
+            if name in scores:
+                self.tell(name, scores[name])
+            else:
+                self.give_back("search")
+                waiting, self.oracle._retry_queue = [name, *waiting], []
+        self.oracle._retry_queue = waiting  # the last one is taken first
+
+    def _again(self, before: Proposal | None) -> str:
+        """Have a trial proposed again, and return its name."""
+        propose, values = self.oracle.populate_space, before.values if before else {}
+
+        def same(trial_id):
+            # To ask anew takes a second. Only Hyperband is asked, for the round; it may wait for others, as it did not.
+            asked = {} if self.known else propose(trial_id)
+            running = asked.get("status") == "RUNNING"
+            return asked if running else {"status": "RUNNING", "values": dict(values)}
+
+        if before:
+            self.oracle.populate_space = same
+        name = self.next().name
         self.oracle.populate_space = propose
+        self.oracle.get_trial(name).hyperparameters.values |= values
+        return name
 
     def close(self) -> None:
         """Remove the oracle's files."""

@@ -78,12 +78,27 @@ def search(space: SearchSpace, data: "Data", *, seconds: float, folder: Path, se
         FolderError: if the disk is full or the folder is protected.
     """
     check_seconds(seconds)
-    _claim(folder, space, seed)
+    claim(folder, space, seed)
     clock, proposals = Clock(folder / "clock.json", seconds), Proposals(space, seed=seed)
-    ended = [trial for trial in read_trials(folder) if trial.status not in (RUNNING, LATE)]
     with contextlib.closing(proposals), Screen(folder, clock) as screen:
-        proposals.repeat((trial.proposal, trial.score) for trial in ended)
-        stopped_by = _try_all(TrialLoop(space, data, folder, seed, clock, screen), proposals, ended)
+        repeat_trials(proposals, folder)
+        stopped_by = try_all(TrialLoop(space, data, folder, seed, clock, screen), proposals)
+    return result_of(folder, clock, stopped_by)
+
+
+def repeat_trials(proposals: Proposals, folder: Path) -> None:
+    """Tell what earlier starts of a search have reached, and begun."""
+    trials = read_trials(folder)
+    ended, begun = ([one for one in trials if (one.status in (RUNNING, LATE)) == open] for open in (False, True))
+    proposals.repeat([(one.proposal, one.score) for one in ended], [one.proposal for one in begun])
+
+
+def result_of(folder: Path, clock: Clock, stopped_by: str) -> Result:
+    """What a search has left, once it is stopped.
+
+    Raises:
+        JobFailed: if no trial has finished an epoch.
+    """
     clock.keep(at_once=True)
     best, table = read_best(folder), write_table(folder)
     if not best:
@@ -99,7 +114,7 @@ def check_seconds(seconds: float) -> None:
         raise ValueError(f"seconds must be a number of at least {LEAST_SECONDS}. Received: {seconds!r}")
 
 
-def _claim(folder: Path, space: SearchSpace, seed: int) -> None:
+def claim(folder: Path, space: SearchSpace, seed: int) -> None:
     """Write down what is searched in a folder, or refuse one in which something else was."""
     file, mine = folder / "search.json", {"space": repr(space), "seed": seed}
     try:
@@ -111,9 +126,10 @@ def _claim(folder: Path, space: SearchSpace, seed: int) -> None:
         raise ValueError(f"{folder} holds another search: name another folder, or delete it. Received: {space}")
 
 
-def _try_all(loop: "TrialLoop", proposals: Proposals, ended: list[Trial]) -> str:
+def try_all(loop: "TrialLoop", proposals: Proposals) -> str:
     """Run trial after trial, and say what ended the search."""
     clock = loop.clock
+    ended = [trial for trial in read_trials(loop.folder) if trial.status not in (RUNNING, LATE)]
     while True:
         longest = max((trial.least_seconds for trial in ended), default=0.0)
         if clock.left <= longest:
@@ -124,7 +140,7 @@ def _try_all(loop: "TrialLoop", proposals: Proposals, ended: list[Trial]) -> str
             return f"{FAILURES} trials in a row failed, the last one since {ended[-1].reason}"
         proposal = proposals.next()
         if proposal is None:
-            return "all of the space was tried"
+            return "all of the space was tried" if clock.left > 0 else "the time was used up"
         trial = loop.run(proposal)
         if trial.status == LATE:
             return f"the time was used up: {trial.reason}"
@@ -143,6 +159,7 @@ class TrialLoop:
     seed: int
     clock: Clock
     screen: "Screen"
+    worker: str = ""  # its name, where there are several
 
     def run(self, proposal: Proposal) -> Trial:
         """Train one trial until its end or that of the time, or go on with it; a failure is recorded and passed over.
@@ -184,7 +201,7 @@ class TrialLoop:
         else:
             shutil.rmtree(folder, ignore_errors=True)
             trial = Trial(folder, proposal, began_seconds=self.clock.used)
-        trial.starts += 1
+        trial.starts, trial.worker = trial.starts + 1, self.worker
         trial.save()
         return trial
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.config.files import read_json, replacing, write_json
+from lib.config.files import locked, read_json, replacing, write_json
 from lib.search.proposals import Proposal
 from lib.training.runs import CHECKPOINT, Run
 
@@ -30,6 +30,7 @@ class Trial:
     first_epoch_seconds: float = 0.0  # from its begin to the end of its first epoch
     parameters: int = 0
     reason: str = ""  # why it ended early, or failed
+    worker: str = ""  # who ran it last, where several did
 
     @property
     def run(self) -> Run:
@@ -107,14 +108,15 @@ def read_best(folder: Path) -> dict:
 
 def keep_best(folder: Path, trial: Trial, row: dict, model) -> bool:
     """Keep a network if no epoch of any trial was better; at each moment one whole network is there."""
-    before = read_best(folder)
-    if before and row["val_accuracy"] <= before["val_accuracy"]:
-        return False
-    name = f"best-{trial.proposal.name}-{row['epoch']}.keras"
-    with replacing(folder / name) as partial:
-        model.save(partial)
-    facts = {"trial": int(trial.proposal.name), "epoch": row["epoch"], "file": name}
-    write_json(folder / BEST, facts | {"val_accuracy": row["val_accuracy"], "values": trial.proposal.values})
-    if before and before["file"] != name:
-        (folder / before["file"]).unlink(missing_ok=True)
-    return True
+    with locked(folder / ".best.lock", title=f"the best network of {folder.name}"):  # of several workers, perhaps
+        before = read_best(folder)
+        if before and row["val_accuracy"] <= before["val_accuracy"]:
+            return False
+        name = f"best-{trial.proposal.name}-{row['epoch']}.keras"
+        with replacing(folder / name) as partial:
+            model.save(partial)
+        facts = {"trial": int(trial.proposal.name), "epoch": row["epoch"], "file": name}
+        write_json(folder / BEST, facts | {"val_accuracy": row["val_accuracy"], "values": trial.proposal.values})
+        if before and before["file"] != name:
+            (folder / before["file"]).unlink(missing_ok=True)
+        return True

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from typing import TypeVar
@@ -59,14 +59,21 @@ def share(work: Callable[[Job], None], jobs: Sequence[Job], *, count: int, here:
     taken, refusals = context.Value("i", 0), context.SimpleQueue()
     arguments = (work, jobs, taken, refusals, count)
     processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(count)]
-    try:
-        with _interrupts_held():
-            for process in processes:
-                process.start()
+    with started(processes):
         running = {process.sentinel: process for process in processes}
         while running:
             for sentinel in connection.wait(list(running)):
                 _check(running.pop(sentinel), refusals)
+
+
+@contextlib.contextmanager
+def started(processes: Sequence[multiprocessing.Process]) -> Iterator[None]:
+    """Processes, each of which calls `begin` first, run during the block; none outlives it."""
+    try:
+        with _interrupts_held():
+            for process in processes:
+                process.start()
+        yield
     finally:
         for process in processes:
             if process.is_alive():
@@ -100,10 +107,15 @@ def _check(process: multiprocessing.Process, refusals) -> None:
         raise WorkerDied("a training process ended with the error above. What is finished is kept.")
 
 
-def _work(work: Callable, jobs: Sequence, taken, refusals, count: int) -> None:
+def begin(count: int) -> None:
+    """What each of several processes does first: it leaves Ctrl-C to the first one, and ends with that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_interrupts_held` holds none
     os.environ |= {AT_ONCE: str(count), "COURSEWORK_HEADLESS": "1"}  # two progress bars would overwrite each other
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _work(work: Callable, jobs: Sequence, taken, refusals, count: int) -> None:
+    begin(count)
     while True:
         with taken.get_lock():
             number, taken.value = taken.value, taken.value + 1
