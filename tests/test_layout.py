@@ -17,7 +17,7 @@ ROOMS += ["transfer", "explain", "figures", "report", "bench", "environment", "_
 FLOOR = {room: number for number, room in enumerate(ROOMS)}
 SUBJECTLESS = {"common", "engine", "handler", "helper", "helpers", "manager", "misc", "processor", "util", "utils"}
 BARE = ("__init__.py", "__main__.py", "environment.py")  # what runs on a Python that has nothing installed
-ENTRIES, MODULE_LINES, FUNCTION_LINES, ARGUMENTS, FILE_BYTES = 16, 400, 60, 6, 2**20
+ENTRIES, MODULE_LINES, FUNCTION_LINES, ARGUMENTS, FILE_BYTES = 17, 400, 60, 6, 2**20
 
 MODULES = sorted(paths.LIB.rglob("*.py"))
 TREES = {module: ast.parse(module.read_text(encoding="utf-8")) for module in MODULES}

@@ -1,10 +1,11 @@
 """Searches as jobs, and what they have found, trained again."""
 
+import shutil
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lib.config import Experiment
-from lib.config.files import write_json
+from lib.config.files import replacing, write_json
 from lib.config.search import Found, Search
 from lib.inputs.cache import open_images
 from lib.search.proposals import Proposal
@@ -25,6 +26,10 @@ class SearchJob(Job):
     def alone(self) -> bool:
         return True  # its time is its budget
 
+    def config(self) -> dict:
+        config = super().config()
+        return config | {"settings": self.settings.space.start.flat() | config["settings"]}
+
     def fit(self) -> tuple[dict, float]:
         from lib.search.search import search
         from lib.training.fit import Data, write_predictions
@@ -32,8 +37,11 @@ class SearchJob(Job):
         split, space, folder = self.opened.split, self.settings.space, self.run.folder
         data = Data(self.open_images, split.train, split.val)
         result = search(space, data, seconds=60 * self.settings.minutes, folder=folder, seed=self.seed)
-        (folder / result.best["file"]).replace(folder / "model.keras")
+        with replacing(folder / "model.keras") as partial:
+            shutil.copy(folder / result.best["file"], partial)
         write_json(folder / "best.json", result.best | {"file": "model.keras"})
+        for file in folder.glob("best-*.keras"):
+            file.unlink()
         images = self.open_images(space.start.image_size)
         scores = write_predictions(self.run, self.run.load_model(), images, role="val", rows=split.val)
         row = result.trials.set_index("trial").loc[result.best["trial"]]
