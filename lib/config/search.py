@@ -52,9 +52,9 @@ class Space(SearchSpace):
                 f"order is one of {', '.join(ORDERS)}": self.order in ORDERS,
                 "every choice has two values at least, all different and of one kind": all(
                     isinstance(values, tuple)
+                    and all(isinstance(value, (bool, int, float, str)) for value in values)
                     and len(set(values)) == len(values) >= 2
                     and len({type(value) for value in values}) == 1
-                    and isinstance(values[0], (bool, int, float, str))
                     for values in self.all_choices().values()
                 ),
             }
@@ -62,7 +62,7 @@ class Space(SearchSpace):
         )
 
     def __str__(self) -> str:
-        return f"the space {', '.join(self.all_choices())}"
+        return f"the space {', '.join(map(str, self.all_choices()))}"
 
     def all_choices(self) -> dict[str, tuple]:
         """The choices, that of the family included."""
@@ -99,18 +99,19 @@ class Space(SearchSpace):
         """A sentence for each choice that names no setting, and for each value that no network can have."""
         models = self.families or (self.start.model,)
         for name, values in self.choices.items():
-            group, _, setting = name.rpartition(".")
-            owners = models if group == "model" else (getattr(self.start, group, None) if group else self.start,)
+            group, _, setting = str(name).partition(".")
+            # all trials read the same images
+            owners = {"model": models, "training": (self.start.training,), "augment": (self.start.augment,)}
             extra = ("width", "stages") if group == "model" else ()
-            if not any(hasattr(owner, setting) or setting in extra for owner in owners):
-                yield f"{name} is a setting of the experiment"
+            if not any(hasattr(owner, setting) or setting in extra for owner in owners.get(group, ())):
+                yield f"{name} is a setting of the experiment's model, training or augment"
                 continue
             for value in values if isinstance(values, tuple) else ():
                 for model in models:
                     chosen = {"family": model.name} if self.families else {}
                     try:
                         self.experiment({**chosen, name: value})
-                    except ValueError as error:
+                    except (TypeError, ValueError) as error:  # a word, of which no width can be made
                         yield f"{name} can be {value!r}: {error}"
                         break
 

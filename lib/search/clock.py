@@ -1,10 +1,12 @@
 """One clock for a search: what it has used of its time, over all of its starts, is kept on disk."""
 
+import contextlib
 import math
+import threading
 import time
 from pathlib import Path
 
-from lib.config.files import read_json, write_json
+from lib.config.files import FolderError, read_json, write_json
 from lib.training.observers import Observer
 
 
@@ -17,21 +19,38 @@ class TimeUp(Exception):
 
 
 class Clock:
-    """Counts the seconds of a search from the moment it is made, and goes on where an earlier start of it ended."""
+    """Counts the seconds of a search from the moment it is made, and goes on where an earlier start of it ended.
+
+    In a `with` block it is kept on disk every second, also while a network is prepared for a quarter of a minute.
+    """
 
     def __init__(self, file: Path, seconds: float):
         """Read what was used before; a damaged file counts as none.
 
         Args:
-            file: JSON, written every second at most.
+            file: JSON.
             seconds: the time that the search has in all.
         """
         self.file, self.seconds = file, seconds
-        self.started = self.kept = time.monotonic()
+        self.started = time.monotonic()
+        self.ended, self.lock = threading.Event(), threading.Lock()
         try:
-            self.before = float(read_json(file)["seconds"])
-        except (FileNotFoundError, KeyError, TypeError, ValueError):
-            self.before = 0.0
+            before = float(read_json(file)["seconds"])
+        except (FileNotFoundError, KeyError, OverflowError, TypeError, ValueError):
+            before = 0.0
+        self.before = before if 0 <= before < math.inf else 0.0
+
+    def __enter__(self) -> "Clock":
+        threading.Thread(target=self._tick, daemon=True).start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.ended.set()
+
+    def _tick(self) -> None:
+        while not self.ended.wait(1.0):
+            with contextlib.suppress(FolderError, OSError):  # the search meets it, and says so
+                self.keep()
 
     @property
     def used(self) -> float:
@@ -43,10 +62,9 @@ class Clock:
         """Seconds that are left; below zero where there are none."""
         return self.seconds - self.used
 
-    def keep(self, *, at_once: bool = False) -> None:
-        """Write what is used, if the last writing is a second ago, or at once."""
-        if at_once or time.monotonic() - self.kept >= 1:
-            self.kept = time.monotonic()
+    def keep(self) -> None:
+        """Write what is used."""
+        with self.lock:
             write_json(self.file, {"seconds": self.used})
 
 
@@ -56,17 +74,13 @@ class Deadline(Observer):
     A first epoch that would not be finished in time is ended as soon as that can be told.
     """
 
-    def __init__(self, clock: Clock, trial_seconds: float = math.inf):
-        self.clock, self.trial_seconds = clock, trial_seconds
-        self.began = clock.used
+    def __init__(self, clock: Clock, trial_end: float = math.inf):
+        self.clock, self.trial_end = clock, trial_end  # in seconds of the clock
         self.first_step = math.nan  # when it ended: it takes longer than all others
 
     def step(self, epoch, done, steps):
-        self.clock.keep()
         used = self.clock.used
-        left, whose = min(
-            (self.clock.seconds - used, "the search"), (self.began + self.trial_seconds - used, "the trial")
-        )
+        left, whose = min((self.clock.seconds - used, "the search"), (self.trial_end - used, "the trial"))
         if left <= 0:
             raise TimeUp(f"the time of {whose} is used up", of_trial=whose == "the trial")
         if done == 1:

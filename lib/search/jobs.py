@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from lib import briefs
 from lib.config import Experiment
-from lib.config.files import read_json, write_json
+from lib.config.files import read_json, replacing, write_json
 from lib.config.search import LEAST_SECONDS, Found, Search, Space
 from lib.inputs.cache import open_images
 from lib.search.proposals import Proposal
@@ -28,11 +29,25 @@ class SearchJob(Job):
 
     workers: int = 1  # processes of this machine; with several, other trials come each time
 
-    code: ClassVar[tuple[str, ...]] = (*NetworkJob.code, "models/residual.py", "models/conv_blocks.py", "search/*.py")
+    code: ClassVar[tuple[str, ...]] = (
+        *NetworkJob.code,
+        "config/search.py",
+        *(f"search/{name}.py" for name in ("blocks", "clock", "oracles", "proposals", "search", "trials")),
+    )
 
     @property
     def alone(self) -> bool:
         return True  # its time is its budget
+
+    @property
+    def files(self):
+        space = self.settings.space
+        families = getattr(space, "families", ()) or (space.start.model,)
+        return [*super().files, *(file for family in families for file in family.sources())]
+
+    def config(self) -> dict:
+        config = super().config()
+        return config | {"settings": self.settings.space.start.flat() | config["settings"]}
 
     def task(self) -> "Task":
         """What each process of it must know."""
@@ -52,8 +67,11 @@ class SearchJob(Job):
             result = search_with_workers(task, self.workers)
         else:
             result = search(space, task.data, seconds=task.seconds, folder=folder, seed=self.seed)
-        (folder / result.best["file"]).replace(folder / "model.keras")
+        with replacing(folder / "model.keras") as partial:
+            shutil.copy(folder / result.best["file"], partial)
         write_json(folder / "best.json", result.best | {"file": "model.keras"})
+        for file in folder.glob("best-*.keras"):
+            file.unlink()
         images = self.open_images(space.start.image_size)
         scores = write_predictions(self.run, self.run.load_model(), images, role="val", rows=split.val)
         row = result.trials.set_index("trial").loc[result.best["trial"]]

@@ -37,6 +37,11 @@ class Proposals:
         self.oracle._set_project_dir(self.folder.name, "oracle")
         self.oracle.verbose = 0
 
+    @property
+    def names(self) -> list[str]:
+        """What a trial may have a value for."""
+        return list(dict.fromkeys(one.name for one in self.oracle.hyperparameters.space))
+
     def next(self, worker: str = "search") -> Proposal | None:
         """The next trial, or None where all of the space has been tried."""
         return as_proposal(self.create(worker))

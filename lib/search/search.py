@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lib.config import Experiment
-from lib.config.files import FolderError, read_json, write_json
+from lib.config.files import FolderError, read_json, write_json, writing
 from lib.config.progress import progress_bar
 from lib.config.search import LEAST_SECONDS, SearchSpace, Space
 from lib.search.blocks import block_experiment
@@ -26,6 +26,7 @@ from lib.search.trials import (
     FAILED,
     LATE,
     RUNNING,
+    SCORED,
     SLOW,
     Trial,
     keep_best,
@@ -35,7 +36,14 @@ from lib.search.trials import (
 )
 from lib.training.device import find_device, import_tensorflow, reproducible
 from lib.training.jobs import JobFailed
-from lib.training.observers import BAR, HistoryFile, Observer, TensorBoard, write_hyperparameters
+from lib.training.observers import (
+    BAR,
+    HistoryFile,
+    Observer,
+    TensorBoard,
+    declare_hyperparameters,
+    write_hyperparameters,
+)
 
 if TYPE_CHECKING:
     from lib.training.fit import Data
@@ -57,6 +65,8 @@ class Result:
     def load_model(self):
         """The best network of any finished epoch: a Keras model from pixels to logits."""
         import keras
+
+        import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
 
         return keras.saving.load_model(self.folder / self.best["file"], compile=False, safe_mode=True)
 
@@ -80,14 +90,15 @@ def search(space: SearchSpace, data: "Data", *, seconds: float, folder: Path, se
     check_seconds(seconds)
     claim(folder, space, seed)
     clock, proposals = Clock(folder / "clock.json", seconds), Proposals(space, seed=seed)
-    with contextlib.closing(proposals), Screen(folder, clock) as screen:
+    with contextlib.closing(proposals), clock, Screen(folder, clock) as screen:
         repeat_trials(proposals, folder)
         stopped_by = try_all(TrialLoop(space, data, folder, seed, clock, screen), proposals)
     return result_of(folder, clock, stopped_by)
 
 
 def repeat_trials(proposals: Proposals, folder: Path) -> None:
-    """Tell what earlier starts of a search have reached, and begun."""
+    """Tell what earlier starts of a search have reached, and begun; TensorBoard learns what can be chosen."""
+    declare_hyperparameters(folder / "trials", proposals.names)
     trials = read_trials(folder)
     ended, begun = ([one for one in trials if (one.status in (RUNNING, LATE)) == open] for open in (False, True))
     proposals.repeat([(one.proposal, one.score) for one in ended], [one.proposal for one in begun])
@@ -99,7 +110,7 @@ def result_of(folder: Path, clock: Clock, stopped_by: str) -> Result:
     Raises:
         JobFailed: if no trial has finished an epoch.
     """
-    clock.keep(at_once=True)
+    clock.keep()
     best, table = read_best(folder), write_table(folder)
     if not best:
         reasons = [trial.reason for trial in read_trials(folder) if trial.reason]
@@ -122,6 +133,8 @@ def claim(folder: Path, space: SearchSpace, seed: int) -> None:
     except FileNotFoundError:
         write_json(file, mine)
         return
+    except ValueError:  # damaged: nobody knows what was searched
+        other = None
     if other != mine:
         raise ValueError(f"{folder} holds another search: name another folder, or delete it. Received: {space}")
 
@@ -168,8 +181,6 @@ class TrialLoop:
             FolderError: if the disk is full or the folder is protected.
         """
         import_tensorflow()
-        from tensorflow.errors import OpError
-
         trial = self._begin(proposal)
         if trial.starts > 2 and not trial.epochs:
             reason = (
@@ -182,22 +193,26 @@ class TrialLoop:
                 shutil.copy(twin.folder / "history.csv", trial.folder)
                 trial.parameters = twin.parameters
                 return self._end(trial, DONE, f"the same network as trial {int(twin.proposal.name)}")
-            self._fit(trial, experiment)
+            with writing(self.folder):
+                self._fit(trial, experiment)
             return self._end(trial, DONE)
         except TimeUp as error:
             status = CUT if trial.epochs else SLOW if error.of_trial else LATE
             return self._end(trial, status, str(error))
         except FolderError:
             raise
-        except (ArithmeticError, MemoryError, OpError, ValueError) as error:
-            return self._end(trial, FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:300])
+        except Exception as error:  # whatever a network meets, the next one may do better
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            return self._end(trial, CUT if trial.epochs else FAILED, reason)
 
     def _begin(self, proposal: Proposal) -> Trial:
         folder = self.folder / "trials" / proposal.name
         known = [trial for trial in read_trials(self.folder) if trial.folder == folder]
         if known and known[0].proposal == proposal:
             trial = known[0]
+            trial.starts = 0 if trial.status == LATE else trial.starts
             trial.status, trial.reason = RUNNING, ""
+            trial.began_seconds = trial.began_seconds if trial.epochs else self.clock.used
         else:
             shutil.rmtree(folder, ignore_errors=True)
             trial = Trial(folder, proposal, began_seconds=self.clock.used)
@@ -211,9 +226,11 @@ class TrialLoop:
         return next((one for one in finished if experiment_of(self.space, one.proposal) == experiment), None)
 
     def _end(self, trial: Trial, status: str, reason: str = "") -> Trial:
+        if status in SCORED:
+            write_hyperparameters(trial.run, trial.proposal.values, metrics=trial.best_epoch())
         trial.end(status, seconds=self.clock.used, reason=reason)
         self.screen.tell(trial)
-        self.clock.keep(at_once=True)
+        self.clock.keep()
         return trial
 
     def _fit(self, trial: Trial, experiment: Experiment) -> None:
@@ -233,13 +250,12 @@ class TrialLoop:
             return models[0]
 
         keep = BestKept(self.folder, trial, models)
-        deadline = Deadline(self.clock, self.space.trial_seconds)
+        deadline = Deadline(self.clock, trial.began_seconds + self.space.trial_seconds)
         observers = [HistoryFile(trial.run), keep, FirstEpoch(trial, self.clock), TensorBoard(trial.run)]
         observers += [self.screen.of(trial, experiment), deadline]
         with reproducible(self.seed, precision=find_device().precision):
             options = {"build": build, "run": trial.run, "seed": self.seed, "observers": observers}
             train_network(experiment, self.data, **options)
-        write_hyperparameters(trial.run, experiment, seed=self.seed, metrics=trial.best_epoch())
 
 
 def experiment_of(space: SearchSpace, proposal: Proposal) -> Experiment:

@@ -11,7 +11,8 @@ from lib.training.runs import CHECKPOINT, Run
 
 TABLE = "trials.csv"
 BEST = "best.json"
-# What became of a trial: `cut` ended early, when time was up, and counts as it stood; the last three count for nothing:
+# What became of a trial: `cut` ended early, when time was up or since it failed after an epoch, and counts as it stood;
+# the last three count for nothing:
 # no epoch was finished in the time of a trial (too slow), or in what was left of the search (too late).
 RUNNING, DONE, CUT, FAILED, SLOW, LATE = "running", "done", "cut", "failed", "too slow", "too late"
 SCORED = (DONE, CUT)

@@ -227,16 +227,16 @@ def _try(job: Job) -> None:
 
 def _fit(job: Job) -> None:
     """Fit a job and complete its run folder; what says that all is there comes last."""
-    from lib.training.observers import declare_hyperparameters, write_hyperparameters
+    from lib.training.observers import declare_hyperparameters, differing, write_hyperparameters
 
     run = job.run
     (run.folder / "failure.json").unlink(missing_ok=True)
     write_json(run.folder / "config.json", job.config())
     if job.compared_with:
-        declare_hyperparameters(run.folder.parent, job.compared_with)
+        declare_hyperparameters(run.folder.parent, ["seed", *differing(job.compared_with)])
     metrics, seconds = job.fit()
     facts = {"finished": round(time.time()), "wall_seconds": seconds, "peak_memory_mb": device.peak_memory_mb()}
     write_json(run.folder / "environment.json", device.environment(device.find_device()) | facts)
     if job.compared_with:
-        write_hyperparameters(run, job.settings, seed=job.seed, metrics=metrics)
+        write_hyperparameters(run, {"seed": job.seed} | job.settings.flat(), metrics=metrics)
     run.finish(metrics)

@@ -5,7 +5,7 @@ run's hyperparameters; the folder of all runs holds the declaration of every hyp
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +67,10 @@ class HistoryFile(Observer):
 
     def __init__(self, run: Run):
         self.file = run.folder / "history.csv"
+
+    def start(self, history):
+        if history:  # killed perhaps just before it was written
+            self.epoch(history)
 
     def epoch(self, history):
         with replacing(self.file) as partial:
@@ -136,30 +140,34 @@ def write_graph(run: Run, graph) -> None:
         writer.close()
 
 
-def write_hyperparameters(run: Run, settings: Config, *, seed: int, metrics: dict) -> None:
+def write_hyperparameters(run: Run, values: Mapping[str, object], *, metrics: dict) -> None:
     """Write the settings of one run, its `val_accuracy` and `val_loss`, for TensorBoard's HParams page."""
-    flat = {name: value for name, value in settings.flat().items() if name != "why"}
+    flat = {name: value for name, value in values.items() if name != "why"}
     plain = {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in flat.items()}
     writer = tf.summary.create_file_writer(str(run.folder))
     with writer.as_default():
-        hp.hparams({"seed": seed} | plain, trial_id=run.id)
+        hp.hparams(plain, trial_id=run.id)
         for name in ("val_accuracy", "val_loss"):
             tf.summary.scalar(name, metrics[name], step=0)
     writer.close()
 
 
-def declare_hyperparameters(folder: Path, settings: Iterable[Config]) -> None:
-    """Declare every column that differs between settings, before the first run: TensorBoard adds none later."""
+def differing(settings: Iterable[Config]) -> list[str]:
+    """The names of settings that are not the same in all of some."""
     flats = [one.flat() for one in settings]
     names = dict.fromkeys(name for flat in flats for name in flat if name != "why")
-    differing = [name for name in names if len({str(flat.get(name)) for flat in flats}) > 1]
+    return [name for name in names if len({str(flat.get(name)) for flat in flats}) > 1]
+
+
+def declare_hyperparameters(folder: Path, names: Iterable[str]) -> None:
+    """Declare every column of the HParams page, before the first run: TensorBoard adds none later."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("events.out.tfevents.*"):
         file.unlink(missing_ok=True)  # another process may have been quicker
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
         hp.hparams_config(
-            hparams=[hp.HParam(name) for name in ["seed", *differing]],
+            hparams=[hp.HParam(name) for name in names],
             metrics=[hp.Metric("val_accuracy"), hp.Metric("val_loss")],
         )
     writer.close()
