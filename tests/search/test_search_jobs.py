@@ -14,7 +14,7 @@ TWO = SPACE.replace(choices={"model.units": (4, 8)})
 
 def test_a_search_and_what_it_has_found_are_runs_like_any_other(own_folders, capsys):
     whole = opened(TWO)
-    assert [job.name for job in search_jobs(whole)] == ["short", "found"]
+    assert [job.name for job in search_jobs(whole)] == ["short", *["found"] * whole.profile.search_seeds]
     runs = run_jobs(search_jobs(whole))
     run, found = runs
     assert run.failure is found.failure is None and run.damage() is found.damage() is None
