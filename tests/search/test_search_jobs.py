@@ -16,7 +16,7 @@ def test_a_search_and_what_it_has_found_are_runs_like_any_other(own_folders, cap
     whole = opened(TWO)
     assert [job.name for job in search_jobs(whole)] == ["short", *["found"] * whole.profile.search_seeds]
     runs = run_jobs(search_jobs(whole))
-    run, found = runs
+    run, found, *_ = runs
     assert run.failure is found.failure is None and run.damage() is found.damage() is None
     table, metrics = pd.read_csv(run.folder / "trials.csv"), run.metrics()
     assert metrics["trials"] == len(table) == 2 and metrics["tried"] == {"done": 2}
