@@ -78,6 +78,20 @@ class Space(SearchSpace):
         """How many different sets of values there are."""
         return math.prod(len(values) for values in self.all_choices().values())
 
+    def start_values(self) -> dict[str, object]:
+        """What the choices are in `start`, where they can have that value there."""
+        model, known = self.start.model, self.start.flat()
+        known["family"], filters, blocks = (
+            known.get("model.name"),
+            getattr(model, "filters", ()),
+            known.get("model.blocks"),
+        )
+        if filters:
+            known |= {"model.width": filters[0], "model.stages": len(filters)}
+        if isinstance(blocks, tuple):
+            known["model.blocks"] = blocks[0]
+        return {name: known[name] for name, values in self.all_choices().items() if known.get(name) in values}
+
     def experiment(self, values: Mapping[str, object]) -> Experiment:
         """The experiment that some values stand for, one per choice or fewer.
 

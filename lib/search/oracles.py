@@ -18,6 +18,8 @@ class Bayesian(BayesianOptimizationOracle):
 
     def populate_space(self, trial_id):
         space = self.hyperparameters.space
+        if not self.trials:  # what the space starts from, which somebody thought good
+            return {"status": "RUNNING", "values": {one.name: one.default for one in space}}
         learnt = sum(trial.status == "COMPLETED" for trial in self.trials.values()) >= self.num_initial_points
         drawn = self._random_state.uniform(size=(CANDIDATES if learnt else 0, len(space)))
         values = [{one.name: one.prob_to_value(at) for one, at in zip(space, row, strict=True)} for row in drawn]
@@ -55,10 +57,11 @@ def space_settings(space: SearchSpace):
     """The settings of a space as `keras_tuner.HyperParameters`."""
     if not isinstance(space, Space):
         return block_settings(space)
-    settings = keras_tuner.HyperParameters()
+    settings, known = keras_tuner.HyperParameters(), space.start_values()
     for name, values in space.all_choices().items():
+        default = known.get(name, values[0])
         if isinstance(values[0], bool):
-            settings.Boolean(name)
+            settings.Boolean(name, default=default)
         else:
-            settings.Choice(name, list(values), ordered=not isinstance(values[0], str))
+            settings.Choice(name, list(values), ordered=not isinstance(values[0], str), default=default)
     return settings

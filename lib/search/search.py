@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from lib.training.fit import Data
 
 LAYER_SECONDS = 0.1  # to build and trace one, on a busy laptop: a step that has begun cannot be ended
+LATE_TRIALS = 3  # in a row; a smaller network may still have fitted in
 FAILURES = 10  # in a row, after which no trial is likely to do better
 
 
@@ -100,7 +101,7 @@ def repeat_trials(proposals: Proposals, folder: Path) -> None:
     """Tell what earlier starts of a search have reached, and begun; TensorBoard learns what can be chosen."""
     declare_hyperparameters(folder / "trials", proposals.names)
     trials = read_trials(folder)
-    ended, begun = ([one for one in trials if (one.status in (RUNNING, LATE)) == open] for open in (False, True))
+    ended, begun = ([one for one in trials if (one.status == RUNNING) == open] for open in (False, True))
     proposals.repeat([(one.proposal, one.score) for one in ended], [one.proposal for one in begun])
 
 
@@ -142,7 +143,7 @@ def claim(folder: Path, space: SearchSpace, seed: int) -> None:
 def try_all(loop: "TrialLoop", proposals: Proposals) -> str:
     """Run trial after trial, and say what ended the search."""
     clock = loop.clock
-    ended = [trial for trial in read_trials(loop.folder) if trial.status not in (RUNNING, LATE)]
+    ended = [trial for trial in read_trials(loop.folder) if trial.status != RUNNING]
     while True:
         longest = max((trial.least_seconds for trial in ended), default=0.0)
         if clock.left <= longest:
@@ -155,11 +156,11 @@ def try_all(loop: "TrialLoop", proposals: Proposals) -> str:
         if proposal is None:
             return "all of the space was tried" if clock.left > 0 else "the time was used up"
         trial = loop.run(proposal)
-        if trial.status == LATE:
-            return f"the time was used up: {trial.reason}"
         proposals.tell(proposal.name, trial.score)
         ended.append(trial)
         write_table(loop.folder)
+        if [one.status for one in ended[-LATE_TRIALS:]] == [LATE] * LATE_TRIALS:
+            return f"the time was used up: {trial.reason}"
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,6 @@ class TrialLoop:
         known = [trial for trial in read_trials(self.folder) if trial.folder == folder]
         if known and known[0].proposal == proposal:
             trial = known[0]
-            trial.starts = 0 if trial.status == LATE else trial.starts
-            trial.status, trial.reason = RUNNING, ""
             trial.began_seconds = trial.began_seconds if trial.epochs else self.clock.used
         else:
             shutil.rmtree(folder, ignore_errors=True)

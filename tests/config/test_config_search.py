@@ -95,7 +95,7 @@ def test_a_found_network_needs_its_search():
     for searches, said in (
         ({"found": Found(why="?", search="minutes_7")}, "every search is a Search, or Found by one"),
         ({"found": brief.searches["found"]}, "every search is a Search, or Found by one"),
-        ({"best": SEARCH}, "share no name"),
+        ({"best": SEARCH}, "share a name"),
     ):
         with pytest.raises(ValueError, match=said):
             brief.replace(searches=searches)

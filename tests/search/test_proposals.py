@@ -1,5 +1,6 @@
 """lib.search.proposals: which trials come is a function of the seed and of what earlier trials reached."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -113,3 +114,19 @@ def test_files_of_the_libraries_are_never_read(order):
     folder = Path(proposals.folder.name)
     proposals.close()
     assert told == whole and not folder.exists()
+
+
+def test_the_first_bayesian_trial_is_what_the_space_starts_from():
+    start = START.replace(model=Residual(filters=(32, 64), blocks=(2, 2), stem_stride=2))
+    choices = {
+        "model.width": (16, 32),
+        "model.stages": (1, 2, 3),
+        "model.blocks": (1, 2),
+        "training.learning_rate": (start.training.learning_rate * 2, start.training.learning_rate),
+        "model.stem_stride": (1, 4),
+    }
+    space = Space(start=start, choices=choices, families=(ConvBlocks(), Residual()))
+    with contextlib.closing(Proposals(space, seed=3)) as proposals:
+        values = proposals.next().values
+    assert values.pop("model.stem_stride") == 1, "where the start has a value that cannot be chosen, the first one"
+    assert space.experiment(values | {"model.stem_stride": 2}) == start
