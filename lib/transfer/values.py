@@ -9,7 +9,7 @@ from lib import evaluation
 from lib.evaluation.uncertainty import Chance
 from lib.transfer.answers import Known
 from lib.transfer.compare import kind
-from lib.transfer.jobs import TransferJob
+from lib.transfer.jobs import HeadJob, TransferJob
 
 
 def of_steps(frame: pd.DataFrame) -> dict[str, object]:
@@ -55,6 +55,32 @@ def of_doubts(frame: pd.DataFrame) -> dict[str, str]:
         "honest": honest if len(seen) else "No backbone has seen the images that it is judged on.",
         "above_chance": chance if len(guesses) else "None of them is as bad as a guess.",
     }
+
+
+def of_misplaced(job: HeadJob, *, most: int = 2000) -> dict[str, object]:
+    """What a linear layer reads out of features that have lost their images, and the same layer out of those in order.
+
+    Args:
+        job: a head; its features are read, and neither its fit nor its kind.
+        most: training images that the layer is fitted on.
+
+    Returns:
+        images (fitted on), val, guessing (share of the commonest class); `misplaced_` and `in_order_` accuracy and
+        verdict on val, of `evaluation.above_chance`.
+    """
+    from lib.transfer.heads import fit_logistic, predictor
+
+    val, classes = job.opened.split.val, len(job.opened.dataset.class_names)
+    features = job.features(np.sort(np.concatenate([job.opened.split.train, val])))
+    labels = features.labels
+    rows = job.opened.split.train
+    rows = rows[evaluation.one_class_in_turn(labels[rows])[:most]]
+    facts = {"images": len(rows), "val": len(val)}
+    for name, order in (("misplaced", np.random.default_rng(0).permutation(rows)), ("in_order", rows)):
+        layer = fit_logistic(features.read(order), labels[rows], num_classes=classes, strength=0.001)
+        chance = evaluation.above_chance(labels[val], predictor(layer)(features.read(val)))
+        facts |= {f"{name}_accuracy": chance.accuracy, f"{name}_verdict": chance.verdict, "guessing": chance.guessing}
+    return facts
 
 
 def of_known(known: Known, chance: Chance) -> dict[str, object]:

@@ -125,6 +125,9 @@ def test_columns_of_a_word_table_are_as_wide_as_their_longest_word(tmp_path):
         for width, cells in zip(widths, zip(*(row[-columns:] for row in rows), strict=True), strict=True):
             words = [word for cell in cells for word in cell.replace(" × ", "_×_").split()]
             assert width * tree.LINE >= max(map(len, words)) + 2, (cells[0], width)
+    code = tree.for_word(documents.parse("`a_1`\n\n| a |\n|---|\n| `b_2` |\n"))
+    kinds = [part["t"] for part in tree.parts(code["blocks"]) if isinstance(part, dict) and "_" in str(part.get("c"))]
+    assert kinds.count("Code") == 1  # in the paragraph; in a table its letters would be larger than the others
     narrow = tree.for_word(documents.parse(documents._table([("a", "b"), ("cat", "1")], (False, True), "T.")))
     assert sum(width["c"] for _, width in narrow["blocks"][0]["c"][2]) < 0.2
     (file,) = [

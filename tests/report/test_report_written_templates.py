@@ -155,6 +155,16 @@ def test_a_template_that_breaks_a_rule_is_refused(home, folder):
         render("nota", Calls(BRIEF, folder))
 
 
+# The shipped ones
+
+
+def test_every_report_of_a_brief_has_a_template_and_no_shipped_template_holds_a_typed_number():
+    named = {name for brief in briefs.names() for name in briefs.load(brief).reports}
+    files = sorted(template.TEMPLATES.rglob("*.md"))
+    assert named <= {file.stem for file in files if file.parent == template.TEMPLATES}
+    assert [fault for file in files for fault in template._typed(template._read(file))] == []
+
+
 # Filling
 
 

@@ -1,5 +1,7 @@
 """lib.transfer.compare and values: what notebook 05 says of its jobs is what their runs hold."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from lib.config import Ensemble
 from lib.figures import tables
 from lib.training.jobs import run_jobs
 from lib.transfer import compare, values
+from lib.transfer.features import Features
 from lib.transfer.plan import transfer_jobs
 from lib.transfer.records import record
 
@@ -99,6 +102,23 @@ def test_what_is_said_of_test_and_of_doubts_is_what_the_runs_hold(jobs):
     assert "at all: head." in doubts["above_chance"]
     clean = values.of_doubts(table.assign(honest="yes", above_chance="yes"))
     assert "scratch" not in clean["honest"] and "head" not in clean["above_chance"]
+
+
+def test_features_that_lost_their_images_are_at_chance_and_in_order_they_are_not():
+    """As whoever shuffles the images and not the labels gets; with 120 images the verdict is beyond doubt."""
+    rows, labels = np.arange(120), np.tile(np.arange(6), 20)
+    features = np.eye(6, dtype=np.float32)[labels] + np.random.default_rng(0).normal(0, 0.1, (120, 6)).astype("f4")
+    stored = Features(rows, features, labels, 0.0, 0)
+    job = SimpleNamespace(
+        opened=SimpleNamespace(
+            split=SimpleNamespace(train=rows[:60], val=rows[60:]), dataset=SimpleNamespace(class_names="abcdef")
+        ),
+        features=lambda asked: stored,
+    )
+    said = values.of_misplaced(job)
+    assert (said["misplaced_verdict"], said["in_order_verdict"]) == ("at chance", "above chance")
+    assert said["in_order_accuracy"] == 1 and said["guessing"] == pytest.approx(1 / 6)
+    assert (said["images"], said["val"]) == (60, 60) and values.of_misplaced(job, most=30)["images"] == 30
 
 
 def test_gains_and_small_fits_are_named_by_their_ends():

@@ -58,6 +58,8 @@ def for_word(tree: dict) -> dict:
             for column, share in zip(columns, _shares([list(column) for column in texts]), strict=True):
                 column[1] = {"t": "ColWidth", "c": share}
             for cell in (cell for row in rows for cell in row[1]):
+                for name in (one for one in parts(cell[4]) if isinstance(one, dict) and one.get("t") == "Code"):
+                    name.update(t="Str", c=name["c"][1])  # as code it would stay as large as outside of tables
                 cell[4] = [{"t": "Div", "c": [*SMALL, [block | {"t": "Para"} for block in cell[4]]]}]
     return tree
 
