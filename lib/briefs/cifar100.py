@@ -107,6 +107,9 @@ BRIEF = Brief(
         "stack": Ensemble(why="And with a model fitted on their predictions?", of=STACKED, how="stack"),
     },
     split=Split(val=0.1),  # the official test part stays; `val` is carved from the training images
+    stand_in="demo",
+    judged=("basic", "improved", "augmented"),
+    reports=("cifar100",),
     profiles={
         "smoke": SMOKE,
         "quick": Profile(images_per_class=200, seeds=2, ablation_seeds=2, transfer_per_class=100, minutes=80),

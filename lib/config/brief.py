@@ -107,6 +107,7 @@ class Brief(Config):
     searches: dict = field(default_factory=dict)  # what notebook 06 looks for, and finds, by name
     costs: dict = field(default_factory=dict)  # networks whose steps are timed instead of a training, by name
     perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow
+    judged: tuple[str, ...] = ()  # experiments that the coursework wants on test too, each after the one before it
     reports: tuple[str, ...] = ()  # written reports: names of templates in reports/templates, without suffix
     asked_accuracy: float | None = None  # what the coursework asks for on its held-out part, in [0, 1]
 
@@ -131,6 +132,7 @@ class Brief(Config):
             "profiles are smoke, quick and full": tuple(self.profiles) == PROFILES
             and all(isinstance(p, Profile) for p in self.profiles.values()),
             "baseline and best name experiments": {self.baseline, self.best} <= set(self.experiments),
+            "what is judged are experiments": set(self.judged) <= set(self.experiments),
         } | dict.fromkeys(wrong_sources(self.transfers), False)
 
     def __str__(self) -> str:

@@ -90,13 +90,13 @@ def easy_and_hard_classes(features: np.ndarray, labels: np.ndarray, *, class_nam
 def easiest_and_hardest(table: pd.DataFrame) -> dict[str, float | str]:
     """`mean` accuracy, `easiest` and `hardest` class and what the latter is taken for; empty where none has a value.
 
-    The table is that of `easy_and_hard_classes`.
+    The table is that of `easy_and_hard_classes`; of equal classes the first counts as easier, as they are drawn.
     """
-    ranked = table.dropna(subset=["accuracy"]).sort_values("accuracy")
+    ranked = table.dropna(subset=["accuracy"]).sort_values("accuracy", ascending=False, kind="stable")
     if ranked.empty:
         return {}
-    names, rival = ranked["class_name"], ranked["most_confused_with"].iloc[0] or "no other"
-    ends = {"easiest": names.iloc[-1], "hardest": names.iloc[0], "hardest_taken_for": rival}
+    names, rival = ranked["class_name"], ranked["most_confused_with"].iloc[-1] or "no other"
+    ends = {"easiest": names.iloc[0], "hardest": names.iloc[-1], "hardest_taken_for": rival}
     return {"mean": float(ranked["accuracy"].mean())} | ends
 
 

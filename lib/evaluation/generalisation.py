@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.config.files import read_json, write_json
-from lib.evaluation import compare_seeds
+from lib.evaluation.metrics import accuracy
+from lib.evaluation.uncertainty import bootstrap_interval, compare_predictions, compare_seeds, val_minus_test
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
@@ -44,6 +45,27 @@ def gaps(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
         row = {"experiment": record["experiment"], "seed": record["seed"], "train_accuracy": train["accuracy"]}
         row |= {"val_accuracy": record["val_accuracy"], "gap": train["accuracy"] - record["val_accuracy"]}
         rows.append(row | {"train_loss": train["loss"], "val_loss": record["val_loss"], "run": run.id})
+    return pd.DataFrame(rows)
+
+
+def val_and_test(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
+    """`gaps` of runs that have predicted test, with what they reach there and what each gains over the one before it.
+
+    Returns:
+        Those columns, and parameters, test_accuracy with low and high (95 % bootstrap interval), val_minus_test with
+        what `evaluation.val_minus_test` adds to it, and gain with gain_low and gain_high (on the same images of test,
+        `evaluation.compare_predictions`; missing in the first row).
+    """
+    rows, before = [], None
+    for row, run in zip(gaps(opened, runs).to_dict("records"), runs, strict=True):
+        val, test = run.predictions()[1:], run.predictions("test")[1:]
+        low, high = bootstrap_interval(*test)
+        row |= {"parameters": run.metrics()["parameters"], "test_accuracy": accuracy(*test), "low": low, "high": high}
+        row |= {f"val_minus_test{end}": found for end, found in val_minus_test(val, test).items()}
+        if before is not None:
+            gain = compare_predictions(*test, before)
+            row |= {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
+        rows, before = [*rows, row], test[1]
     return pd.DataFrame(rows)
 
 

@@ -12,8 +12,8 @@ from lib.figures.style import need, need_columns, need_each, shape_text
 RUN_COLUMNS = ["experiment", "seed", "why", "parameters", "epochs", "minutes"]
 RUN_COLUMNS += ["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
 TRANSFER_COLUMNS = ["experiment", "seed", "what", "data", "train_images", "backbone", "cut", "image_size", "head"]
-TRANSFER_COLUMNS += ["val_accuracy", "low", "high", "verdict", "feature_seconds", "fit_seconds", "seconds"]
-TRANSFER_COLUMNS += ["trained", "frozen", "run"]
+TRANSFER_COLUMNS += ["val_accuracy", "low", "high", "train_accuracy", "verdict", "feature_seconds", "fit_seconds"]
+TRANSFER_COLUMNS += ["seconds", "trained", "frozen", "run"]
 OF_SEEDS = {"parameters": "max", "minutes": "mean", "trained": "max", "frozen": "max"}
 OF_SEEDS |= dict.fromkeys(("feature_seconds", "fit_seconds", "seconds"), "mean")
 LAYER_COLUMNS = ["layer", "type", "output_shape", "parameters"]
@@ -97,8 +97,8 @@ def transfers_table(records: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
     Args:
         records: as `transfer.records.record` gives: experiment, seed and val_accuracy in [0, 1], and as many of what,
-            data, train_images, backbone, cut, image_size, head, low, high, verdict, feature_seconds, fit_seconds,
-            seconds, trained, frozen and run as there are.
+            data, train_images, backbone, cut, image_size, head, low, high, train_accuracy, verdict, feature_seconds,
+            fit_seconds, seconds, trained, frozen and run as there are.
 
     Returns:
         These columns, where one record at least has them, and above_chance ("yes", "no", "too few images").
@@ -124,8 +124,8 @@ def settings_table(configs: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
         configs: experiment name -> flat settings, e.g. `{"model.dropout": 0.2}`, as `Experiment.flat` gives.
 
     Returns:
-        experiment and the settings that are not the same everywhere; tuples as "16-32-64", truth values as yes and no,
-        absent settings as "–".
+        experiment and the settings that are not the same everywhere; tuples as "16-32-64" and "conv 16, relu", truth
+        values as yes and no, absent settings as "–".
     """
     need_each(experiments=configs)
     settings = dict.fromkeys(key for config in configs.values() for key in config if key != "why")
@@ -140,7 +140,7 @@ def _readable(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (tuple, list)):
-        return "-".join(map(str, value)) or "none"
+        return (", " if str in map(type, value) else "-").join(map(str, value)) or "none"
     return value
 
 

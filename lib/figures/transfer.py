@@ -226,7 +226,7 @@ def _draw_gains(axes: Axes, rows: pd.DataFrame, places: np.ndarray, *, sides: tu
         axes.annotate(f"{round(100 * gain):+d}".replace("-", "\u2212"), (end, place), (6, 0), **where)
     axes.set_yticks(places, [shorten(name, 26) for name in rows["name"]])
     axes.set(xlim=(-0.02, 1.06), ylim=(places[-1] + 0.6, -0.6), ylabel="Class")
-    axes.set_xlabel("Recall on val (%); number: the gain in points")
+    axes.set_xlabel("Recall (%); number: the gain in points")
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
     percent_axis(axes.xaxis)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Earlier, Ensemble, Head
+from lib.models.heads import Forest
 from lib.transfer.jobs import HeadJob, TransferJob
 
 KINDS = ("from scratch", "head", "fine-tuned", "ensemble")
@@ -53,6 +54,12 @@ def best_of_each_kind(jobs: Sequence[TransferJob]) -> dict[str, list[TransferJob
 def best(jobs: Sequence[TransferJob]) -> TransferJob:
     """Seed 0 of the job with the highest mean accuracy on val, of whatever kind."""
     return max(best_of_each_kind(jobs).values(), key=_mean_accuracy)[0]
+
+
+def best_network(jobs: Sequence[TransferJob]) -> TransferJob:
+    """Seed 0 of the best fine-tuned network, or where there is none of the best head that is no forest."""
+    found = best_of_each_kind([job for job in jobs if not isinstance(getattr(job.settings, "head", None), Forest)])
+    return found.get("fine-tuned", found["head"])[0]
 
 
 def network(job: TransferJob):

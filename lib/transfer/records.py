@@ -15,7 +15,8 @@ def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
 
     Returns:
         experiment, seed, why, what (head, fine-tuned, from scratch, mean of others, ...), data, train_images, backbone,
-        cut, image_size, head, `<role>_accuracy` in [0, 1] with low and high (95 % interval), verdict (`above_chance`),
+        cut, image_size, head, `<role>_accuracy` in [0, 1] with low and high (95 % interval), train_accuracy beside that
+        of val (of a head on its own images, of a network as it trained), verdict (`above_chance`),
         feature_seconds, fit_seconds and seconds (in all, with what it goes on from), trained and frozen (parameters)
         and run. What a kind of job does not have is left out.
     """
@@ -29,6 +30,8 @@ def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
     features = _feature_seconds(job)
     seconds += metrics.get("members_seconds", 0.0)  # an ensemble is there when its members are
     facts |= {"feature_seconds": features, "fit_seconds": max(0.0, seconds - features), "seconds": seconds}
+    if role == "val" and "train_accuracy" in metrics:
+        facts["train_accuracy"] = metrics["train_accuracy"]
     if "parameters" in metrics:
         trained = metrics.get("trained_parameters", 0)
         facts |= {"trained": trained, "frozen": metrics["parameters"] - trained}

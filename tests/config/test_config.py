@@ -207,6 +207,7 @@ def test_a_brief_must_be_consistent():
     for changes, rule in (
         ({"best": "c"}, "baseline and best name experiments"),
         ({"baseline": "c"}, "baseline and best name experiments"),
+        ({"judged": ("a", "c")}, "what is judged are experiments"),
         ({"experiments": {"a": EXPERIMENT, "b": SimpleCnn()}}, "every experiment is an Experiment"),
         (
             {"single_batch": {"b": EXPERIMENT}},

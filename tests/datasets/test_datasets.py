@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import datasets
+from lib import briefs, datasets
 from lib.config import paths
 from lib.config.files import checksum
 from lib.datasets import DataError, catalogue, images, load
@@ -631,6 +631,9 @@ def test_earlier_answers_stand_beside_published_results():
     assert (basic, improved, augmented) == ("38.7", "43.9", "48.8")
     versions = catalogue.published_results("imagenet10")["accuracy (%)"].tolist()
     assert versions == ["51.3", "61.9", "64.3", "66.3", "75.1", "80.4", "83.8"]
+    earlier = catalogue.earlier_answer("cifar100")
+    assert [earlier[name] for name in briefs.load("cifar100").judged] == pytest.approx([0.387, 0.439, 0.488])
+    assert catalogue.earlier_answer("demo") == {}
 
 
 def test_the_catalogue_knows_which_images_are_those_of_imagenet():

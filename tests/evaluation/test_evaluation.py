@@ -226,6 +226,8 @@ def test_easiest_and_hardest_are_only_of_classes_that_can_be_told():
     found = evaluation.easiest_and_hardest(table[2:].assign(most_confused_with=""))
     assert found == {"mean": 1.0, "easiest": "c", "hardest": "c", "hardest_taken_for": "no other"}
     assert evaluation.easiest_and_hardest(table[1:2].assign(most_confused_with="a")) == {}
+    equal = evaluation.easiest_and_hardest(table.assign(accuracy=0.5, most_confused_with=["b", "c", "a"]))
+    assert equal == {"mean": 0.5, "easiest": "a", "hardest": "c", "hardest_taken_for": "a"}  # as they are drawn
 
 
 def test_recall_by_size_is_only_of_classes_with_test_images():

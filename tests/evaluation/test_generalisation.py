@@ -11,7 +11,7 @@ from lib.inputs.cache import open_images
 from lib.models import Mlp
 from lib.training import open_brief
 from lib.training.jobs import run_job
-from lib.training.network import network_job
+from lib.training.network import NetworkJob, network_job
 
 BASE = Experiment(
     why="Does it run?",
@@ -56,6 +56,21 @@ def test_train_is_measured_without_dropout_and_kept(opened):
     assert row["experiment"] == "dropped" and row["seed"] == 0 and row["run"] == run.id
     assert row["gap"] == pytest.approx(scores["accuracy"] - run.metrics()["val_accuracy"])
     assert row["train_loss"] == scores["loss"] and row["val_loss"] == run.metrics()["val_loss"]
+
+    other = BASE.vary("And with a smaller layer?", model={"units": (4,)})
+    jobs = [network_job(opened, "dropped"), NetworkJob(opened, "small", other)]
+    run_job(jobs[1])
+    table = generalisation.val_and_test(opened, [job.predict_test() for job in jobs])
+    assert table["experiment"].tolist() == ["dropped", "small"]
+    assert table["parameters"].tolist() == [job.run.metrics()["parameters"] for job in jobs]
+    of_test = [job.run.predictions("test")[1:] for job in jobs]
+    right = [np.mean(probabilities.argmax(axis=1) == labels) for labels, probabilities in of_test]
+    assert table["test_accuracy"].tolist() == pytest.approx(right)
+    assert (table["low"] <= table["test_accuracy"]).all() and (table["test_accuracy"] <= table["high"]).all()
+    assert np.isnan(table["gain"][0]) and table["gain"][1] == pytest.approx(right[1] - right[0])
+    assert table["gap"].tolist() == (table["train_accuracy"] - table["val_accuracy"]).tolist()
+    assert table["val_minus_test"].tolist() == pytest.approx((table["val_accuracy"] - right).tolist())
+    assert generalisation.val_and_test(opened, []).empty  # a coursework that names none
 
 
 def scores(**values):

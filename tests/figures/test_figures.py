@@ -75,7 +75,7 @@ LABELS = {
     "accuracy_against_cost": {"Training time (minutes)", "Parameters", "Val accuracy (%)"},
     "accuracy_and_seconds": {"Image size (pixels)", "Val accuracy (%)\nwith 95 % interval", "Seconds\nin all"},
     "accuracy_over_minutes": {"Minutes since the start, features counted", "Val accuracy (%)"},
-    "class_gains": {"Recall on val (%); number: the gain in points", "Class"},
+    "class_gains": {"Recall (%); number: the gain in points", "Class"},
     "class_counts": {"Images", "Class", "Rank of the class"},
     "class_difficulty": {"Nearest to own class mean (%)", "Class", "Rank of the class"},
     "confusion": {"Predicted class", "True class", "Share of the true class (%)"},

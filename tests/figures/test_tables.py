@@ -127,7 +127,7 @@ def test_settings_table_shows_only_what_differs():
     frame = tables.settings_table(
         {
             "a": {"why": "x", "filters": (16, 32), "flip": False, "epochs": 5, "rate": 0.1},
-            "b": {"why": "y", "filters": (16,), "flip": True, "epochs": 5, "sizes": ()},
+            "b": {"why": "y", "filters": (16,), "flip": True, "epochs": 5, "sizes": (), "layers": ("conv 8", "relu")},
         }
     )
     assert frame.to_dict("list") == {
@@ -136,6 +136,7 @@ def test_settings_table_shows_only_what_differs():
         "flip": ["no", "yes"],
         "rate": [0.1, "–"],
         "sizes": ["–", "none"],
+        "layers": ["–", "conv 8, relu"],
     }
 
 

@@ -213,9 +213,10 @@ def settings(monkeypatch):
     return monkeypatch, state
 
 
-def block(profile="quick", runs=()):
+def block(profile="quick", runs=(), **notices):
     used = {("value", "x"): {"runs": list(runs)}}
-    facts = {"folder": paths.report("demo"), "used": used, "saved": {"value": {}}}
+    facts = {"folder": paths.report("demo"), "used": used}
+    facts["saved"] = {"value": {f"{name}.notice": {"value": text} for name, text in notices.items()}}
     calls = SimpleNamespace(brief=briefs.load("demo"), profile=profile, **facts)
     return documents.about(SimpleNamespace(title="Title", calls=calls))
 
@@ -254,3 +255,8 @@ def test_the_date_is_that_of_the_newest_run_and_not_of_today(settings, tmp_path)
 
 def test_a_smoke_run_is_said_to_be_one(settings):
     assert block("smoke")["note"].startswith("A smoke run") and block()["note"] == ""
+
+
+def test_what_stands_in_is_said_below_the_title(settings):
+    assert block(transfer="Another network.", dataset="Drawn images.")["note"] == "Drawn images. Another network."
+    assert block(transfer="", dataset="")["note"] == ""

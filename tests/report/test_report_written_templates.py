@@ -318,6 +318,7 @@ FOREIGN = {  # in a template -> what is said of it
     "[a]\n\n[a]: data:text/html,x": (9, "a link must begin with"),
     "[a](JaVaScRiPt:x) [b](//evil.example) [c](/etc/passwd) [d](../x.html)": (7, "a link must begin with"),
     "<mailto:a@evil.example>": (7, "a link must begin with"),
+    "[a](#three) [b](#two) [c](#figure-samples)": (7, "no heading, figure or table is called so. Received: '#three'"),
     "[a](https://a.example){onclick=x}": (
         7,
         "an attribute must be one of alt, lang, title, width. Received: 'onclick'",

@@ -51,6 +51,9 @@ def test_jobs_are_compared_where_they_read_the_same_images_and_with_the_best_of_
     assert list(best) == ["from scratch", "head", "fine-tuned", "ensemble"]
     assert accuracy(best["head"][0]) == max(accuracy(jobs[name]) for name in ("head", "forest", "small"))
     assert accuracy(compare.best(members)) == max(map(accuracy, members))
+    assert compare.best_network(members) is jobs["tuned"]
+    heads = [jobs["forest"], max((jobs["head"], jobs["small"]), key=accuracy)]
+    assert compare.best_network(heads) is heads[1]  # a forest is no network, however good it is
     race = compare.race(members)
     assert race["scratch"] == "anew" and race["head_accuracy"] == accuracy(best["head"][0])
     assert race["best_accuracy"] == max(accuracy(job) for job in members if job.name != "mean")

@@ -97,6 +97,7 @@ def test_the_record_of_a_job_says_what_it_is_and_what_it_took(photos):
         assert one["trained"] == metrics["trained_parameters"] > 0
         assert one["trained"] + one["frozen"] == metrics["parameters"]
         assert one["low"] <= one["val_accuracy"] == metrics["val_accuracy"] <= one["high"]
+        assert one["train_accuracy"] == metrics["train_accuracy"]
         assert one["verdict"] == "too few images to tell" and one["train_images"] == len(opened.split.train)
         assert one["feature_seconds"] + one["fit_seconds"] == pytest.approx(one["seconds"])
     assert records[0]["frozen"] == 0 < records[2]["frozen"] < records[1]["frozen"]

@@ -94,7 +94,8 @@ def about(report: Report) -> dict[str, str]:
     changed = " with uncommitted changes" if state["dirty"] else ""
     size = f"brief {calls.brief.name}, profile {calls.profile or 'unknown'}"
     name, number = (os.environ.get(variable, "").strip() for variable in ("STUDENT", "STUDENT_ID"))
-    backbones = [entry["value"] for name, entry in calls.saved["value"].items() if name == "transfer.notice"]
+    values = calls.saved["value"]
+    notices = [values[name]["value"] for name in ("dataset.notice", "transfer.notice") if name in values]
     smoke = "A smoke run: its numbers show that every step works, and nothing about the method."
     return {
         "title": report.title,
@@ -102,7 +103,7 @@ def about(report: Report) -> dict[str, str]:
         "question": calls.brief.question,
         "student": f"{name} ({number})" if name and number else name or number or "Name and student number not given",
         "made": f"{day.day} {day:%B %Y}, {commit}{changed}, {size}",
-        "note": " ".join(filter(None, [smoke if calls.profile == "smoke" else "", *backbones])),
+        "note": " ".join(filter(None, [smoke if calls.profile == "smoke" else "", *notices])),
         "timestamp": str(timestamp),
     }
 

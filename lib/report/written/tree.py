@@ -22,6 +22,7 @@ def foreign(tree: dict, pictures: Collection[str]) -> list[tuple[str, str]]:
         pictures: files of the figures that it shows, each once.
     """
     found, left = [], list(pictures)
+    places = {part[0] for part in parts(tree["blocks"]) if _is_attributes(part)}
     for part in parts(tree["blocks"]):
         if _is_attributes(part):
             acting = [name for name, _ in part[2] if name not in ATTRIBUTES]
@@ -32,6 +33,8 @@ def foreign(tree: dict, pictures: Collection[str]) -> list[tuple[str, str]]:
             if part["t"] == "Link" and not LINK.match(target):
                 rule = "a link must begin with https://, http:// or, inside the report, #"
                 found.append((f"{rule}. Received: {target!r}", target))
+            elif part["t"] == "Link" and target[0] == "#" and target[1:] not in places:
+                found.append((f"no heading, figure or table is called so. Received: {target!r}", target))
             elif part["t"] == "Image" and target not in left:
                 found.append((f"a picture without figure(): no run stands behind it. Received: {target!r}", target))
             elif part["t"] == "Image":
