@@ -1,6 +1,7 @@
 """lib.evaluation.overfitting on tiny trainings: one batch, val changed at random, where a training stops."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def test_one_batch_is_drawn_from_train_and_learnt_while_val_stays_whole(photos):
     assert np.array_equal(run.predictions("val")[0], plan.split.val)
     facts, history = overfitting.one_batch(run), run.history()
     assert facts["images"] == 4 and facts["epochs"] == 2 and facts["train_accuracy"] == history["accuracy"].iloc[-1]
+    assert facts["guessing"] == pytest.approx(math.log(len(plan.dataset.class_names)))
     assert facts["lowest"] == history["val_loss"].min() and history["val_loss"][facts["turn"] - 1] == facts["lowest"]
 
 
