@@ -26,6 +26,7 @@ def test_one_batch_is_drawn_from_train_and_learnt_while_val_stays_whole(photos):
     (job,) = single_batch_jobs(dataclasses.replace(plan, brief=brief))
     rows = job.train_rows
     assert len(set(rows)) == 4 and set(rows) < set(plan.split.train) and np.array_equal(rows, job.train_rows)
+    assert not job.compared_with  # TensorBoard lists the settings that were declared last: those of the ladder
     whole = NetworkJob(job.opened, "one", job.settings)
     assert job.run.id != whole.run.id  # the same settings on all images are another run
     run = run_job(job)
