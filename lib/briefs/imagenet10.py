@@ -95,6 +95,7 @@ BRIEF = Brief(
     },
     notebooks=("01_explore", "02_experiments", "03_best_model", "04_explainability", "05_transfer_learning")
     + ("09_overfitting",),
+    reports=("imagenet10",),
     # No honest transfer: the network has seen these images. It shows how far that carries.
     transfers={
         "frozen": FROZEN,

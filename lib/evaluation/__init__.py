@@ -1,7 +1,7 @@
 """Numbers from predictions: labels (N,) and probabilities (N, C) in, numbers out; no drawing.
 
 Metrics, mistakes, intervals and the difficulty of classes are pure computing, and so is `ensembles`, which makes the
-predictions of several models into one. `generalisation` and `overfitting` alone read run folders.
+predictions of several models into one. `generalisation`, `overfitting` and `pace` alone read run folders.
 """
 
 from lib.evaluation.confusions import class_blocks, compare_confusions, habits_of, kinship, near_and_far

@@ -1,5 +1,6 @@
 """What train and val loss say of each other: where a training stopped, what one batch teaches, val that is changed."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -38,6 +39,8 @@ def one_batch(run: Run) -> dict[str, float]:
         "train_accuracy": last["accuracy"],
         "train_loss": last["loss"],
         "val_loss": last["val_loss"],
+        "val_accuracy": last["val_accuracy"],
+        "guessing": math.log(len(run.config()["classes"])),  # the loss of giving all classes the same probability
         "turn": int(lowest["epoch"]),
         "lowest": lowest["val_loss"],
     }

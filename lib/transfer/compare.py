@@ -6,6 +6,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Earlier, Ensemble, Head
+from lib.evaluation.pace import accuracy_by_minute
 from lib.models.heads import Forest
 from lib.transfer.jobs import HeadJob, TransferJob
 
@@ -85,11 +86,7 @@ def accuracy_over_minutes(job: TransferJob) -> pd.DataFrame:
     if isinstance(job, HeadJob):
         last = {"minutes": run.record()["minutes"], "accuracy": run.metrics()["val_accuracy"]}
         return pd.DataFrame([last])
-    history, before = run.history(), run.metrics().get("seconds_before", 0.0)
-    minutes = (before + history["seconds"].cumsum()) / 60
-    # What is kept of the last epoch may average each image with its mirror image.
-    accuracy = [*history["val_accuracy"][:-1], run.metrics()["val_accuracy"]]
-    own = pd.DataFrame({"minutes": minutes, "accuracy": accuracy})
+    own = accuracy_by_minute(run)
     return pd.concat([accuracy_over_minutes(job.sources[0]), own], ignore_index=True) if job.sources else own
 
 

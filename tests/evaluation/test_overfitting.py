@@ -1,6 +1,7 @@
 """lib.evaluation.overfitting on tiny trainings: one batch, val changed at random, where a training stops."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def test_one_batch_is_drawn_from_train_and_learnt_while_val_stays_whole(photos):
     (job,) = single_batch_jobs(dataclasses.replace(plan, brief=brief))
     rows = job.train_rows
     assert len(set(rows)) == 4 and set(rows) < set(plan.split.train) and np.array_equal(rows, job.train_rows)
+    assert not job.compared_with  # TensorBoard lists the settings that were declared last: those of the ladder
     whole = NetworkJob(job.opened, "one", job.settings)
     assert job.run.id != whole.run.id  # the same settings on all images are another run
     run = run_job(job)
@@ -33,6 +35,7 @@ def test_one_batch_is_drawn_from_train_and_learnt_while_val_stays_whole(photos):
     assert np.array_equal(run.predictions("val")[0], plan.split.val)
     facts, history = overfitting.one_batch(run), run.history()
     assert facts["images"] == 4 and facts["epochs"] == 2 and facts["train_accuracy"] == history["accuracy"].iloc[-1]
+    assert facts["guessing"] == pytest.approx(math.log(len(plan.dataset.class_names)))
     assert facts["lowest"] == history["val_loss"].min() and history["val_loss"][facts["turn"] - 1] == facts["lowest"]
 
 

@@ -17,7 +17,7 @@ from lib.explain.features.feature_maps import (
     max_features,
     summarise_maps,
 )
-from lib.explain.features.filters import convolutions, filter_pairs, spread_convolutions
+from lib.explain.features.filters import convolutions, filter_pairs, moved_maps, spread_convolutions
 from lib.explain.features.max_images import image_rows, max_images, purest_units
 from lib.explain.network.layers import read_layers
 from lib.models import Softmax, blocks
@@ -259,6 +259,13 @@ def test_the_filters_of_the_first_layer_are_whole_in_colour_beside_their_maps():
     assert pairs.slices.shape == (2, 3, 1, 1) and pairs.inputs[second].tolist() == [0, 1, 2]
     assert pairs.shares.tolist() == [[1.0, 0.0, 0.0]] * 2
     assert np.allclose(pairs.maps[..., second], IMAGES[:2, ..., 0] / -255.0)
+
+
+def test_a_filter_moves_the_map_of_its_own_number_alone_and_the_network_stays_as_it_was(network):
+    for name, channel in (("Stem__conv", 2), ("Block_6__block_1__unit_2__conv", 5)):
+        kernel = network.get_layer(name).kernel.numpy()
+        assert moved_maps(network, IMAGES[0], name, channel=channel) == [channel]
+        assert np.array_equal(network.get_layer(name).kernel.numpy(), kernel)
 
 
 def test_deeper_filters_show_their_strongest_slices(network):

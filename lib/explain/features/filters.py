@@ -83,6 +83,28 @@ def filter_pairs(model: keras.Model, images: np.ndarray, layer: str) -> FilterPa
     )
 
 
+def moved_maps(model: keras.Model, image: np.ndarray, layer: str, *, channel: int) -> list[int]:
+    """Numbers of the maps of a layer that differ once one of its filters is zero: that filter's own map alone.
+
+    Args:
+        model: functional model, which is left as it was.
+        image: (H, W, 3) uint8 or float in [0, 255].
+        layer: name of a `Conv2D`.
+        channel: number of the filter.
+    """
+    kernel = read_layers(model).find(layer).layer.kernel
+    kept = np.asarray(kernel)
+    without = kept.copy()
+    without[..., channel] = 0
+    before = feature_maps(model, image[None], layers=[layer])[layer]
+    try:
+        kernel.assign(without)
+        after = feature_maps(model, image[None], layers=[layer])[layer]
+    finally:
+        kernel.assign(kept)
+    return np.flatnonzero((before != after).any(axis=(0, 1, 2))).tolist()
+
+
 def read_filters(model: keras.Model, layer: str, *, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """All filters of one layer.
 
