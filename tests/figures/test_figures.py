@@ -127,7 +127,8 @@ def test_every_option_is_listed_above():
     for name, (arguments, needed) in CALLS.items():
         parameters = set(list(inspect.signature(getattr(figures, name)).parameters)[len(arguments) :])
         listed = {option for other, options in OPTIONS if other == name for option in options}
-        assert parameters - listed - set(needed) <= {"title"}, name
+        many = {"blocks"} if name == "confusion" else set()  # they show above 25 classes: see test_charts
+        assert parameters - listed - set(needed) <= {"title"} | many, name
 
 
 def test_figures_repeat_and_ignore_the_callers_style():
