@@ -63,11 +63,11 @@ ENSEMBLES = {
 # Each trial is short; what is found is trained again for longer.
 SPACE = Space(
     start=BEST.vary(
-        "Which network of this space does best after a few epochs?", training={"epochs": 8}, mirror_average=False
+        "Which network of this space does best after a few epochs?", training={"epochs": 6}, mirror_average=False
     ),
     families=(Residual(), ConvBlocks()),
     choices={
-        "model.width": (16, 32, 48, 64),
+        "model.width": (8, 16, 32, 48),
         "model.stages": (2, 3, 4),
         "model.blocks": (1, 2),
         "model.convolutions": (1, 2),
