@@ -71,7 +71,7 @@ TRANSFERS = {
 
 # Notebook 06 is no part of this report, which takes minutes: open it, or search with `make search BRIEF=demo`.
 SPACE = CIFAR_10.replace(
-    start=BEST.vary(CIFAR_10.start.why, training={"epochs": 8, "sizes": ()}, image_size=48, mirror_average=False),
+    start=BEST.vary(CIFAR_10.start.why, training={"epochs": 12, "sizes": ()}, image_size=48, mirror_average=False),
     trial_seconds=60,
 )
 SEARCHES = growing_searches(SPACE, minutes=(1, 2, 3), blocks=Blocks(start=SPACE.start, blocks=("vanilla",)), epochs=24)
