@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import platform
 
 import numpy as np
 import pytest
@@ -146,8 +147,8 @@ def test_a_half_written_cache_is_never_used(photos):
     open_images(photos, size=8)
     (whole,) = (paths.cache() / "pixels").iterdir()
     expected = np.load(whole)
-    torn = whole.with_name(f".{whole.stem}.99999999.part.npy")  # what a killed process leaves
-    alive = whole.with_name(f".{whole.stem}.{os.getppid()}.part.npy")
+    torn = whole.with_name(f".{whole.stem}.{platform.node()}.99999999.part.npy")  # what a killed process leaves
+    alive = whole.with_name(f".{whole.stem}.{platform.node()}.{os.getppid()}.part.npy")
     for part in (torn, alive):
         part.write_bytes(whole.read_bytes()[:200])
     whole.unlink()

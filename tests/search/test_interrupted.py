@@ -64,7 +64,7 @@ def test_a_killed_search_goes_on_with_what_is_left(own_folders):
     assert len(between) > len(rows) and (first / "trial.json").read_bytes() == before
     assert read_best(folder)["val_accuracy"] >= best["val_accuracy"]
 
-    budget = json.loads((folder / "clock.json").read_text(encoding="utf-8"))["seconds"] + 6
+    budget = json.loads((folder / "clock.json").read_text(encoding="utf-8"))["seconds"] + 10
     process = begin(folder, budget)
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 0 and "ended" in output, output
@@ -73,4 +73,4 @@ def test_a_killed_search_goes_on_with_what_is_left(own_folders):
     assert table["val_accuracy"].max() == read_best(folder)["val_accuracy"] and not (table["status"] == "running").any()
     assert json.loads((second / "trial.json").read_text(encoding="utf-8"))["starts"] == 3
     used = json.loads((folder / "clock.json").read_text(encoding="utf-8"))["seconds"]
-    assert budget - 6 < used < budget + 20 and (first / "trial.json").read_bytes() == before
+    assert budget - 10 < used < budget + 20 and (first / "trial.json").read_bytes() == before
