@@ -76,10 +76,10 @@ SPACE = Space(
         "training.learning_rate": (0.02, 0.05, 0.1, 0.2),
         "augment.cutmix": (0.0, 0.5),
     },
-    trial_seconds=90,
+    trial_seconds=150,
     max_parameters=5_000_000,
 )
-BLOCKS = Blocks(start=SPACE.start, trial_seconds=90, max_parameters=30_000_000)
+BLOCKS = Blocks(start=SPACE.start, trial_seconds=150, max_parameters=30_000_000)
 
 BRIEF = CALTECH_256.replace(
     name="cifar10",
