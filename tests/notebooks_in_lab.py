@@ -23,6 +23,7 @@ from lib.report.pages.tensorboard import BrowserError, find_chromium, open_page
 MISSING = "no Chromium" if find_chromium() is None else "no JupyterLab" * (not importlib.util.find_spec("jupyterlab"))
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} on this machine")
 
+FEW_FIGURES = {"06_architecture_search": 3, "09_overfitting": 1}  # what they draw at smoke; all others draw more
 LONGEST = 300  # seconds of one notebook
 NOTEBOOK = "jupyterapp.shell.currentWidget"
 IDLE = f"window.jupyterapp && {NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'"
@@ -104,7 +105,7 @@ def test_run_all_in_jupyterlab(name, page, lab, reports):
     assert (errors, pink) == ([], [])
     shown = ["".join(output["data"].get("text/plain", "")) for output in outputs if "data" in output]
     assert sum(text.startswith("Draft at profile *smoke*") for text in shown) == 1
-    assert sum("figures/" in text for text in shown) > 3
+    assert sum("figures/" in text for text in shown) >= FEW_FIGURES.get(name, 4)
     if name == "02_experiments":  # it trains here: bars are widgets
         kinds = {kind for output in outputs for kind in output.get("data", {})}
         assert "application/vnd.jupyter.widget-view+json" in kinds
