@@ -97,7 +97,9 @@ def checksums(reports):
 
 @pytest.mark.parametrize("name", notebooks.names())
 def test_run_all_in_jupyterlab(name, page, lab, reports):
-    before = {file: checksum for file, checksum in checksums(reports).items() if "draft" not in file.parts}
+    kept = {file: checksum for file, checksum in checksums(reports).items() if "draft" not in file.parts}
+    # a network that is trained here declares TensorBoard's columns anew, the same ones, in another file
+    before = {file: checksum for file, checksum in kept.items() if file.parent.name != "runs"}
     cells = run_all(page, f"{lab}/tree/{name}.ipynb?reset")
     outputs = [output for cell in cells for output in cell["outputs"]]
     errors = [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
@@ -111,5 +113,5 @@ def test_run_all_in_jupyterlab(name, page, lab, reports):
         assert "application/vnd.jupyter.widget-view+json" in kinds
     after = checksums(reports)
     assert {file: after.get(file) for file in before} == before
-    drafts = {file.relative_to(reports).parts[1] for file in set(after) - set(before)}
+    drafts = {file.relative_to(reports).parts[1] for file in set(after) - set(kept)}
     assert drafts <= {"draft", "runs"} and "draft" in drafts
