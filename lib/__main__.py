@@ -168,7 +168,7 @@ def data(brief: str, data: str) -> None:
     for name in (opened.dataset, *opened.further_datasets):
         dataset = datasets.load(name, include_clutter=opened.include_clutter, path=path)
         print("\n".join(audit.describe(dataset, opened.split)))
-    print(*answers.fetch(opened), sep="\n")
+    sys.stdout.writelines(f"{line}\n" for line in answers.fetch(opened))
 
 
 def bench() -> None:

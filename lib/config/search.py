@@ -80,12 +80,8 @@ class Space(SearchSpace):
 
     def start_values(self) -> dict[str, object]:
         """What the choices are in `start`, where they can have that value there."""
-        model, known = self.start.model, self.start.flat()
-        known["family"], filters, blocks = (
-            known.get("model.name"),
-            getattr(model, "filters", ()),
-            known.get("model.blocks"),
-        )
+        known = self.start.flat()
+        known["family"], filters, blocks = (known.get(f"model.{name}") for name in ("name", "filters", "blocks"))
         if filters:
             known |= {"model.width": filters[0], "model.stages": len(filters)}
         if isinstance(blocks, tuple):

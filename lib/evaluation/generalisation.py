@@ -69,6 +69,20 @@ def val_and_test(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def on_test(run: Run, *, against: Run) -> dict[str, object]:
+    """What a run reached on test with its interval, and what it gains over another one on the same images.
+
+    Returns:
+        minutes, images, accuracy with low and high (95 % bootstrap interval), gain with gain_low and gain_high.
+    """
+    _, labels, probabilities = run.predictions("test")
+    low, high = bootstrap_interval(labels, probabilities)
+    gain = compare_predictions(labels, probabilities, against.predictions("test")[2])
+    facts = {"minutes": run.record()["minutes"], "images": len(labels)}
+    facts |= {"accuracy": accuracy(labels, probabilities), "low": low, "high": high}
+    return facts | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
+
+
 def gap_summary(frame: pd.DataFrame, *, groups: dict[str, tuple[str, ...]]) -> pd.DataFrame:
     """One row per experiment: its gap over the seeds, beside that of the first experiment of its group.
 

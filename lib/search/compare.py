@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Space
+from lib.evaluation.generalisation import on_test
 from lib.search.jobs import FoundJob, SearchJob
 from lib.search.trials import SCORED, TABLE
 from lib.training.jobs import Job
@@ -164,14 +165,6 @@ def test_record(job: Job) -> dict[str, object]:
 
 
 def of_test(jobs: Sequence[FoundJob], against: Job) -> dict[str, object]:
-    """What the first of some trainings reached on test, with its interval and its gain over another job, and the mean.
-
-    Returns:
-        accuracy, low and high, images, minutes, gain with gain_low and gain_high over the images, seeds and mean.
-    """
-    _, labels, probabilities = jobs[0].run.predictions("test")
-    gain = evaluation.compare_predictions(labels, probabilities, against.run.predictions("test")[2])
-    first = test_record(jobs[0])
-    facts = {name: first[name] for name in ("low", "high", "minutes")} | {"accuracy": first["test_accuracy"]}
-    facts |= {"images": len(labels), "gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
-    return facts | {"seeds": len(jobs), "mean": float(np.mean([test_record(job)["test_accuracy"] for job in jobs]))}
+    """What the first of some trainings reached on test (`generalisation.on_test`), and the mean over all `seeds`."""
+    mean = float(np.mean([test_record(job)["test_accuracy"] for job in jobs]))
+    return on_test(jobs[0].run, against=against.run) | {"seeds": len(jobs), "mean": mean}

@@ -10,21 +10,18 @@ from lib import briefs
 from lib.config import Experiment
 from lib.config.files import read_json, replacing, write_json
 from lib.config.search import LEAST_SECONDS, Found, Search, Space
-from lib.inputs.cache import open_images
 from lib.search.proposals import Proposal
 from lib.search.trials import BEST, read_best, read_trials
-from lib.training.device import import_tensorflow
 from lib.training.jobs import FollowingJob, Job, JobFailed, run_job
 from lib.training.network import NetworkJob
 from lib.training.open_brief import OpenBrief, open_brief
-from lib.training.runs import Run
 
 if TYPE_CHECKING:
     from lib.search.machines import Task
 
 
 @dataclass(frozen=True, eq=False)
-class SearchJob(Job):
+class SearchJob(NetworkJob):
     """A search; its run folder holds the folder of each trial and their table, and the best network as its own."""
 
     workers: int = 1  # processes of this machine; with several, other trials come each time
@@ -43,18 +40,27 @@ class SearchJob(Job):
     def files(self):
         space = self.settings.space
         families = getattr(space, "families", ()) or (space.start.model,)
-        return [*super().files, *(file for family in families for file in family.sources())]
+        return [*Job.files.fget(self), *(file for family in families for file in family.sources())]
+
+    @property
+    def compared_with(self):
+        return []
+
+    @property
+    def experiment(self) -> Experiment:
+        """What every trial begins as: it says which images are read."""
+        return self.settings.space.start
 
     def config(self) -> dict:
         config = super().config()
-        return config | {"settings": self.settings.space.start.flat() | config["settings"]}
+        return config | {"settings": self.experiment.flat() | config["settings"]}
 
     def task(self) -> "Task":
         """What each process of it must know."""
         from lib.search.machines import Task
         from lib.training.fit import Data
 
-        data = Data(self.open_images, self.opened.split.train, self.opened.split.val)
+        data = Data(self.open_images, self.train_rows, self.opened.split.val)
         return Task(self.settings.space, data, 60 * self.settings.minutes, self.run.folder, self.seed)
 
     def fit(self) -> tuple[dict, float]:
@@ -62,28 +68,24 @@ class SearchJob(Job):
         from lib.search.search import search
         from lib.training.fit import write_predictions
 
-        split, space, folder, task = self.opened.split, self.settings.space, self.run.folder, self.task()
+        start, folder, task = self.experiment, self.run.folder, self.task()
         if self.workers > 1:
             result = search_with_workers(task, self.workers)
         else:
-            result = search(space, task.data, seconds=task.seconds, folder=folder, seed=self.seed)
+            result = search(task.space, task.data, seconds=task.seconds, folder=folder, seed=self.seed)
         with replacing(folder / "model.keras") as partial:
             shutil.copy(folder / result.best["file"], partial)
         write_json(folder / "best.json", result.best | {"file": "model.keras"})
         for file in folder.glob("best-*.keras"):
             file.unlink()
-        images = self.open_images(space.start.image_size)
-        scores = write_predictions(self.run, self.run.load_model(), images, role="val", rows=split.val)
+        images, options = self.open_images(start.image_size), {"role": "val", "mirror": start.mirror_average}
+        scores = write_predictions(self.run, self.run.load_model(), images, rows=self.opened.split.val, **options)
         row = result.trials.set_index("trial").loc[result.best["trial"]]
         tried = result.trials["status"].value_counts().to_dict()
         metrics = scores | {"parameters": int(row["parameters"]), "train_accuracy": float(row["accuracy"])}
         metrics |= {"trial": result.best["trial"], "epoch": result.best["epoch"], "trials": len(result.trials)}
         metrics |= {"tried": tried, "stopped_by": result.stopped_by, "workers": self.workers}
         return metrics, result.seconds
-
-    def open_images(self, size: int):
-        """All images of its data set at a size in pixels."""
-        return open_images(self.opened.dataset, size=size, resize=self.settings.space.start.resize)
 
     def found(self) -> Experiment:
         """The experiment that it has found."""
@@ -92,15 +94,6 @@ class SearchJob(Job):
         best = read_best(self.run.folder)["trial"]
         proposal = next(one.proposal for one in read_trials(self.run.folder) if int(one.proposal.name) == best)
         return experiment_of(self.settings.space, Proposal(proposal.name, proposal.values))
-
-    def predict_test(self) -> Run:
-        if self.lacks_predictions("test"):
-            import_tensorflow()
-            from lib.training.fit import write_predictions
-
-            images, rows = self.open_images(self.settings.space.start.image_size), self.opened.split.test
-            write_predictions(self.run, self.run.load_model(), images, role="test", rows=rows)
-        return self.run
 
 
 class FoundJob(FollowingJob, NetworkJob):

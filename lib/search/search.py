@@ -44,6 +44,7 @@ from lib.training.observers import (
     declare_hyperparameters,
     write_hyperparameters,
 )
+from lib.training.runs import Run
 
 if TYPE_CHECKING:
     from lib.training.fit import Data
@@ -65,11 +66,7 @@ class Result:
 
     def load_model(self):
         """The best network of any finished epoch: a Keras model from pixels to logits."""
-        import keras
-
-        import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
-
-        return keras.saving.load_model(self.folder / self.best["file"], compile=False, safe_mode=True)
+        return Run(self.folder).load_model(self.best["file"])
 
 
 def search(space: SearchSpace, data: "Data", *, seconds: float, folder: Path, seed: int = 0) -> Result:

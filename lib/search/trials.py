@@ -11,9 +11,9 @@ from lib.training.runs import CHECKPOINT, Run
 
 TABLE = "trials.csv"
 BEST = "best.json"
-# What became of a trial: `cut` ended early, when time was up or since it failed after an epoch, and counts as it stood;
-# the last three count for nothing:
-# no epoch was finished in the time of a trial (too slow), or in what was left of the search (too late).
+# What became of a trial. `cut` ended early, as time was up or since it failed after an epoch, and counts as it stood.
+# The last three count for nothing: it failed, or no epoch fitted into the time of a trial (too slow) or of the search
+# (too late).
 RUNNING, DONE, CUT, FAILED, SLOW, LATE = "running", "done", "cut", "failed", "too slow", "too late"
 SCORED = (DONE, CUT)
 

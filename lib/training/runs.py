@@ -121,19 +121,18 @@ class Run:
             "run": self.id,
         }
 
-    def load_model(self):
-        """The trained Keras model: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
-
+    def load_model(self, name: str = "model.keras"):
+        """The trained Keras model of a file: (B, S, S, 3) pixels in [0, 255] -> (B, C) logits."""
         import_tensorflow()
         import keras
 
         import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
 
-        file = self._file("model.keras")
+        file = self._file(name)
         try:
             return keras.saving.load_model(file, compile=False, safe_mode=True)
         except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise RunError(f"Run {self.id}: model.keras cannot be read ({error}). Run it again.") from error
+            raise RunError(f"Run {self.id}: {name} cannot be read ({error}). Run it again.") from error
 
     def _file(self, name: str) -> Path:
         file = self.folder / name

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import evaluation
+from lib.evaluation.generalisation import on_test
 from lib.evaluation.uncertainty import Chance
 from lib.transfer.answers import Known
 from lib.transfer.compare import kind
@@ -90,10 +91,5 @@ def of_known(known: Known, chance: Chance) -> dict[str, object]:
 
 
 def of_test(job: TransferJob, against: TransferJob) -> dict[str, object]:
-    """What a job reached on test with its interval, and what it gains over another one on the same images."""
-    _, labels, probabilities = job.run.predictions("test")
-    low, high = evaluation.bootstrap_interval(labels, probabilities)
-    gain = evaluation.compare_predictions(labels, probabilities, against.run.predictions("test")[2])
-    facts = {"experiment": job.name, "kind": kind(job), "minutes": job.run.record()["minutes"], "images": len(labels)}
-    facts |= {"accuracy": evaluation.accuracy(labels, probabilities), "low": low, "high": high}
-    return facts | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
+    """What a job is, and what it reached on test beside another one: of `generalisation.on_test`."""
+    return {"experiment": job.name, "kind": kind(job)} | on_test(job.run, against=against.run)
