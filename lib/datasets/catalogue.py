@@ -256,8 +256,12 @@ def published_results(name: str) -> pd.DataFrame:
     return table.assign(**{"accuracy (%)": table["accuracy"] + spread})[columns].reset_index(drop=True)
 
 
-def earlier_answer(name: str) -> dict[str, float]:
-    """What an earlier answer to the same coursework reports on a data set: its word for a network -> accuracy."""
-    table = published_results(name)
-    words = table["result"].str.extract(r"^earlier answer: (.+)")[0]
-    return {word: float(text) / 100 for word, text in zip(words, table["accuracy (%)"], strict=True) if word == word}
+def earlier_answer(published: pd.DataFrame) -> pd.DataFrame:
+    """What an earlier answer to the same coursework reports: accuracy in [0, 1] and protocol, a row per network.
+
+    Args:
+        published: as `published_results` gives.
+    """
+    words = published["result"].str.extract(r"^earlier answer: (.+)")[0]
+    table = published.set_index(words)[words.notna().to_numpy()]
+    return table[["protocol"]].assign(accuracy=table["accuracy (%)"].astype(float) / 100)

@@ -177,17 +177,14 @@ def beside_published(
     return pd.DataFrame([own, *published.to_dict("records")])
 
 
-EARLIER = "earlier answer: "  # how a result of an earlier answer to the coursework is named, before its experiment
-
-
 def beside_earlier(
-    frame: pd.DataFrame, published: pd.DataFrame, *, settings: Mapping[str, Mapping[str, object]]
+    frame: pd.DataFrame, earlier: pd.DataFrame, *, settings: Mapping[str, Mapping[str, object]]
 ) -> pd.DataFrame:
     """What each experiment is and reached, beside the experiment of the same name in an earlier answer.
 
     Args:
         frame: as `experiments_table` gives, without failed runs.
-        published: as `catalogue.published_results` gives.
+        earlier: as `catalogue.earlier_answer` gives.
         settings: experiment -> flat settings, as `Experiment.flat` gives.
 
     Returns:
@@ -195,18 +192,16 @@ def beside_earlier(
         the means over its seeds of parameters, epochs, minutes, losses (nats) and accuracies, and earlier_accuracy (in
         [0, 1]) with earlier_setting where there are such; no rows where the earlier answer has none of them.
     """
-    named = published["result"].str.removeprefix(EARLIER).where(published["result"].str.startswith(EARLIER))
-    earlier = dict(zip(named, published.to_dict("records"), strict=True))
-    if not set(earlier) & set(frame["experiment"]):
+    if not set(earlier.index) & set(frame["experiment"]):
         return pd.DataFrame()
-    rows = []
+    rows, answers = [], earlier.to_dict("index")
     for name, group in frame.groupby("experiment", sort=False):
-        flat, known = settings[name], earlier.get(name)
+        flat, known = settings[name], answers.get(name, {})
         row = {"experiment": name, "image_size": flat["image_size"]}
         row["layers"] = len(flat["model.layers"]) + 1 if "model.layers" in flat else math.nan
         row |= group[RUN_COLUMNS[3:]].mean().to_dict()
-        row["earlier_accuracy"] = float(known["accuracy (%)"]) / 100 if known else math.nan
-        rows.append(row | {"earlier_setting": known["protocol"] if known else ""})
+        row["earlier_accuracy"] = known.get("accuracy", math.nan)
+        rows.append(row | {"earlier_setting": known.get("protocol", "")})
     return pd.DataFrame(rows)
 
 

@@ -631,9 +631,12 @@ def test_earlier_answers_stand_beside_published_results():
     assert (basic, improved, augmented) == ("38.7", "43.9", "48.8")
     versions = catalogue.published_results("imagenet10")["accuracy (%)"].tolist()
     assert versions == ["51.3", "61.9", "64.3", "66.3", "75.1", "80.4", "83.8"]
-    earlier = catalogue.earlier_answer("cifar100")
-    assert [earlier[name] for name in briefs.load("cifar100").judged] == pytest.approx([0.387, 0.439, 0.488])
-    assert catalogue.earlier_answer("demo") == {}
+    published = catalogue.published_results("cifar100")
+    earlier = catalogue.earlier_answer(published)
+    assert earlier["accuracy"][list(briefs.load("cifar100").judged)].tolist() == pytest.approx([0.387, 0.439, 0.488])
+    others = published[~published["result"].str.startswith("earlier answer: ")]
+    assert len(others) and catalogue.earlier_answer(others).empty  # what others published is no version of ours
+    assert catalogue.earlier_answer(catalogue.published_results("demo")).empty
 
 
 def test_the_catalogue_knows_which_images_are_those_of_imagenet():

@@ -188,13 +188,12 @@ def test_experiments_stand_beside_those_of_the_same_name_in_an_earlier_answer():
     names += ["val_loss", "train_loss"]
     runs = [["v1", 0, 90, 4, 1, 0.5, 1, 1, 0], ["v1", 1, 90, 8, 2, 0.6, 1, 2, 0], ["best", 0, 70, 9, 3, 0.9, 1, 1, 0]]
     frame = tables.experiments_table([dict(zip(names, run, strict=True)) for run in runs])
-    columns = {"result": ["earlier answer: v1", "v1", "earlier answer: v9"], "accuracy (%)": ["51.3", "70", "80"]}
-    published = pd.DataFrame(columns | {"protocol": ["20 epochs", "x", "y"]})
+    earlier = pd.DataFrame({"accuracy": [0.513, 0.8], "protocol": ["20 epochs", "y"]}, index=["v1", "v9"])
     settings = {"v1": {"image_size": 43, "model.layers": ("conv 8 5", "relu")}, "best": {"image_size": 64}}
-    table = tables.beside_earlier(frame, published, settings=settings)
+    table = tables.beside_earlier(frame, earlier, settings=settings)
     first, best = table.to_dict("records")
     assert (first["layers"], first["image_size"], first["epochs"], first["minutes"]) == (3, 43, 6, 1.5)
     assert (first["val_accuracy"], first["earlier_accuracy"]) == pytest.approx((0.55, 0.513))
     assert first["earlier_setting"] == "20 epochs" and best["earlier_setting"] == ""
     assert math.isnan(best["earlier_accuracy"]) and math.isnan(best["layers"])
-    assert tables.beside_earlier(frame, published[1:], settings=settings).empty  # what others published is no version
+    assert tables.beside_earlier(frame, earlier[1:], settings=settings).empty
