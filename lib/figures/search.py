@@ -27,14 +27,15 @@ def trial_lines(
     The best trial is drawn thick. Lines through the same value are spread a little, or one would hide the other.
 
     Args:
-        trials: one row per trial: val_accuracy in [0, 1], NaN where a trial failed, and a column per setting, NaN where
-            a trial does not have it.
+        trials: one row per trial: trial (its number), val_accuracy in [0, 1], NaN where it failed, and a column per
+            setting, NaN where a trial does not have it.
         choices: setting -> its values in the order of the axis; of more than nine the first nine are drawn.
     """
     need_each(choices=choices)
     names = list(choices)[:MOST_AXES]
-    need_columns(trials, ["val_accuracy", *names])
-    drawn = trials.dropna(subset="val_accuracy").sort_values("val_accuracy", kind="stable")
+    need_columns(trials, ["trial", "val_accuracy", *names])
+    # of equal ones the first trial counts as the best
+    drawn = trials.dropna(subset="val_accuracy").sort_values(["val_accuracy", "trial"], ascending=[True, False])
     need(not drawn.empty, "at least one trial must have an accuracy", "none")
     accuracy = drawn["val_accuracy"].to_numpy(float)
     colours = Normalize(accuracy.min(), accuracy.max() + 1e-9)

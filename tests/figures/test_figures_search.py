@@ -29,6 +29,11 @@ def test_each_scored_trial_is_a_line_through_its_settings_and_the_best_is_named(
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["best: trial 1"]
 
 
+def test_of_equal_trials_the_first_is_the_best():
+    axes = figures.trial_lines(TRIALS.assign(val_accuracy=0.5), choices=CHOICES).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["best: trial 0"]
+
+
 def test_importances_are_bars_in_their_order():
     frame = pd.DataFrame({"setting": ["width", "rate"], "importance": [0.8, 0.1], "spread": [0.1, 0.02]})
     axes = figures.importance_bars(frame).axes[0]
