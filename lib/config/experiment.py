@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from lib.config.base import Config
 
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
 
 @dataclass(frozen=True)
 class Augment(Config):
@@ -42,7 +44,7 @@ class Training(Config):
 
     epochs: int = 20  # at factor 1; each profile multiplies it
     batch_size: int = 64
-    optimizer: str = "sgd"  # sgd (Nesterov momentum 0.9) or adamw (Adam where weight_decay is 0)
+    optimizer: str = "sgd"  # sgd (Nesterov momentum 0.9), muon (orthogonal steps), adamw (Adam without weight_decay)
     learning_rate: float = 0.05  # the highest of the schedule
     schedule: str = "one_cycle"  # constant, cosine, one_cycle, plateau
     weight_decay: float = 0.0  # decoupled, applied to kernels only
@@ -50,12 +52,14 @@ class Training(Config):
     early_stopping: str = "none"  # none, loss (val), smoothed (running mean of three val losses)
     patience: int = 5  # epochs without a better loss before the plateau schedule or early stopping acts
     sizes: tuple[int, ...] = ()  # image sides of equal shares of the epochs, before the final share at image_size
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16; auto: half precision where this machine gains by it
 
     def rules(self) -> dict[str, bool]:
         return {
             "epochs, batch_size and patience are positive": min(self.epochs, self.batch_size, self.patience) > 0,
             "learning_rate is positive": self.learning_rate > 0,
-            "optimizer is sgd or adamw": self.optimizer in ("sgd", "adamw"),
+            "optimizer is sgd, muon or adamw": self.optimizer in ("sgd", "muon", "adamw"),
+            f"precision is {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
             "schedule is constant, cosine, one_cycle or plateau": self.schedule
             in ("constant", "cosine", "one_cycle", "plateau"),
             "early_stopping is none, loss or smoothed": self.early_stopping in ("none", "loss", "smoothed"),

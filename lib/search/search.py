@@ -34,7 +34,7 @@ from lib.search.trials import (
     read_trials,
     write_table,
 )
-from lib.training.device import find_device, import_tensorflow, reproducible
+from lib.training.device import import_tensorflow, reproducible
 from lib.training.jobs import JobFailed
 from lib.training.observers import (
     BAR,
@@ -44,6 +44,7 @@ from lib.training.observers import (
     declare_hyperparameters,
     write_hyperparameters,
 )
+from lib.training.precision import used_precision
 from lib.training.runs import Run
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class TrialLoop:
         deadline = Deadline(self.clock, trial.began_seconds + self.space.trial_seconds)
         observers = [HistoryFile(trial.run), keep, FirstEpoch(trial, self.clock), TensorBoard(trial.run)]
         observers += [self.screen.of(trial, experiment), deadline]
-        with reproducible(self.seed, precision=find_device().precision):
+        with reproducible(self.seed, precision=used_precision(experiment.training.precision)):
             options = {"build": build, "run": trial.run, "seed": self.seed, "observers": observers}
             train_network(experiment, self.data, **options)
 

@@ -100,14 +100,15 @@ def _step(experiment: Experiment, num_classes: int) -> tuple[Callable[[], float]
     import tensorflow as tf
 
     from lib.training.device import find_device
+    from lib.training.precision import used_precision
     from lib.training.steps import make_optimizer, make_train_step
 
     device, config, rng = find_device(), experiment.training, np.random.default_rng(0)
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(device.precision)
+    keras.config.set_dtype_policy(used_precision(config.precision))
     try:
         model = experiment.build(num_classes)
-        optimizer = make_optimizer(config, device)
+        optimizer = make_optimizer(config)
         optimizer.build(model.trainable_variables)
     finally:
         keras.config.set_dtype_policy(before)

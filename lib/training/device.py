@@ -20,10 +20,9 @@ KERAS = {"floatx": "float32", "image_data_format": "channels_last", "epsilon": 1
 
 @dataclass(frozen=True)
 class Device:
-    """How a run computes: on a GPU in mixed precision with XLA, on a CPU in float32 without."""
+    """What a run computes on: a GPU with XLA, or a CPU without."""
 
     kind: str
-    precision: str = "float32"
     compile_graph: bool = False
 
 
@@ -91,14 +90,11 @@ def _silent_descriptor(number: int):
 
 
 def find_device() -> Device:
-    """The first GPU if TensorFlow sees one, else the CPU.
-
-    float32 stays the rule on CPUs: the results then do not depend on whether the CPU has fast bfloat16 units.
-    """
+    """The first GPU if TensorFlow sees one, else the CPU."""
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
-        return Device("gpu", precision="mixed_float16", compile_graph=True)
+        return Device("gpu", compile_graph=True)
     return Device("cpu")
 
 
@@ -119,7 +115,7 @@ def reproducible(seed: int, *, precision: str = "float32"):
         keras.config.set_dtype_policy(before)
 
 
-def environment(device: Device) -> dict:
+def environment(device: Device, *, precision: str = "float32") -> dict:
     """Facts that decide whether another machine gets the same numbers, as plain JSON values.
 
     A fact that cannot be found is None: it must not lose a training that is finished.
@@ -138,7 +134,7 @@ def environment(device: Device) -> dict:
         "threads": lambda: tf.config.threading.get_intra_op_parallelism_threads() or cores,
         "onednn": lambda: os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "device": lambda: device.kind,
-        "precision": lambda: device.precision,
+        "precision": lambda: precision,
         "backend": keras.config.backend,
         **{name: getattr(keras.config, name) for name in KERAS},
     }

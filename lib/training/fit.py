@@ -24,6 +24,7 @@ from lib.training import schedules
 from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
 from lib.training.observers import Checkpoint, Observer, usual_observers, watching, write_graph
+from lib.training.precision import used_precision
 from lib.training.runs import CHECKPOINT, Run
 from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
 
@@ -84,9 +85,14 @@ def fit_network(
     Raises:
         JobFailed: if the loss is no number any more.
     """
-    with reproducible(seed, precision=find_device().precision):
+    with reproducible(seed, precision=used_precision(experiment.training.precision)):
         observers = usual_observers(run, epochs=experiment.training.epochs)
         state = train_network(experiment, data, build=build, run=run, seed=seed, observers=observers)
+        if keras.config.dtype_policy().name != "float32":  # it is kept in float32, which all machines compute alike
+            weights = state.model.get_weights()
+            keras.config.set_dtype_policy("float32")
+            state.model = build()
+            state.model.set_weights(weights)
         return _finish(state, experiment, data, run=run)
 
 
@@ -109,7 +115,7 @@ def train_network(
     """
     device = find_device()
     model = build()
-    state = State(model, make_optimizer(experiment.training, device), [])
+    state = State(model, make_optimizer(experiment.training), [])
     state.optimizer.build(model.trainable_variables)
     checkpoint = run.folder / CHECKPOINT
     try:

@@ -53,6 +53,11 @@ class Job:
         return sorted({file for pattern in self.code for file in paths.LIB.glob(pattern)})
 
     @property
+    def precision(self) -> str:
+        """The number format that it computes in here, whatever the settings ask for."""
+        return "float32"
+
+    @property
     def facts(self) -> list[str]:
         """What decides its numbers besides settings, seed and code."""
         return [self.opened.dataset.checksum, self.opened.split.checksum]
@@ -236,7 +241,9 @@ def _fit(job: Job) -> None:
         declare_hyperparameters(run.folder.parent, ["seed", *differing(job.compared_with)])
     metrics, seconds = job.fit()
     facts = {"finished": round(time.time()), "wall_seconds": seconds, "peak_memory_mb": device.peak_memory_mb()}
-    write_json(run.folder / "environment.json", device.environment(device.find_device()) | facts)
+    write_json(
+        run.folder / "environment.json", device.environment(device.find_device(), precision=job.precision) | facts
+    )
     if job.compared_with:
         write_hyperparameters(run, {"seed": job.seed} | job.settings.flat(), metrics=metrics)
     run.finish(metrics)

@@ -9,6 +9,7 @@ from lib.inputs.cache import Images, open_images
 from lib.training.device import import_tensorflow
 from lib.training.jobs import Job
 from lib.training.open_brief import OpenBrief
+from lib.training.precision import used_precision
 from lib.training.runs import Run
 
 
@@ -22,6 +23,7 @@ class NetworkJob(Job):
         "models/blocks.py",
         "models/family.py",
         "training/fit.py",
+        "training/muon.py",
         "training/schedules.py",
         "training/steps.py",
     )
@@ -38,6 +40,14 @@ class NetworkJob(Job):
     @property
     def compared_with(self) -> list[Config]:
         return list(self.opened.experiments.values())
+
+    @property
+    def precision(self) -> str:
+        return used_precision(self.experiment.training.precision)
+
+    @property
+    def facts(self) -> list[str]:
+        return [*super().facts, self.precision]
 
     @property
     def experiment(self) -> Experiment:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.config import Training
-from lib.training.device import Device
+from lib.training.muon import Muon
 
 
 def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_graph: bool = False) -> Callable:
@@ -83,15 +83,20 @@ def predict_arrays(model: keras.Model, values: np.ndarray) -> np.ndarray:
     return predict(model, ((values[start : start + 4096], None) for start in range(0, len(values), 4096)))
 
 
-def make_optimizer(config: Training, device: Device) -> keras.optimizers.Optimizer:
-    """The optimizer of a config; weight decay leaves biases and normalisation alone."""
+def make_optimizer(config: Training) -> keras.optimizers.Optimizer:
+    """The optimizer of a config; weight decay leaves biases and normalisation alone.
+
+    In half precision small gradients would become 0; the losses are scaled up against that.
+    """
     if config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     else:
+        kind = Muon if config.optimizer == "muon" else keras.optimizers.SGD
         decay = config.weight_decay or None
-        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
+        optimizer = kind(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return keras.optimizers.LossScaleOptimizer(optimizer) if device.precision == "mixed_float16" else optimizer
+    half = keras.config.dtype_policy().name == "mixed_float16"
+    return keras.optimizers.LossScaleOptimizer(optimizer) if half else optimizer
 
 
 def flexible(model: keras.Model, sizes: list[int]) -> keras.Model:

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from lib.config import Training
 from lib.models import ConvBlocks, Residual
-from lib.training.device import Device
+from lib.training.device import reproducible
+from lib.training.muon import Muon
 from lib.training.steps import (
     flexible,
     image_spec,
@@ -18,7 +19,6 @@ from lib.training.steps import (
     smoothed_cross_entropy,
 )
 
-CPU = Device("cpu")
 KERNEL = np.array([[0.1, -0.2], [0.3, 0.0], [-0.1, 0.2]], np.float32)
 BIAS = np.array([0.05, -0.05], np.float32)
 IMAGES = np.array([[1, 0, 2], [0, 3, 1], [2, 2, 0]], np.float32).reshape(3, 1, 1, 3)
@@ -36,7 +36,7 @@ def linear() -> keras.Model:
 def trained(config: Training, *, steps: int = 1, labels=LABELS, compile_graph: bool = False):
     """Weights after some steps on the same batch, and what the last step returned."""
     model, sums = linear(), None
-    optimizer = make_optimizer(config, CPU)
+    optimizer = make_optimizer(config)
     step = make_train_step(model, optimizer, config, compile_graph=compile_graph)
     for _ in range(steps):
         sums = step(tf.constant(IMAGES), tf.constant(labels))
@@ -72,7 +72,7 @@ def test_penalties_move_the_weights_but_are_not_shown_as_loss():
     model = keras.Model(image, dense(keras.layers.Flatten()(image)))
     model.set_weights([KERNEL, BIAS])
     config = sgd(learning_rate=0.1)
-    sums = make_train_step(model, make_optimizer(config, CPU), config)(tf.constant(IMAGES), tf.constant(LABELS))
+    sums = make_train_step(model, make_optimizer(config), config)(tf.constant(IMAGES), tf.constant(LABELS))
     gradient, _, losses = by_hand()
     close([model.get_weights()[0]], [KERNEL - 0.1 * 1.9 * (gradient + 2 * 0.5 * KERNEL)])  # 1 + momentum 0.9: Nesterov
     np.testing.assert_allclose(sums[0], losses.sum(), rtol=1e-5)
@@ -107,7 +107,7 @@ def test_weight_decay_spares_normalisation():
     x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(4, 1, name="conv")(image))
     model = keras.Model(image, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(x)))
     for config in (sgd(weight_decay=0.5), sgd(optimizer="adamw", weight_decay=0.5)):
-        optimizer = make_optimizer(config, CPU)
+        optimizer = make_optimizer(config)
         optimizer.build(model.trainable_variables)
         spared = {v.path for v in model.trainable_variables if not optimizer._use_weight_decay(v)}
         assert spared == {"conv/bias", "norm/gamma", "norm/beta", "logits/bias"}
@@ -152,7 +152,7 @@ def test_compiled_graphs_compute_the_same():
 
 def test_the_learning_rate_can_change_between_steps():
     model = linear()
-    optimizer = make_optimizer(sgd(), CPU)
+    optimizer = make_optimizer(sgd())
     step = make_train_step(model, optimizer, sgd())
     for rate, moved in ((0.0, False), (0.1, True)):
         optimizer.learning_rate = rate
@@ -161,16 +161,19 @@ def test_the_learning_rate_can_change_between_steps():
 
 
 def test_the_optimizer_follows_its_config():
-    plain = make_optimizer(sgd(), CPU)
+    plain = make_optimizer(sgd())
     assert isinstance(plain, keras.optimizers.SGD) and plain.nesterov and plain.momentum == 0.9
     assert plain.weight_decay is None
-    full = make_optimizer(Training(optimizer="adamw", learning_rate=0.01, weight_decay=0.02), CPU)
+    full = make_optimizer(Training(optimizer="adamw", learning_rate=0.01, weight_decay=0.02))
     assert isinstance(full, keras.optimizers.AdamW) and float(full.learning_rate) == pytest.approx(0.01)
     assert full.weight_decay == 0.02
+    muon = make_optimizer(Training(optimizer="muon", learning_rate=0.2, weight_decay=0.005))
+    assert isinstance(muon, Muon) and muon.nesterov and muon.momentum == 0.9 and muon.weight_decay == 0.005
 
 
 def test_mixed_precision_scales_the_loss():
-    optimizer = make_optimizer(sgd(), Device("gpu", precision="mixed_float16"))
+    with reproducible(0, precision="mixed_float16"):
+        optimizer = make_optimizer(sgd())
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     model = linear()
     sums = make_train_step(model, optimizer, sgd())(tf.constant(IMAGES), tf.constant(LABELS))
