@@ -15,7 +15,7 @@ TRANSFERS = HEADS | {
         augment=Augment(flip=True, zoom=0.25, aspect=0.15),
     ),
     "scratch": SCRATCH.replace(
-        model=BEST.model, training=BEST.training.replace(epochs=4), augment=BEST.augment, image_size=64
+        model=BEST.model, training=BEST.training.replace(epochs=3), augment=BEST.augment, image_size=96
     ),
     **ENSEMBLES,
 }

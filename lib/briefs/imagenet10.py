@@ -1,6 +1,6 @@
 """Ten classes of ImageNet: one network in seven versions, each with one more idea than the one before."""
 
-from lib.briefs.caltech256 import AUGMENT
+from lib.briefs.caltech256 import AUGMENT, LONG
 from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
 from lib.config import EXPLAIN_FULL, SMOKE, Augment, Brief, Ensemble, Experiment, Profile, Split, Training
 from lib.models import LayerList, Residual, Softmax
@@ -64,7 +64,7 @@ V7 = V6.vary(
 BEST = Experiment(
     why="And a network with shortcuts, a third of the parameters, mixed images and soft labels?",
     model=Residual(filters=(96, 192, 384, 768), blocks=(1, 1, 1, 1), stem_stride=2, dropout=0.2),
-    training=Training(epochs=200, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(120, 156)),
+    training=LONG.replace(epochs=375, sizes=(120, 156)),
     augment=AUGMENT.replace(zoom=0.4, colour=0.3, cutmix=0.5),
     image_size=192,
     mirror_average=True,

@@ -159,6 +159,7 @@ def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[st
             {"image_size": best.image_size // 2, "training": {"sizes": half}},
         ),
         "half_rate": ("Is the learning rate too high?", {"training": {"learning_rate": rate}}),
+        "sgd": ("Would SGD alone do as well?", {"training": {"optimizer": "sgd", "learning_rate": 0.1}}),
         "adamw": ("Would AdamW do better?", {"training": {"optimizer": "adamw", "learning_rate": 0.002}}),
     }
     varied = {
