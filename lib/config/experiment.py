@@ -159,9 +159,12 @@ def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[st
             {"image_size": best.image_size // 2, "training": {"sizes": half}},
         ),
         "half_rate": ("Is the learning rate too high?", {"training": {"learning_rate": rate}}),
-        "sgd": ("Would SGD alone do as well?", {"training": {"optimizer": "sgd", "learning_rate": 0.1}}),
+        "float32": ("What does half precision cost?", {"training": {"precision": "float32"}}),
         "adamw": ("Would AdamW do better?", {"training": {"optimizer": "adamw", "learning_rate": 0.002}}),
     }
+    if best.training.optimizer == "muon":
+        sgd = {"optimizer": "sgd", "learning_rate": rate}
+        left_out["sgd"] = ("What are orthogonal steps worth?", {"training": sgd})
     varied = {
         name: short.vary(why, **change)
         for name, (why, change) in left_out.items()

@@ -73,7 +73,7 @@ def test_impossible_values_are_refused():
         *((family, {"dropout": 1.0}, r"dropout lies in \[0, 1\)") for family in (Mlp, SimpleCnn, ConvBlocks, Residual)),
         *((Training, {name: 0}, "epochs, batch_size and patience") for name in ("epochs", "batch_size", "patience")),
         (Training, {"learning_rate": 0}, "learning_rate is positive"),
-        (Training, {"optimizer": "adam"}, "optimizer is sgd or adamw"),
+        (Training, {"optimizer": "adam"}, "optimizer is sgd, muon or adamw"),
         (Training, {"schedule": "step"}, "schedule is constant, cosine, one_cycle or plateau"),
         (Training, {"early_stopping": "val"}, "early_stopping is none, loss or smoothed"),
         (Training, {"label_smoothing": 1.0}, r"label_smoothing lies in \[0, 1\)"),
@@ -192,6 +192,9 @@ def test_an_ablation_leaves_out_one_ingredient_at_a_time():
         changed.pop("why")
         assert changed == setting
     assert not left_out
+    faster = leave_one_out(best.vary("?", training={"optimizer": "muon", "precision": "auto"}), epochs=1, filters=1)
+    assert faster["sgd"].training == training.replace(precision="auto", learning_rate=0.05)
+    assert faster["float32"].training == training.replace(optimizer="muon")
     assert "without_shortcuts" not in leave_one_out(best.replace(model=ConvBlocks()), epochs=1, filters=1)
 
 

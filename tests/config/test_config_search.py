@@ -38,7 +38,7 @@ def test_impossible_spaces_are_refused_with_a_sentence():
         ({RATE: (0.1, -0.1)}, f"{RATE} can be -0.1: Training: learning_rate is positive"),
         ({RATE: (0.1, math.nan)}, f"{RATE} can be nan: Training: learning_rate is positive"),
         ({RATE: ("slow", "fast")}, f"{RATE} can be 'slow': Training.learning_rate must be of type float"),
-        ({"training.optimizer": ("sgd", "best")}, "training.optimizer can be 'best': Training: optimizer is sgd or ad"),
+        ({"training.optimizer": ("sgd", "best")}, "training.optimizer can be 'best': Training: optimizer is sgd, muon"),
         ({"training.epochs": (4, 0)}, "training.epochs can be 0: Training: epochs, batch_size and patience are pos"),
         ({"training.epochs": (2.5, 1.5)}, "training.epochs can be 2.5: Training.epochs must be of type int"),
         ({"training.rate": (0.1, 0.2)}, "training.rate is a setting of the experiment"),
