@@ -1,31 +1,26 @@
 """CIFAR-10: the ladder of experiments on ten classes of 32 x 32 pixels."""
 
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
-from lib.config import (
-    EXPLAIN_FULL,
-    SMOKE,
-    Augment,
-    Ensemble,
-    Experiment,
-    Head,
-    Profile,
-    Split,
-    Training,
-    Transfer,
-    leave_one_out,
-)
+from lib.briefs.caltech256 import LONG
+from lib.config import EXPLAIN_FULL, SMOKE, Augment, Ensemble, Experiment, Head, Profile, Split, Training, Transfer
+from lib.config.experiment import leave_one_out
 from lib.config.search import Blocks, Space, growing_searches
 from lib.models import ConvBlocks, Lite0, Residual
 from lib.models.heads import DenseHead, Forest, LogisticRegression
 
 STEPS = ("softmax", "naive", "baseline", "dropout", "augment", "wide", "deep", "batch_256", "residual")
 AUGMENT = Augment(flip=True, shift=0.12)  # what is usual on 32 pixels: mirrored, and moved by up to four of them
-BEST = Experiment(
-    why="How far do all lessons together go?",
+SMALL = Experiment(
+    why="How far does a narrow network with shortcuts go?",
     model=Residual(filters=(48, 96, 192), stem_stride=2),
     training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
     augment=AUGMENT,
     mirror_average=True,
+)
+BEST = SMALL.replace(
+    why="How far do all lessons together go?",
+    model=Residual(filters=(64, 128, 256), blocks=(1, 1, 1)),
+    training=LONG.replace(epochs=32),
 )
 FROZEN = Head(
     why="What do features of another network give, read by one linear layer?",
@@ -43,8 +38,8 @@ FINE_TUNED = Transfer(
 )
 SCRATCH = Transfer(
     why="What does an own network learn from the same images in about the same minutes?",
-    model=BEST.model,
-    training=BEST.training.replace(epochs=48),
+    model=SMALL.model,
+    training=SMALL.training.replace(epochs=48),
     augment=AUGMENT,
     mirror_average=True,
 )
@@ -62,7 +57,7 @@ ENSEMBLES = {
 
 # Each trial is short; what is found is trained again for longer.
 SPACE = Space(
-    start=BEST.vary(
+    start=SMALL.vary(
         "Which network of this space does best after a few epochs?", training={"epochs": 6}, mirror_average=False
     ),
     families=(Residual(), ConvBlocks()),
@@ -114,6 +109,6 @@ BRIEF = CALTECH_256.replace(
     profiles={
         "smoke": SMOKE.replace(images_per_class=12),
         "quick": Profile(images_per_class=2000, seeds=2, ablation_seeds=2, transfer_per_class=1000, minutes=80),
-        "full": Profile(epochs=3.0, seeds=5, ablation_seeds=5, search_minutes=60, minutes=1440, explain=EXPLAIN_FULL),
+        "full": Profile(seeds=5, ablation_seeds=5, search_minutes=60, minutes=1440, explain=EXPLAIN_FULL),
     },
 )

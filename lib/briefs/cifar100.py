@@ -1,5 +1,6 @@
 """CIFAR-100: from a basic to an improved to an augmented network."""
 
+from lib.briefs.caltech256 import LONG
 from lib.briefs.cifar10 import AUGMENT, SCRATCH
 from lib.config import (
     EXPLAIN_FULL,
@@ -52,7 +53,7 @@ RESIDUAL = Experiment(
 BEST = Experiment(
     why="How far do all lessons together go?",
     model=Residual(filters=(64, 128, 256), stem_stride=2),
-    training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1),
+    training=LONG.replace(epochs=20),
     augment=AUGMENT,
     mirror_average=True,
 )

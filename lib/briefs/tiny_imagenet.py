@@ -1,6 +1,6 @@
 """Tiny-ImageNet: an own network at 32 and at 64 pixels."""
 
-from lib.briefs.caltech256 import AUGMENT
+from lib.briefs.caltech256 import AUGMENT, LONG
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.briefs.cifar10 import BLOCKS, FINE_TUNED, FROZEN, SCRATCH, SPACE
 from lib.config import EXPLAIN_FULL, SMOKE, Augment, Cost, Experiment, Profile, Split, Training
@@ -28,7 +28,7 @@ STEPS = ("softmax", "baseline", "augment", "wide", "deep", "pixels_64", "residua
 BEST = Experiment(
     why="How far do all lessons together go?",
     model=Residual(filters=(64, 128, 256), stem_stride=2),
-    training=Training(epochs=20, learning_rate=0.1, weight_decay=0.005, label_smoothing=0.1, sizes=(40, 52)),
+    training=LONG.replace(epochs=20, sizes=(40, 52)),
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
