@@ -104,7 +104,7 @@ BRIEF = Brief(
         ),
         "scratch": SCRATCH.replace(augment=AUGMENT, image_size=64).vary(
             "What does an own network learn from the same images?",
-            model=Residual(filters=(64, 128, 256), blocks=(2, 2, 2), dropout=0.2),
+            model=Residual(filters=(64, 128, 256), blocks=(2, 2, 2), stem_stride=2, dropout=0.2),
             training={"epochs": 30},
         ),
         "blend": Ensemble(why="Do both know more together?", of=("frozen", "fine_tuned"), how="blend"),
