@@ -35,18 +35,3 @@ from lib.evaluation.uncertainty import (
     compare_seeds,
     val_minus_test,
 )
-
-__all__ = ["above_chance", "accuracy", "balanced_accuracy", "bootstrap_interval", "calibration_error"]
-__all__ += ["cheap_features", "check_predictions", "compare_predictions", "compare_seeds", "confused_examples"]
-__all__ += [
-    "confused_pairs",
-    "confusion_matrix",
-    "cross_entropy",
-    "easiest_and_hardest",
-    "easy_and_hard_classes",
-    "frequent_answers",
-]
-__all__ += ["lookup", "macro_f1", "most_confident", "neighbour_purity", "one_class_in_turn", "per_class", "project"]
-__all__ += ["recall_by_size", "reliability_bins", "summary", "top_k_accuracy", "turns"]
-__all__ += ["class_blocks", "compare_confusions", "habits_of", "kinship", "near_and_far", "setting_importance"]
-__all__ += ["val_minus_test"]
