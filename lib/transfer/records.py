@@ -3,7 +3,7 @@
 from lib import evaluation
 from lib.config import Earlier, Ensemble, Transfer
 from lib.transfer.compare import kind
-from lib.transfer.jobs import TransferJob
+from lib.transfer.jobs import HeadJob, TransferJob
 
 
 def record(job: TransferJob, *, role: str = "val") -> dict[str, object]:
@@ -58,10 +58,7 @@ def _settings(job: TransferJob) -> dict[str, object]:
 
 
 def _feature_seconds(job: TransferJob) -> float:
-    """Seconds of the features that its own seconds hold: those of the head that it goes on from too."""
-    metrics = job.run.metrics()
-    if "seconds_before" in metrics:
-        return _feature_seconds(job.sources[0])
-    if "members_seconds" in metrics:
-        return sum(map(_feature_seconds, job.sources))
-    return metrics.get("feature_seconds", 0.0)
+    """Seconds of the features that its own seconds hold: those of the jobs that it goes on from too."""
+    if isinstance(job, HeadJob):
+        return job.run.metrics()["feature_seconds"]
+    return sum(map(_feature_seconds, job.sources), 0.0)

@@ -135,16 +135,12 @@ def summarise_maps(model: keras.Model, images: np.ndarray) -> pd.DataFrame:
         zero or below; `dead`, the share of channels that had one and the same value everywhere in all images.
     """
     blocks, images = block_layers(model), read_layers(model).check_images(images)
-    read, totals = map_reader(model, list(blocks.values()), measure=_measure), {}
-    joined = {"shape": np.maximum, "sum": np.add, "silent": np.add, "low": np.minimum, "high": np.maximum}
-    for rows in in_batches(len(images), BATCH_SIZE):
-        for layer, own in read(images[rows]).items():
-            own = {key: value.numpy() for key, value in own.items()}
-            held = totals.get(layer)
-            totals[layer] = {key: joined[key](held[key], own[key]) for key in own} if held else own
+    read = map_reader(model, list(blocks.values()), measure=_measure)
+    parts = [read(images[rows]) for rows in in_batches(len(images), BATCH_SIZE)]
     rows = []
     for block, layer in blocks.items():
-        height, width, channels = (int(length) for length in totals[layer]["shape"])
+        own = {key: np.stack([part[layer][key] for part in parts]) for key in parts[0][layer]}
+        height, width, channels = own["shape"][0].tolist()
         values = len(images) * height * width * channels
         rows.append(
             {
@@ -154,9 +150,9 @@ def summarise_maps(model: keras.Model, images: np.ndarray) -> pd.DataFrame:
                 "width": width,
                 "channels": channels,
                 "receptive_field": side_seen(model, layer),
-                "mean": float(totals[layer]["sum"] / values),
-                "silent": float(totals[layer]["silent"] / values),
-                "dead": float(np.mean(totals[layer]["low"] == totals[layer]["high"])),
+                "mean": float(sum(own["sum"]) / values),
+                "silent": float(sum(own["silent"]) / values),
+                "dead": float(np.mean(own["low"].min(axis=0) == own["high"].max(axis=0))),
             }
         )
     return pd.DataFrame(rows)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lib.datasets import DataError, Dataset
 from lib.inputs.cache import resize_image
@@ -16,11 +16,7 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
     boxes of an image, all count. A mask is empty where the object is not known, or covers no half pixel at this size.
     A mask file or box that does not fit its image is a DataError.
     """
-    boxes: dict[str, list[tuple[int, int, int, int]]] = {}
-    if dataset.boxes is not None:
-        columns = ["path", "x0", "y0", "x1", "y1"]
-        for path, *corners in dataset.boxes[columns].itertuples(index=False, name=None):
-            boxes.setdefault(path, []).append(tuple(corners))
+    boxes = None if dataset.boxes is None else dataset.boxes.groupby("path")[["x0", "y0", "x1", "y1"]]
     masks = np.zeros((len(rows), size, size), bool)
     for place, row in enumerate(rows):
         cover = _cover(dataset, int(row), boxes)
@@ -29,17 +25,17 @@ def object_masks(dataset: Dataset, rows: Sequence[int], *, size: int, resize: st
     return masks
 
 
-def _cover(dataset: Dataset, row: int, boxes: dict[str, list]) -> Image.Image | None:
+def _cover(dataset: Dataset, row: int, boxes) -> Image.Image | None:
     """The object at the image's own size (mode L, 255 on it), or None where it is not known."""
     entry = dataset.index.iloc[row]
     size = (int(entry["width"]), int(entry["height"]))
     file = dataset.mask_path(row)
     if file is not None:
         return _read_mask(file, size=size)
-    if entry["path"] not in boxes:
+    if boxes is None or entry["path"] not in boxes.groups:
         return None
     cover = np.zeros(size[::-1], np.uint8)
-    for x0, y0, x1, y1 in boxes[entry["path"]]:
+    for x0, y0, x1, y1 in boxes.get_group(entry["path"]).itertuples(index=False):
         if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
             raise DataError(
                 f"a box must lie in its image, {size[0]} x {size[1]} pixels, with both corners inside. "
@@ -53,7 +49,7 @@ def _read_mask(file, *, size: tuple[int, int]) -> Image.Image:
     try:
         with Image.open(file) as image:
             mask = image.convert("L")
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+    except (OSError, SyntaxError) as error:
         raise DataError(f"{file}: the object mask is damaged: {error}") from error
     if mask.size != size:
         raise DataError(
