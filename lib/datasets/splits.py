@@ -17,7 +17,7 @@ from lib.datasets.storage import DataError, read_table, write_table
 
 ROLES = ("train", "val", "test")
 NEEDED = 3  # different images of a class, for one each to train, val and test
-UNUSED = "unused"  # an image of train whose very bytes the layout holds out as well, or one beyond the numbers per class
+UNUSED = "unused"  # of train, but its very bytes are held out by the layout, or beyond the numbers per class
 
 
 @dataclass(frozen=True, eq=False)
