@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from lib.config.names import counted
 from lib.figures.colours import BLUE, GREY, PALE, PAPER
 from lib.figures.style import TALLEST, WIDTH, need, need_each, new_figure, shape_text, shorten, styled
 
@@ -43,7 +44,7 @@ def model_graph(
         top = place * (BOX_HEIGHT + GAP)
         colour, edge = (PALE, BLUE) if name == opened else (PAPER, GREY)
         _draw_box(axes, (0.1, top, BOX_WIDTH, BOX_HEIGHT), colour=colour, edge=edge)
-        count = f"{parameters:,} parameters" if parameters else "no parameters"
+        count = counted(parameters, "parameter") if parameters else "no parameters"
         axes.text(0.2, top + 0.15, shorten(name, 38), weight="bold", va="center")
         axes.text(0.2, top + 0.32, f"{shape_text(shape)}   {count}".strip(), va="center", fontsize=7.5)
         if place:
@@ -77,7 +78,7 @@ def network_strips(
     top = 0.0
     for name, parts in rows.items():
         total = sum(parameters for *_, parameters in networks[name])
-        words = f"{shorten(name, 70)}: {total:,} parameters"
+        words = f"{shorten(name, 70)}: {counted(total, 'parameter')}"
         axes.text(0.02, top + HEAD / 2, words, weight="bold", va="center", fontsize=7.5 * smaller)
         top += HEAD
         for part in parts:
@@ -93,7 +94,8 @@ def _draw_strip(axes: Axes, blocks: Sequence[tuple], *, top: float, size: float)
         left, width = place * step + 0.02, step - 0.08
         colour, edge = (PALE, BLUE) if parameters else (PAPER, GREY)
         _draw_box(axes, (left, top, width, ROW), colour=colour, edge=edge)
-        words = f"{len(layers)} layers" if len(layers) > FEW else " ".join(layers) if list(layers) != [name] else ""
+        named = " ".join(layers) if list(layers) != [name] else ""
+        words = counted(len(layers), "layer") if len(layers) > FEW else named
         lines = [*textwrap.wrap(words, 14)[:2], shape_text(shape)]
         look = {"ha": "center", "va": "center", "fontsize": size}
         axes.text(left + width / 2, top + 0.1, shorten(name, 15), weight="bold", **look)

@@ -1,12 +1,15 @@
 """lib.training.open_brief: further data sets, and drawn images that stand in for data that cannot be had."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from lib import briefs, datasets
+from lib.config import PROFILES
 from lib.datasets import DataError
 from lib.datasets.drawn import letters
-from lib.training import open_brief
+from lib.training import network, open_brief
 
 
 @pytest.fixture
@@ -56,6 +59,18 @@ def test_without_a_stand_in_the_reason_is_the_error(own_folders, no_download, mo
 
 def test_data_that_are_there_need_no_notice(photo_folder, own_folders):
     assert open_brief.open_brief("folder", "quick", str(photo_folder)).notice == ""
+
+
+def test_further_draws_split_the_same_images_anew_and_the_best_network_is_planned_on_each(photo_folder, own_folders):
+    opened = open_brief.open_brief("folder", "quick", str(photo_folder))
+    draws = [opened.drawn(number) for number in range(3)]
+    assert draws[0] is opened and len({draw.split.checksum for draw in draws}) == 3
+    assert all(draw.dataset is opened.dataset and len(draw.split.test) == len(opened.split.test) for draw in draws)
+    profile = opened.profile.replace(draws=3)
+    several = dataclasses.replace(opened, brief=opened.brief.replace(profiles=dict.fromkeys(PROFILES, profile)))
+    jobs = network.draw_jobs(several)
+    assert [job.name for job in jobs] == [opened.brief.best] * 3 and len({job.run.id for job in jobs}) == 3
+    assert jobs[0].run == network.network_job(opened, "best").run
 
 
 def test_only_data_sets_of_the_brief_can_be_opened(few_letters):
