@@ -33,7 +33,7 @@ def noun(number: float, one: str) -> str:
     """The word for what is counted, as it fits the number: epoch, epochs; class, classes; entry, entries."""
     if number == 1:
         return one
-    return re.sub(r"(?<![aeiou])y$", "ie", one) + ("es" if re.search(r"(s|x|ch|sh)$", one) else "s")
+    return re.sub(r"(?<![aeiou])y$", "ie", one) + ("es" if re.search(r"(s|x|sh|(?<!o)ch)$", one) else "s")
 
 
 def counted(number: float, one: str) -> str:

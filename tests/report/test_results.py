@@ -158,8 +158,8 @@ def test_what_is_counted_stands_in_the_number_of_its_count(results, shown):
     results.save_values({"one": 1, "many": 1200, "none": 0})
     results.say("{one:count epoch}, {many:count training image}, {none:count class}, {many:count entry}")
     assert shown == [{"markdown": "1 epoch, 1,200 training images, 0 classes, 1,200 entries"}]
-    assert [noun(2, one) for one in ("box", "batch", "day", "miss", "mistake")] == [
-        *("boxes", "batches", "days", "misses", "mistakes")
+    assert [noun(2, one) for one in ("epoch", "box", "batch", "day", "miss", "mistake")] == [
+        *("epochs", "boxes", "batches", "days", "misses", "mistakes")
     ]
 
 
