@@ -71,7 +71,7 @@ def val_and_test(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def of_draws(jobs: Sequence[NetworkJob]) -> pd.DataFrame:
-    """What a network reaches on the test images of each draw of the split, as `network.draw_jobs` plans them.
+    """What a network reaches on the test images of each draw of the split, as `draws.draw_jobs` plans them.
 
     Returns:
         One row per finished draw: draw (0 is the brief's own), what `evaluation.summary` says of test, run.

@@ -82,7 +82,7 @@ def network_strips(
         axes.text(0.02, top + HEAD / 2, words, weight="bold", va="center", fontsize=7.5 * smaller)
         top += HEAD
         for part in parts:
-            _draw_strip(axes, part, top=top, size=6 * smaller)
+            _draw_strip(axes, part, top=top, size=5.8 * smaller)
             top += ROW + GAPS
         top += GAPS
     return figure

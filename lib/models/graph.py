@@ -88,12 +88,14 @@ def networks(experiments: Mapping[str, Experiment], num_classes: int) -> dict[st
     """The boxes of each network that some experiments train, as `figures.network_strips` draws them.
 
     Returns:
-        The names of all experiments that share a network, with commas between -> its `blocks`.
+        The names of all experiments that share a network, with commas between -> its `blocks`, but for the scaling of
+        pixels, which all of them begin with.
     """
     shared: dict[tuple, list[str]] = {}
     for name, one in experiments.items():
         shared.setdefault((one.model, one.image_size), []).append(name)
-    return {", ".join(names): blocks(experiments[names[0]].build(num_classes)) for names in shared.values()}
+    built = {", ".join(names): blocks(experiments[names[0]].build(num_classes)) for names in shared.values()}
+    return {names: [box for box in boxes if box[0] != "rescale"] for names, boxes in built.items()}
 
 
 def layers(model: keras.Model) -> list[dict]:

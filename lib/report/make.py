@@ -13,8 +13,9 @@ from lib.report.pages import tensorboard
 from lib.search.jobs import search_job, search_jobs
 from lib.training import workers
 from lib.training.cost import cost_jobs
+from lib.training.draws import draw_jobs
 from lib.training.jobs import JobFailed, run_job, run_jobs
-from lib.training.network import draw_jobs, network_job, network_jobs, single_batch_jobs
+from lib.training.network import network_job, network_jobs, single_batch_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run
 from lib.transfer.plan import transfer_job, transfer_jobs

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 from lib import briefs
 from lib.config import Experiment
 from lib.config.files import read_json, replacing, write_json
-from lib.config.names import counted
 from lib.config.search import LEAST_SECONDS, Found, Search, Space
 from lib.search.proposals import Proposal
 from lib.search.trials import BEST, read_best, read_trials
@@ -205,6 +204,6 @@ def run_search(job: SearchJob, *, workers: int = 1, chief: str = "") -> None:
     metrics, best = run.metrics(), read_json(run.folder / BEST)
     tried = ", ".join(f"{count} {status}" for status, count in metrics["tried"].items())
     found = ", ".join(f"{name} {value}" for name, value in best["values"].items())
-    print(f"{run.id}: {counted(metrics['trials'], 'trial')} ({tried}); it stopped: {metrics['stopped_by']}")
+    print(f"{run.id}: {metrics['trials']} trials ({tried}); it stopped: {metrics['stopped_by']}")
     print(f"found: val accuracy {metrics['val_accuracy']:.4f} by trial {best['trial']}, epoch {best['epoch']}: {found}")
     print(f"{'finished earlier, and read from' if finished else 'kept in'} {run.folder / 'model.keras'}")

@@ -142,8 +142,3 @@ def network_jobs(opened: OpenBrief) -> list[NetworkJob]:
     ablation = [(name, seed) for seed in range(profile.ablation_seeds) for name in brief.ablation]
     planned = [*((name, 0) for name in ladder), (brief.best, 0), *repeats, *ablation]
     return [network_job(opened, name, seed=seed) for name, seed in planned]
-
-
-def draw_jobs(opened: OpenBrief) -> list[NetworkJob]:
-    """The best network on each draw of the split, the brief's own first."""
-    return [network_job(opened.drawn(number), "best") for number in range(opened.profile.draws)]

@@ -44,14 +44,6 @@ class OpenBrief:
             raise ValueError(f"{self.brief.name} does not read {name!r}. Data sets: {', '.join(known)}")
         return self if name == self.brief.dataset else _open(self.brief, self.profile_name, name=name)
 
-    def drawn(self, number: int) -> "OpenBrief":
-        """The same images with another draw of the split; 0 is the brief's own."""
-        if number == 0:
-            return self
-        settings = self.brief.split.replace(seed=self.brief.split.seed + number)
-        groups = audit.duplicate_groups(self.dataset)
-        return dataclasses.replace(self, split=splits.make_split(self.dataset, settings, groups=groups))
-
     def part(self, part: Part) -> "OpenBrief":
         """The same brief on a part of its images; with the profile's images per class where the part names none.
 

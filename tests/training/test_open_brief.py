@@ -9,7 +9,9 @@ from lib import briefs, datasets
 from lib.config import PROFILES
 from lib.datasets import DataError
 from lib.datasets.drawn import letters
-from lib.training import network, open_brief
+from lib.training import open_brief
+from lib.training.draws import draw_jobs
+from lib.training.network import network_job
 
 
 @pytest.fixture
@@ -63,14 +65,13 @@ def test_data_that_are_there_need_no_notice(photo_folder, own_folders):
 
 def test_further_draws_split_the_same_images_anew_and_the_best_network_is_planned_on_each(photo_folder, own_folders):
     opened = open_brief.open_brief("folder", "quick", str(photo_folder))
-    draws = [opened.drawn(number) for number in range(3)]
-    assert draws[0] is opened and len({draw.split.checksum for draw in draws}) == 3
-    assert all(draw.dataset is opened.dataset and len(draw.split.test) == len(opened.split.test) for draw in draws)
-    profile = opened.profile.replace(draws=3)
-    several = dataclasses.replace(opened, brief=opened.brief.replace(profiles=dict.fromkeys(PROFILES, profile)))
-    jobs = network.draw_jobs(several)
+    profiles = dict.fromkeys(PROFILES, opened.profile.replace(draws=3))
+    jobs = draw_jobs(dataclasses.replace(opened, brief=opened.brief.replace(profiles=profiles)))
     assert [job.name for job in jobs] == [opened.brief.best] * 3 and len({job.run.id for job in jobs}) == 3
-    assert jobs[0].run == network.network_job(opened, "best").run
+    assert jobs[0].run == network_job(opened, "best").run
+    assert len({job.opened.split.checksum for job in jobs}) == 3
+    for job in jobs:
+        assert job.opened.dataset is opened.dataset and len(job.opened.split.test) == len(opened.split.test)
 
 
 def test_only_data_sets_of_the_brief_can_be_opened(few_letters):
