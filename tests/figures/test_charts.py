@@ -54,7 +54,7 @@ def test_long_names_are_cut_and_dollar_signs_kept():
 
 def test_class_difficulty_says_what_it_leaves_out():
     figure = figures.class_difficulty(difficulty(12))
-    assert figure.axes[0].get_xlabel() == "Nearest to own class mean (%); 1 classes without a value left out"
+    assert figure.axes[0].get_xlabel() == "Nearest to own class mean (%); 1 class without a value left out"
     assert words(figure).count("0 (n=0)") == 1
 
 
