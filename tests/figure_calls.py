@@ -272,6 +272,7 @@ CALLS = {
     "max_image_rows": ((image_rows(),), {}),
     "maximised_ladder": ((ladder_rows(), ["pixels", "+ waves", "+ moves"]), {}),
     "model_graph": ((BLOCKS,), {"opened": "Block_32"}),
+    "network_strips": (({"softmax": BLOCKS[::2], f"baseline, {LONG}": BLOCKS * 4},), {}),
     "pair_grid": ((PAIRS,), {"columns": 3}),
     "importance_bars": (
         (pd.DataFrame({"setting": [LONG, "width"], "importance": [0.6, 0.1], "spread": [0.1, 0.05]}),),

@@ -22,7 +22,14 @@ ROLES = {"train": 60, "val": 20, "test": 30}
 FIGURES = {
     "01_explore": ["samples"],
     "02_experiments": ["learning_curves", "experiment_bars", "ingredients"],
-    "03_best_model": ["model_graph", "best_learning_curves", "confusion_test", "good_predictions", "bad_predictions"],
+    "03_best_model": [
+        "model_graph",
+        "networks",
+        "best_learning_curves",
+        "confusion_test",
+        "good_predictions",
+        "bad_predictions",
+    ],
     "04_explainability": [
         "explained_images",
         "feature_maps",

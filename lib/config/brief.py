@@ -43,6 +43,7 @@ class Profile(Config):
     search_minutes: float = 1.0  # factor on the minutes of each search
     search_seeds: int = 3  # seeds of what a search has found, trained again
     perceptron_seeds: int = 1  # seeds of each hand-written training; they are few and long
+    draws: int = 1  # seeds of the split; on each further one the best network is trained and tested again
     minutes: float = 60.0  # experiments not started by then are left out, and said to be
     explain: ExplainSizes = field(default_factory=ExplainSizes)
 
@@ -55,6 +56,7 @@ class Profile(Config):
             "all seeds are positive": all(
                 getattr(self, f"{kind}seeds") > 0 for kind in ("", "ablation_", "transfer_", "search_", "perceptron_")
             ),
+            "draws is positive": self.draws > 0,
             "transfer_per_class is positive": self.transfer_per_class is None or self.transfer_per_class > 0,
         }
 
@@ -74,14 +76,28 @@ EXPLAIN_FULL = ExplainSizes(scored=480, changed=120, shuffled=24, masks=1000, st
 
 @dataclass(frozen=True)
 class Split(Config):
-    """Shares of the images held out, and the seed that draws them."""
+    """Shares of the images held out, or numbers per class, and the seed that draws them.
+
+    By numbers, test takes of each class what `train_per_class` images leave, at most `test_per_class`: the protocol by
+    which others are judged. Val is still a share: of what is left after test, but of `train_per_class` images at most.
+    A large class has these images to spare, and trains on all its number. A small one gives some of its training
+    images: it has no other ones, and test must not shrink for the sake of choosing. No network learns from more
+    images than the protocol allows.
+    """
 
     test: float = 0.1
     val: float = 0.1  # of what is left after test
     seed: int = 0
+    train_per_class: int | None = None  # at most; None takes shares
+    test_per_class: int | None = None  # at most; None where the other is
 
     def rules(self) -> dict[str, bool]:
-        return {"test and val lie in (0, 0.5]": 0 < self.test <= 0.5 and 0 < self.val <= 0.5}
+        numbers = (self.train_per_class, self.test_per_class)
+        return {
+            "test and val lie in (0, 0.5]": 0 < self.test <= 0.5 and 0 < self.val <= 0.5,
+            "train_per_class is at least 2 and test_per_class at least 1, or both are None": numbers == (None, None)
+            or (None not in numbers and self.train_per_class >= 2 and self.test_per_class >= 1),
+        }
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Names are data: how a word that somebody else chose stands on a screen, in Markdown and in a CSV file.
+"""Names are data: how a word that somebody else chose stands on a screen, in Markdown, in CSV, and behind a number.
 
 In HTML `html.escape` and Jinja's `autoescape` do this, in figures `text.parse_math`.
 """
@@ -27,6 +27,18 @@ def markdown(text: object) -> str:
     """The text in Markdown that shows it letter by letter, to every reader of Markdown."""
     codes = {"&": "&#38;", "\\": "&#92;"}  # escaped with a backslash they still begin a code or a formula for some
     return re.sub(r"[!-/:-@\[-`{-~]", lambda sign: codes.get(sign[0], f"\\{sign[0]}"), printable(text))
+
+
+def noun(number: float, one: str) -> str:
+    """The word for what is counted, as it fits the number: epoch, epochs; class, classes; entry, entries."""
+    if number == 1:
+        return one
+    return re.sub(r"(?<![aeiou])y$", "ie", one) + ("es" if re.search(r"(s|x|sh|(?<!o)ch)$", one) else "s")
+
+
+def counted(number: float, one: str) -> str:
+    """A number with what it counts: 1 epoch, 1,200 epochs."""
+    return f"{number:,} {noun(number, one)}"
 
 
 def csv_bytes(frame) -> bytes:

@@ -17,7 +17,7 @@ from lib.datasets.storage import DataError, read_table, write_table
 
 ROLES = ("train", "val", "test")
 NEEDED = 3  # different images of a class, for one each to train, val and test
-UNUSED = "unused"  # an image that the layout gives to training, but whose very bytes are held out as well
+UNUSED = "unused"  # of train, but its very bytes are held out by the layout, or beyond the numbers per class
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Split:
     train: np.ndarray  # (N,) int64 row numbers of the index, sorted, like the others
     val: np.ndarray
     test: np.ndarray
-    unused: np.ndarray  # in none of them; empty unless the layout of the files puts equal images on two sides
+    unused: np.ndarray  # in none of them: the layout puts equal images on two sides, or they exceed numbers per class
     checksum: str  # sha256 over path, label and role of every row, and the data set's checksum
     table: pd.DataFrame  # path, label, role: one row per row of the index
 
@@ -69,7 +69,8 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
     Stratified: each class gives its share, and at least one image each to val and test if it has three different ones;
     a class with fewer trains only. Equal images (same bytes) stay on one side, and so do those of one group. Where the
     files are laid out in roles, these hold, and only what is missing is carved from train; a training image whose bytes
-    are held out is `unused`.
+    are held out is `unused`. By numbers per class, a group gives one image to each of its classes; the others of it,
+    and all that exceed the numbers, are unused too.
 
     Which images are drawn follows from their bytes and the seed alone: it is the same on every machine, and does not
     depend on file names or on their order.
@@ -88,11 +89,17 @@ def make_split(dataset: Dataset, config: SplitConfig, *, groups: np.ndarray | No
     roles = index["role"].replace("", "train").to_numpy(dtype=object, copy=True)
     _settle_equal_images(roles, index["sha256"].to_numpy())
     shares = {role: share for role, share in (("test", config.test), ("val", config.val)) if role not in roles}
-    pool = index.assign(picture=pictures)[roles == "train"].drop_duplicates("picture")  # one row for all of a group
+    pool = index.assign(picture=pictures)[roles == "train"]
+    if config.train_per_class is None:
+        pool = pool.drop_duplicates("picture")  # one row for all of a group
+    else:
+        pool = pool.sort_values("sha256", kind="stable").drop_duplicates(["picture", "label"])
+        roles[np.setdiff1d(np.flatnonzero(roles == "train"), pool.index)] = UNUSED
     keys = pd.Series([_key(config.seed, value) for value in pool["picture"]], index=pool.index)
     drawn = {}
     for _, rows in pool.groupby("label"):
-        drawn |= _draw(rows.loc[keys[rows.index].sort_values().index, "picture"].tolist(), shares)
+        order = rows.loc[keys[rows.index].sort_values().index, "picture"].tolist()
+        _draw(order, _counts(len(order), shares, config), drawn)
     carved = pictures.map(drawn).to_numpy(dtype=object)
     take_over = (roles == "train") & pd.notna(carved)
     roles[take_over] = carved[take_over]
@@ -192,17 +199,29 @@ def _settle_equal_images(roles: np.ndarray, sums: np.ndarray) -> None:
             roles[row] = UNUSED
 
 
-def _draw(images: list[str], shares: dict[str, float]) -> dict[str, str]:
-    """Give the first images of a class to test and the next to val: each share is one of what is left by then."""
-    drawn = {}
-    if len(images) < NEEDED:
-        return drawn
+def _counts(images: int, shares: dict[str, float], config: SplitConfig) -> dict[str, int]:
+    """How many different images of a class go to test, val and train; each share is one of what is left by then."""
+    if images < NEEDED:
+        return {"train": images}
+    most, left, counts = config.train_per_class or images, images, {}
     for place, (role, share) in enumerate(shares.items(), start=1):
-        rest = len(images) - len(drawn)
-        spare = rest - 1 - (len(shares) - place)  # training and the roles to come keep one each
-        count = min(max(1, floor(rest * share + 0.5)), spare)
-        drawn |= dict.fromkeys(images[len(drawn) : len(drawn) + count], role)
-    return drawn
+        count = floor(min(left, most) * share + 0.5)
+        if role == "test" and config.test_per_class is not None:
+            count = min(left - most, config.test_per_class)
+        spare = left - 1 - (len(shares) - place)  # training and the roles to come keep one each
+        counts[role] = min(max(1, count), spare)
+        left -= counts[role]
+    return counts | {"train": min(left, most)}
+
+
+def _draw(images: list[str], counts: dict[str, int], drawn: dict[str, str]) -> None:
+    """Give the first images of a class to the first role and so on, in place; another class may have drawn some."""
+    free = [image for image in images if image not in drawn]
+    for role, count in counts.items():
+        more = max(0, count - sum(drawn.get(image) == role for image in images))
+        drawn |= dict.fromkeys(free[:more], role)
+        free = free[more:]
+    drawn |= dict.fromkeys(free, UNUSED)
 
 
 def _too_small(dataset: Dataset, empty: list[str], *, pictures: pd.Series) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.config.files import read_json, write_json
-from lib.evaluation.metrics import accuracy
+from lib.evaluation.metrics import accuracy, summary
 from lib.evaluation.uncertainty import bootstrap_interval, compare_predictions, compare_seeds, val_minus_test
 from lib.training.device import import_tensorflow
+from lib.training.network import NetworkJob
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run
 
@@ -66,6 +67,20 @@ def val_and_test(opened: OpenBrief, runs: Sequence[Run]) -> pd.DataFrame:
             gain = compare_predictions(*test, before)
             row |= {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
         rows, before = [*rows, row], test[1]
+    return pd.DataFrame(rows)
+
+
+def of_draws(jobs: Sequence[NetworkJob]) -> pd.DataFrame:
+    """What a network reaches on the test images of each draw of the split, as `draws.draw_jobs` plans them.
+
+    Returns:
+        One row per finished draw: draw (0 is the brief's own), what `evaluation.summary` says of test, run.
+    """
+    rows = []
+    for number, job in enumerate(jobs):
+        if job.run.finished:
+            scores = summary(*job.predict_test().predictions("test")[1:]).items()
+            rows.append({"draw": number, **{f"test_{name}": score for name, score in scores}, "run": job.run.id})
     return pd.DataFrame(rows)
 
 

@@ -28,7 +28,7 @@ from lib.figures.features import (
     max_image_rows,
     maximised_ladder,
 )
-from lib.figures.graph import model_graph
+from lib.figures.graph import model_graph, network_strips
 from lib.figures.images import before_after_grid, pair_grid, predictions_grid, sample_grid
 from lib.figures.predictions import confusion, reliability
 from lib.figures.search import importance_bars, trial_lines
@@ -40,7 +40,7 @@ __all__ += ["deletion_insertion_curves", "embedding", "experiment_bars", "featur
 __all__ += ["filter_map_pairs", "filter_rows", "first_steps", "gap_dots", "image_sizes"]
 __all__ += ["importance_bars", "learning_curves"]
 __all__ += ["max_feature_columns", "max_image_rows", "maximised_ladder", "method_colour", "method_title", "model_graph"]
-__all__ += ["pair_grid"]
+__all__ += ["network_strips", "pair_grid"]
 __all__ += ["per_class_bars", "pointing_game_bars", "predictions_grid", "progress_curves", "randomisation_curves"]
 __all__ += ["randomisation_maps", "rate_curves", "reference_dots", "reliability", "sample_grid", "speed_bars"]
 __all__ += ["stopping_curves", "trial_lines", "twin_losses"]

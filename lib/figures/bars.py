@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from lib.config.names import counted
 from lib.figures.colours import BLUE, GREY, PALE, VERMILLION
 from lib.figures.style import need, need_columns, new_figure, percent_axis, shorten, styled
 
@@ -86,7 +87,7 @@ def _class_bars(frame: pd.DataFrame, column: str, *, label: str, ends: tuple[str
     known = frame[frame[column].notna()].sort_values(column, ascending=False, kind="stable")
     need(not known.empty, "at least one class must have a value", "none")
     left_out = len(frame) - len(known)
-    whole_label = label + (f"; {left_out} classes without a value left out" if left_out else "")
+    whole_label = label + (f"; {counted(left_out, 'class')} without a value left out" if left_out else "")
     highest = known[column].max() or 1.0
     if len(known) <= MOST_NAMES:
         figure = new_figure(0.9 + 0.21 * len(known), title=title)

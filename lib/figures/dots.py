@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from lib.config.names import counted
 from lib.figures.colours import BLUE, COLOURS, GREY, MARKERS, ORANGE, VERMILLION
 from lib.figures.style import legend_below, log_axis, need, need_columns, new_figure, percent_axis, shorten, styled
 
@@ -32,7 +33,7 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], *, title: str = "
     axes.plot([low, high], [low, high], color="black", linewidth=0.8, linestyle="--", label="square")
     axes.set(xlim=(low, high), ylim=(low, high), xscale="log", yscale="log", aspect="equal")
     axes.set(xlabel="Width (pixels)", ylabel="Height (pixels)")
-    axes.set_title(f"{len(sides):,} images, {len(sizes):,} sizes\n(larger dot: more images)")
+    axes.set_title(f"{counted(len(sides), 'image')}, {counted(len(sizes), 'size')}\n(larger dot: more images)")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(base=2, numticks=9))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -161,7 +161,7 @@ def model_table(layers: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def beside_published(
-    published: pd.DataFrame, *, name: str, accuracy: float, interval: tuple[float, float]
+    published: pd.DataFrame, *, name: str, accuracy: float, interval: tuple[float, float], by_class: bool = False
 ) -> pd.DataFrame:
     """What others have reached, below one's own network.
 
@@ -170,9 +170,11 @@ def beside_published(
         name: of one's own network, trained from scratch.
         accuracy: on test, in [0, 1].
         interval: its ends.
+        by_class: whether the accuracy is a mean over classes.
     """
     percent = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * share for share in (accuracy, *interval)))
-    own = {"result": f"{name}, here", "accuracy (%)": percent, "measured on": "test, with its 95 % interval"}
+    measured = f"test{', mean over classes' * by_class}, with its 95 % interval"
+    own = {"result": f"{name}, here", "accuracy (%)": percent, "measured on": measured}
     own |= {"protocol": "from scratch", "pretrained": "no", "source": "this report"}
     return pd.DataFrame([own, *published.to_dict("records")])
 

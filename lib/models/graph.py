@@ -1,9 +1,12 @@
 """The model as TensorBoard draws it: layers named `Block_32__conv` become `Block_32/conv`, one box per block."""
 
 import re
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
+
+from lib.config import Experiment
 
 
 def graph_def(model: keras.Model) -> tf.compat.v1.GraphDef:
@@ -79,6 +82,20 @@ def blocks(model: keras.Model) -> list[tuple[str, list[str], tuple, int]]:
         )
         for name, layers in groups.items()
     ]
+
+
+def networks(experiments: Mapping[str, Experiment], num_classes: int) -> dict[str, list[tuple]]:
+    """The boxes of each network that some experiments train, as `figures.network_strips` draws them.
+
+    Returns:
+        The names of all experiments that share a network, with commas between -> its `blocks`, but for the scaling of
+        pixels, which all of them begin with.
+    """
+    shared: dict[tuple, list[str]] = {}
+    for name, one in experiments.items():
+        shared.setdefault((one.model, one.image_size), []).append(name)
+    built = {", ".join(names): blocks(experiments[names[0]].build(num_classes)) for names in shared.values()}
+    return {names: [box for box in boxes if box[0] != "rescale"] for names, boxes in built.items()}
 
 
 def layers(model: keras.Model) -> list[dict]:

@@ -13,16 +13,18 @@ from lib.report.pages import tensorboard
 from lib.search.jobs import search_job, search_jobs
 from lib.training import workers
 from lib.training.cost import cost_jobs
+from lib.training.draws import draw_jobs
 from lib.training.jobs import JobFailed, run_job, run_jobs
 from lib.training.network import network_job, network_jobs, single_batch_jobs
 from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run
 from lib.transfer.plan import transfer_job, transfer_jobs
 
-# The jobs that a brief plans, by kind: its networks, what trains on a single batch, what goes on from others, what is
-# searched, what is timed and not trained, and the trainings of `lib.low_level`.
+# The jobs that a brief plans, by kind: its networks, the best one on each draw of the split, what trains on a single
+# batch, what goes on from others, what is searched, what is timed and not trained, and what `lib.low_level` trains.
 PLANS = {
     "experiments": network_jobs,
+    "draws": draw_jobs,
     "single_batch": single_batch_jobs,
     "transfers": transfer_jobs,
     "searches": search_jobs,

@@ -20,7 +20,7 @@ import pandas as pd
 from lib import briefs
 from lib.config import Brief, Ensemble, Head, paths
 from lib.config.files import replacing
-from lib.config.names import csv_bytes, printable, write_csv
+from lib.config.names import counted, csv_bytes, printable, write_csv
 from lib.config.progress import progress_bar
 from lib.datasets import DataError
 from lib.datasets.images import read_pixels
@@ -83,9 +83,9 @@ def predict_folder(brief: str, name: str, *, profile: str, folder: Path, student
             raise DataError(
                 f"None of the {len(names):,} files in {folder} is an image that can be read: {left_out[0][1]}"
             )
-    said = f"{run.id} predicted {count:,} images of {folder}"
+    said = f"{run.id} predicted {counted(count, 'image')} of {folder}"
     if known:
-        said += f"; of {known:,} in folders named after a class, {right / known:.1%} were given that class"
+        said += f"; of {known:,} in folders named after a class, {100 * right / known:.1f} % were given that class"
     print(f"{said}\nWrote {file}", flush=True)
     _say_left_out(file.with_name(f"{file.stem}_left_out.csv"), left_out)
     return file

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Space
+from lib.config.names import counted
 from lib.evaluation.generalisation import on_test
 from lib.search.jobs import FoundJob, SearchJob
 from lib.search.trials import SCORED, TABLE
@@ -72,7 +73,7 @@ def of_search(job: SearchJob) -> dict[str, object]:
 def of_growing(jobs: Sequence[SearchJob]) -> str:
     """What the same search reaches on val with growing time, in words."""
     reached = [(job.settings.minutes, job.run.metrics()["val_accuracy"]) for job in jobs]
-    return ", ".join(f"{accuracy:.1%} after {minutes:.3g} min" for minutes, accuracy in reached)
+    return ", ".join(f"{100 * accuracy:.1f}\u00a0% after {minutes:.3g}\u00a0min" for minutes, accuracy in reached)
 
 
 def best_over_time(run: Run) -> pd.DataFrame:
@@ -137,7 +138,7 @@ def worth(search: SearchJob, by_hand: Sequence[NetworkJob]) -> dict[str, object]
 def of_importance(frame: pd.DataFrame, trials: int) -> dict[str, object]:
     """What the importances of `evaluation.setting_importance` say, in a sentence, with their numbers."""
     if frame.empty:
-        text = f"{trials} trials are too few, or too much alike, to tell which setting matters."
+        text = f"{counted(trials, 'trial')}: too few, or too much alike, to tell which setting matters."
         return {"importance": text}
     known, first = float(frame["known"].iloc[0]), frame.iloc[0]
     text = f"*{first['setting']}* decides most of the accuracy of a trial"

@@ -26,7 +26,7 @@ def test_names_are_sorted_and_hold_the_briefs_of_the_coursework():
 
 
 def test_an_unknown_brief_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="Unknown brief 'caltec101'. Briefs: caltech101, caltech256, "):
+    with pytest.raises(ValueError, match="Unknown brief 'caltec101'. Briefs: caltech101, caltech101_30, caltech256, "):
         briefs.load("caltec101")
 
 
@@ -94,6 +94,13 @@ def test_a_brief_must_carry_its_files_name(further_briefs):
     (further_briefs / "odd.py").write_text("from lib.briefs.demo import BRIEF\n")
     with pytest.raises(ValueError, match="lib/briefs/odd.py must define a brief named 'odd'. Received: 'demo'"):
         briefs.load("odd")
+
+
+def test_thirty_images_a_class_are_drawn_as_often_as_the_protocol_says():
+    brief, whole = briefs.load("caltech101_30"), briefs.load("caltech101")
+    assert (brief.split.train_per_class, brief.split.test_per_class) == (30, 50)
+    assert [brief.profiles[name].draws for name in PROFILES] == [2, 3, 5]
+    assert brief.dataset == whole.dataset and {one.draws for one in whole.profiles.values()} == {1}
 
 
 # Transfers

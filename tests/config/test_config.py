@@ -100,6 +100,14 @@ def test_impossible_values_are_refused():
         (ExplainSizes, {"changed": 100}, "scored >= changed >= shuffled"),
         (Split, {"test": 0.0}, "test and val lie in"),
         (Split, {"val": 0.51}, "test and val lie in"),
+        (
+            Split,
+            {"train_per_class": 30},
+            "train_per_class is at least 2 and test_per_class at least 1, or both",
+        ),
+        (Split, {"test_per_class": 50}, "train_per_class is at least 2"),
+        (Split, {"train_per_class": 1, "test_per_class": 50}, "train_per_class is at least 2"),
+        (Profile, {"draws": 0}, "draws is positive"),
     ):
         with pytest.raises(ValueError, match=f"{kind.__name__}: .*{rule}.* Received: {kind.__name__}"):
             kind(**fields)

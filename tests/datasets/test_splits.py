@@ -1,5 +1,6 @@
 """Splits: stratified, seeded, without leaks, faithful to the layout, stored with a checksum."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -88,6 +89,46 @@ def test_every_setting_changes_the_result():
     assert make_split(dataset, SplitConfig()).checksum == base.checksum
     assert set(make_split(dataset, SplitConfig(seed=1)).test) != set(base.test)
     assert set(base.test) <= set(make_split(dataset, SplitConfig(test=0.2)).test)
+
+
+def test_numbers_per_class_fill_test_from_what_training_leaves_and_val_from_what_both_leave():
+    counts = [2, 6, 31, 40, 80, 83, 435]
+    dataset, protocol = make_dataset(counts), SplitConfig(train_per_class=30, test_per_class=50)
+    split = make_split(dataset, protocol)
+    assert per_class(dataset, split.test) == [0, 1, 1, 10, 50, 50, 50]
+    assert per_class(dataset, split.val) == [0, 1, 3, 3, 3, 3, 3]
+    assert per_class(dataset, split.train) == [2, 4, 27, 27, 27, 30, 30]
+    assert per_class(dataset, split.unused) == [0, 0, 0, 0, 0, 0, 352]
+    draws = [make_split(dataset, protocol.replace(seed=seed)) for seed in range(5)]
+    assert len({tuple(draw.test) for draw in draws}) == 5 and draws[0].checksum == split.checksum
+    assert split.checksum.startswith("0f696e65d1752017")
+    without_val = make_split(dataset, protocol.replace(val=0.01))
+    assert without_val.test.tolist() == split.test.tolist()  # what chooses does not change what judges
+    laid_out = make_dataset([100], roles=["train"] * 80 + ["test"] * 20)
+    split = make_split(laid_out, protocol)
+    assert [len(rows) for rows in (split.train, split.val, split.test, split.unused)] == [30, 3, 20, 47]
+
+
+def test_numbers_per_class_hold_where_images_belong_together():
+    dataset, groups = make_dataset([60, 60, 40]), np.arange(160)
+    groups[60:120] = np.arange(60)  # each image of the second class shows a photograph of the first one
+    groups[[0, 1, 2, 3]], groups[[120, 121]] = 0, 120  # near copies within a class
+    groups[[60, 61, 62, 63]] = 0
+    for seed in range(5):
+        split = make_split(dataset, SplitConfig(train_per_class=20, test_per_class=30, seed=seed), groups=groups)
+        parts = {role: getattr(split, role) for role in ("train", "val", "test")}
+        assert {role: per_class(dataset, rows) for role, rows in parts.items()} == {
+            "train": [20, 20, 18],
+            "val": [2, 2, 2],
+            "test": [30, 30, 19],
+        }
+        assert sum(len({*groups[rows]}) for rows in parts.values()) == len({*groups[np.concatenate([*parts.values()])]})
+    order = np.random.default_rng(0).permutation(160)
+    renamed = dataset.index.iloc[order].assign(path=[f"{row}.jpg" for row in range(160)]).reset_index(drop=True)
+    other = dataclasses.replace(dataset, index=renamed)
+    again = make_split(other, SplitConfig(train_per_class=20, test_per_class=30, seed=4), groups=groups[order])
+    drawn = [set(data.index["sha256"].iloc[rows]) for data, rows in ((dataset, split.test), (other, again.test))]
+    assert drawn[0] == drawn[1]
 
 
 def test_drawn_rows_are_the_same_on_every_machine():

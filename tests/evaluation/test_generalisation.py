@@ -71,6 +71,9 @@ def test_train_is_measured_without_dropout_and_kept(opened):
     assert table["gap"].tolist() == (table["train_accuracy"] - table["val_accuracy"]).tolist()
     assert table["val_minus_test"].tolist() == pytest.approx((table["val_accuracy"] - right).tolist())
     assert generalisation.val_and_test(opened, []).empty  # a coursework that names none
+    draws = generalisation.of_draws([NetworkJob(opened, "small", other, seed=1), *jobs])  # the first is not trained
+    assert draws["draw"].tolist() == [1, 2] and draws["run"].tolist() == [job.run.id for job in jobs]
+    assert draws["test_accuracy"].tolist() == pytest.approx(right) and "test_balanced_accuracy" in draws
 
 
 def scores(**values):

@@ -54,7 +54,7 @@ def test_long_names_are_cut_and_dollar_signs_kept():
 
 def test_class_difficulty_says_what_it_leaves_out():
     figure = figures.class_difficulty(difficulty(12))
-    assert figure.axes[0].get_xlabel() == "Nearest to own class mean (%); 1 classes without a value left out"
+    assert figure.axes[0].get_xlabel() == "Nearest to own class mean (%); 1 class without a value left out"
     assert words(figure).count("0 (n=0)") == 1
 
 
@@ -285,6 +285,26 @@ def test_model_graph_shows_every_block_and_the_layers_of_one():
     assert {"image", "Block_32", "head", "inside Block_32", "batch norm", "relu"} <= set(shown)
     assert "32 × 32 × 32   12,345 parameters" in shown and "64 × 64 × 3   no parameters" in shown
     assert "dense" not in shown and "dense" in words(draw("model_graph", opened="head"))
+
+
+def test_network_strips_name_blocks_layers_and_shapes_inside_their_boxes():
+    own = [("image", ["image"], (None, 64, 64, 3), 0)]
+    own += [(f"Block_{i}", ["padding", "conv", "norm", "relu", "max"], (64, 64, 512), 5_000) for i in range(10)]
+    own += [("channels_first", ["channels_first"], (256, 1, 1), 0), ("Block_384", ["conv"] * 10, (4, 4, 384), 99)]
+    for count in (1, 14):  # 14 networks of two rows are more than a page holds, and are drawn smaller
+        figure = figures.network_strips({f"v{number}, v{number + 1}": own for number in range(count)})
+        assert figure.get_figheight() <= 9.3
+        assert_fits(figure)
+        shown = {*words(figure)}
+        assert {"v0, v1: 50,099 parameters", "image", "64 × 64 × 3", "10 layers\n4 × 4 × 384"} <= shown
+        assert "padding conv\nnorm relu max\n64 × 64 × 512" in shown
+        axes, renderer = figure.axes[0], figure.canvas.get_renderer()
+        boxes = [box.get_window_extent(renderer) for box in axes.patches]
+        assert len(boxes) == count * len(own)
+        for text in (text for text in axes.texts if "parameters" not in text.get_text()):
+            extent = text.get_window_extent(renderer)
+            ends = [(extent.x0, extent.y0), (extent.x1, extent.y1)]
+            assert any(all(box.contains(*end) for end in ends) for box in boxes), text.get_text()
 
 
 def test_model_graph_of_many_blocks_fits_a_page():

@@ -179,6 +179,9 @@ def test_results_of_others_stand_below_ones_own():
     assert list(table.columns) == list(published.columns)
     assert table["accuracy (%)"].tolist() == ["40.0 (38.0 to 42.1)", "38.8 ± 1.4", "60"]
     assert table["result"].tolist() == ["best, here", "one", "two"]
+    assert table["measured on"][0] == "test, with its 95 % interval"
+    mean = tables.beside_published(published, name="best", accuracy=0.4, interval=(0.38, 0.421), by_class=True)
+    assert mean["measured on"][0] == "test, mean over classes, with its 95 % interval"
     assert tables.published_reached(published, accuracy=0.4) == {"results": 1, "reached": 1}
     assert tables.published_reached(published, accuracy=0.387) == {"results": 1, "reached": 0}
 

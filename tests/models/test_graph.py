@@ -4,8 +4,9 @@ import keras
 import pytest
 import tensorflow as tf
 
+from lib.config import Experiment, Training
 from lib.models import ConvBlocks, LayerList, Residual, SimpleCnn, Softmax
-from lib.models.graph import graph_def, layer_sizes
+from lib.models.graph import graph_def, layer_sizes, networks
 
 FAMILIES = [
     Softmax(),
@@ -55,6 +56,16 @@ def test_residual_blocks_nest():
     family = Residual(filters=(4, 8), blocks=(1, 2))
     assert scopes(family, "Block_8") == {"block_1", "block_2"}
     assert {"unit_1", "unit_2", "shortcut_conv", "add"} <= scopes(family, "Block_8/block_1")
+
+
+def test_each_network_of_a_ladder_is_built_once():
+    small = Experiment(why="Small?", model=Softmax(), image_size=8)
+    ladder = {"small": small, "large": small.replace(image_size=16), "long": small.replace(training=Training(epochs=9))}
+    found = networks(ladder, 3)
+    assert {names: sum(parameters for *_, parameters in boxes) for names, boxes in found.items()} == {
+        "small, long": (8 * 8 * 3 + 1) * 3,
+        "large": (16 * 16 * 3 + 1) * 3,
+    }
 
 
 def test_any_flat_keras_model_will_do():

@@ -187,7 +187,7 @@ def test_what_is_doubtful_is_said(folder, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"Wrote {paths.reports() / 'Ana_Cruz_demo.zip'} (")
     assert lines[1].startswith("note: This is a smoke run")
-    assert lines[2] == "note: The written reports have 2 fault(s), the first: note.md:3: typed number 93"
+    assert lines[2] == "note: The written reports have 2 faults, the first: note.md:3: typed number 93"
     assert len(lines) == 3
     (paths.reports() / "mine.py").write_text("x = 1")
     monkeypatch.setattr(paths, "NOTEBOOKS", paths.reports())

@@ -18,6 +18,7 @@ from written_report import add_transfers, make_report_folder
 from lib import briefs, figures
 from lib.config import paths
 from lib.config.files import write_json
+from lib.config.names import noun
 from lib.report.results import display, drop, open_results, read_manifest, read_values, write_evidence
 from lib.report.results.display import ROWS, column_texts, short
 
@@ -144,13 +145,22 @@ def test_a_sentence_takes_its_numbers_from_all_notebooks(results, shown):
     later.save_value("best.test_accuracy", 0.8125)
     later.save_value("best.experiment", "residual")
     later.say("{dataset.images:,} images, {dataset.classes} classes; {best.experiment}: {best.test_accuracy:.1%}.")
-    assert shown == [{"markdown": "1,200 images, 12 classes; residual: 81.2%."}]
+    assert shown == [{"markdown": "1,200 images, 12 classes; residual: 81.2\u00a0%."}]
 
 
 def test_fractions_without_a_format_are_short_and_braces_can_be_written(results, shown):
     results.save_value("loss", 1 / 3)
     results.say("{{x}} = {loss}")
     assert shown == [{"markdown": "{x} = 0.3333"}]
+
+
+def test_what_is_counted_stands_in_the_number_of_its_count(results, shown):
+    results.save_values({"one": 1, "many": 1200, "none": 0})
+    results.say("{one:count epoch}, {many:count training image}, {none:count class}, {many:count entry}")
+    assert shown == [{"markdown": "1 epoch, 1,200 training images, 0 classes, 1,200 entries"}]
+    assert [noun(2, one) for one in ("epoch", "box", "batch", "day", "miss", "mistake")] == [
+        *("epochs", "boxes", "batches", "days", "misses", "mistakes")
+    ]
 
 
 def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
@@ -160,6 +170,7 @@ def test_a_sentence_with_an_unknown_name_or_wrong_format_is_refused(results):
         "{dataset.image}": "'dataset.image'. Similar: dataset.images",
         "{}": "No notebook has saved the value ''",
         "{0}": "No notebook has saved the value '0'",
+        "{name:count epoch}": "format must fit its value. Received: 'count epoch' for 'best'",
         "{name:.2f}": "format must fit its value. Received: '.2f' for 'best'",
     }.items():
         with pytest.raises(ValueError, match=re.escape(message)):

@@ -56,8 +56,14 @@ def test_a_search_is_judged_at_equal_minutes_and_within_two_standard_errors(tmp_
     assert found["gain"] == pytest.approx(accuracy - 0.6) and found["by_hand_end_accuracy"] == 0.9
 
 
+def test_growing_time_is_said_as_the_rest_of_a_report_is():
+    run = SimpleNamespace(metrics=lambda: {"val_accuracy": 0.1})
+    job = SimpleNamespace(settings=SimpleNamespace(minutes=1), run=run)
+    assert compare.of_growing([job, job]) == ", ".join(["10.0\u00a0% after 1\u00a0min"] * 2)
+
+
 def test_importances_are_said_only_where_the_trials_know_them():
     frame = pd.DataFrame({"setting": ["width"], "importance": [0.5], "spread": [0.1], "known": [0.7]})
     assert "*width* decides" in compare.of_importance(frame, 20)["importance"]
     assert "no setting stands out" in compare.of_importance(frame.assign(known=0.1), 20)["importance"]
-    assert "5 trials are too few" in compare.of_importance(frame[:0], 5)["importance"]
+    assert "5 trials: too few" in compare.of_importance(frame[:0], 5)["importance"]

@@ -1,12 +1,17 @@
 """lib.training.open_brief: further data sets, and drawn images that stand in for data that cannot be had."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from lib import briefs, datasets
+from lib.config import PROFILES
 from lib.datasets import DataError
 from lib.datasets.drawn import letters
 from lib.training import open_brief
+from lib.training.draws import draw_jobs
+from lib.training.network import network_job
 
 
 @pytest.fixture
@@ -56,6 +61,17 @@ def test_without_a_stand_in_the_reason_is_the_error(own_folders, no_download, mo
 
 def test_data_that_are_there_need_no_notice(photo_folder, own_folders):
     assert open_brief.open_brief("folder", "quick", str(photo_folder)).notice == ""
+
+
+def test_further_draws_split_the_same_images_anew_and_the_best_network_is_planned_on_each(photo_folder, own_folders):
+    opened = open_brief.open_brief("folder", "quick", str(photo_folder))
+    profiles = dict.fromkeys(PROFILES, opened.profile.replace(draws=3))
+    jobs = draw_jobs(dataclasses.replace(opened, brief=opened.brief.replace(profiles=profiles)))
+    assert [job.name for job in jobs] == [opened.brief.best] * 3 and len({job.run.id for job in jobs}) == 3
+    assert jobs[0].run == network_job(opened, "best").run
+    assert len({job.opened.split.checksum for job in jobs}) == 3
+    for job in jobs:
+        assert job.opened.dataset is opened.dataset and len(job.opened.split.test) == len(opened.split.test)
 
 
 def test_only_data_sets_of_the_brief_can_be_opened(few_letters):

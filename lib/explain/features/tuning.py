@@ -245,7 +245,7 @@ class Shape:
     def sentence(self) -> str:
         """What the weights say, in one sentence without a full stop."""
         first, second = self.opposed
-        colour = f"{self.colour_share:.0%} of its squared weights are colour, {first} against {second}"
+        colour = f"{100 * self.colour_share:.0f}\u00a0% of its squared weights are colour, {first} against {second}"
         if self.even_share > 0.5 or not self.period:
             return f"by its weights it sums up what it sees; {colour}"
         return (

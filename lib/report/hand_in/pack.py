@@ -19,7 +19,7 @@ import pandas as pd
 from lib import briefs
 from lib.config import paths
 from lib.config.files import write_bytes
-from lib.config.names import csv_bytes
+from lib.config.names import counted, csv_bytes
 from lib.datasets import splits
 from lib.report import pages, results, written
 from lib.report.notebooks import freshness, table
@@ -92,7 +92,7 @@ def doubts(brief: str) -> list[str]:
         )
     faults = written.check_reports(briefs.load(brief))
     if faults:
-        said.append(f"The written reports have {len(faults)} fault(s), the first: {faults[0]}")
+        said.append(f"The written reports have {counted(len(faults), 'fault')}, the first: {faults[0]}")
     code = sorted(file.name for file in paths.NOTEBOOKS.glob("*.py"))
     if code:
         said.append(f"Not handed in, as code belongs in lib: {', '.join(f'notebooks/{name}' for name in code)}")

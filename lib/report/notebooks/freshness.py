@@ -18,6 +18,7 @@ import nbformat
 
 from lib.config import paths
 from lib.config.files import checksum, read_json, write_json
+from lib.config.names import counted
 from lib.report import notebooks, results
 from lib.report.notebooks import table
 from lib.training.open_brief import OpenBrief
@@ -71,7 +72,7 @@ def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting
     if products := edited(name, folder):
         return products[0]
     if record["runs"] and waiting:
-        return f"{len(waiting)} planned run{'s' * (len(waiting) > 1)} to be trained"
+        return f"{counted(len(waiting), 'planned run')} to be trained"
     changed = [run for run, before in record["runs"].items() if before != _look(folder / "runs" / run, before)]
     return f"run {changed[0]} changed" if changed else None
 

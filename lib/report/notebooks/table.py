@@ -30,7 +30,7 @@ class Notebook:
 NOTEBOOKS = {
     "01_explore": Notebook(values=DATA_VALUES, files=DATA_FILES),
     "02_experiments": Notebook(jobs=("experiments",), files=(EXPERIMENTS_TABLE,)),
-    "03_best_model": Notebook(jobs=("experiments",), values=BEST),
+    "03_best_model": Notebook(jobs=("experiments", "draws"), values=BEST),
     "04_explainability": Notebook(
         jobs=("experiments",),
         values=("explain.masks", "explain.best_method"),

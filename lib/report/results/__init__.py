@@ -27,13 +27,13 @@ from matplotlib import pyplot
 from lib import briefs, evaluation
 from lib.config import PROFILES, paths
 from lib.config.files import read_json, write_bytes, write_json
-from lib.config.names import csv_bytes, markdown, printable, read_csv, write_csv
+from lib.config.names import counted, csv_bytes, markdown, printable, read_csv, write_csv
 from lib.figures.fonts import NUMBER, fit_fonts
 from lib.figures.style import below_title
 from lib.report.results import display
 from lib.training.runs import Run
 
-FURTHER_TABLES = ("transfers", "searches")  # beside that of the experiments; a row per run each
+FURTHER_TABLES = ("transfers", "searches", "draws")  # beside that of the experiments; a row per run each
 DPI = 150
 NUMBERED = "numbered_names"  # begins the names of tables with numbers for names
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -133,8 +133,8 @@ class Results:
         """Show a sentence in Markdown whose numbers come from `values.json`.
 
         Args:
-            text: e.g. `"{dataset.images:,} images in {dataset.classes} classes."`; a fraction without a format is
-                shown with four significant digits.
+            text: e.g. `"{best.parameters:,} parameters, {best.epochs:count epoch}."`, where `count` shows the word too,
+                in the plural where the number is not 1; a fraction without a format has four significant digits.
         """
         plain, marked = fill(text, self._values())
         display.publish(plain, markdown=marked)
@@ -339,7 +339,11 @@ def fill(text: str, values: dict[str, dict]) -> tuple[str, str]:
             value = find("value", name, values)["value"]
             word = isinstance(value, str)
             try:
-                filled = format(value, form or (".4g" if isinstance(value, float) else ""))
+                if form.startswith("count "):
+                    filled = counted(value, form.removeprefix("count "))
+                else:
+                    filled = format(value, form or (".4g" if isinstance(value, float) else ""))
+                    filled = filled.replace("%", f"{display.SPACE}%") if form.endswith("%") else filled
             except ValueError as error:
                 raise ValueError(f"A format must fit its value. Received: {form!r} for {value!r}") from error
         plain += literal + printable(filled)
@@ -350,12 +354,12 @@ def fill(text: str, values: dict[str, dict]) -> tuple[str, str]:
 def write_evidence(brief: str) -> list[Path]:
     """Copy a report's results tables to `reports/results`, with what their rows rest on.
 
-    Each row of `tables/experiments.csv`, and of `tables/transfers.csv` and `tables/searches.csv` where there are some,
-    gets its profile, commit and processor; the row of the best model also its test results, and each transfer or search
-    whose test images were predicted its accuracy on them. A ValueError says that the report of the brief is not made.
+    Each row of `tables/experiments.csv`, and of the tables of transfers, searches and draws where there are some, gets
+    its profile, commit and processor; the row of the best model also its test results, and each row of these tables
+    whose test images were predicted the accuracy on them. A ValueError says that the report of the brief is not made.
 
     Returns:
-        `<brief>.csv`, `<brief>_transfers.csv` and `<brief>_searches.csv`.
+        `<brief>.csv`, `<brief>_transfers.csv` and so on.
     """
     tables, values = paths.report(brief) / "tables", read_values(paths.report(brief))
     if not (tables / "experiments.csv").exists() or "best.test_accuracy" not in values:

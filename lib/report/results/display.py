@@ -14,7 +14,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from lib.config import paths
-from lib.config.names import printable
+from lib.config.names import counted, printable
 
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SPACE, MINUS = "\u00a0", "\u2212"  # a number and its unit stay on one line
@@ -60,7 +60,7 @@ def table_html(frame: pd.DataFrame, caption: str, *, file: str) -> str:
 
     body = "".join(row(cells, "td") for cells in zip(*columns, strict=True))
     left = len(frame) - ROWS
-    more = f" {left:,} more row{'s' if left > 1 else ''} in {file}." if left > 0 else ""
+    more = f" {counted(left, 'more row')} in {file}." if left > 0 else ""
     return (
         f'<table><caption style="text-align: left">{with_code(caption)}{more}</caption>'
         f"<thead>{row(map(str, frame.columns), 'th')}</thead><tbody>{body}</tbody></table>"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib import evaluation
 from lib.config import Brief
-from lib.config.names import read_csv
+from lib.config.names import noun, read_csv
 from lib.report import results
 from lib.report.results.display import SPACE, column_texts, write_number
 from lib.report.written.numbers import BLOCK, REFERENCE, VALUE, Number, Origin, Text, bind, capital, mark, typed_numbers
@@ -235,9 +235,9 @@ class Calls:
         return self.marked(value, form)
 
     def count(self, number, one: str, many: str = "") -> str:
-        """A number in words with what it counts: one seed, three seeds, no seeds; of a list, its length.
+        """A number in words with what it counts: one seed, three seeds, no classes; of a list, its length.
 
-        `many` is the plural, where that is not the singular with an s.
+        `many` is the plural, where that is an odd one.
         """
         if isinstance(number, list) and all(isinstance(item, (Number, Row, Text)) for item in number):
             number = Number(len(number), Origin("counted in the results"))
@@ -246,7 +246,7 @@ class Calls:
             raise ValueError(
                 f"count() takes the name of a value, a bound number or a list of what runs gave. Received: {number!r}"
             )
-        things = one if number == 1 else many or f"{one}s"
+        things = many if many and number != 1 else noun(number, one)
         return f"no {things}" if number == 0 else f"{self.marked(number, 'word')} {things}"
 
     def differences(self, experiments: Sequence[Row], against: str = "") -> str:
