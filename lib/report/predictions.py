@@ -27,7 +27,7 @@ from lib.datasets.images import read_pixels
 from lib.datasets.readers.folders import list_tree
 from lib.inputs.cache import resize_image
 from lib.models.heads import Forest
-from lib.report.hand_in.pack import file_name_of
+from lib.report.hand_in.pack import file_name_of, predicted
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run, RunError
@@ -104,8 +104,6 @@ def predict_images(
     """
     from lib.training.steps import predict
 
-    classes = np.array(network.class_names, dtype=object)
-
     def read(name: str) -> np.ndarray | str:
         try:
             image = open_image(name)
@@ -134,8 +132,7 @@ def predict_images(
             if first is None:  # not one of them can be read
                 continue
             found = predict(network.model, itertools.chain([first], shown), mirror=network.mirror)
-            columns = (found_names, classes[found.argmax(axis=1)], found.max(axis=1).round(6))
-            yield pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+            yield predicted(found_names, network.class_names, found)
 
 
 def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
@@ -164,9 +161,7 @@ def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
         run, model = job.run, job.network()
     else:
         model = run.load_model()
-    config = run.config()
-    facts = (config["settings"].get(word, other) for word, other in (("resize", "stretch"), ("mirror_average", False)))
-    return run, Network(model, config["classes"], config["settings"]["image_size"], *facts)
+    return run, _network(run, model)
 
 
 def unlabelled_or_test(opened: OpenBrief, run: Run, model) -> tuple[str, pd.DataFrame, int]:
@@ -179,17 +174,17 @@ def unlabelled_or_test(opened: OpenBrief, run: Run, model) -> tuple[str, pd.Data
     dataset = opened.dataset
     if not dataset.unlabelled:
         rows, _, probabilities = run.predictions("test")
-        classes = np.array(dataset.class_names, dtype=object)[probabilities.argmax(axis=1)]
-        columns = (dataset.index["path"].to_numpy()[rows], classes, probabilities.max(axis=1).round(6))
-        return "held-out", pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))), 0
-    settings = run.config()["settings"]
-    network = Network(
-        model, dataset.class_names, settings["image_size"], settings["resize"], settings["mirror_average"]
-    )
+        return "held-out", predicted(dataset.index["path"].to_numpy()[rows], dataset.class_names, probabilities), 0
     opening = dataset.open_image if dataset.arrays is not None else lambda path: dataset.root / path
     left_out = []
-    tables = list(predict_images(network, dataset.unlabelled, opening, left_out=left_out))
+    tables = list(predict_images(_network(run, model), dataset.unlabelled, opening, left_out=left_out))
     return "unlabelled", pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True), len(left_out)
+
+
+def _network(run: Run, model) -> Network:
+    config = run.config()
+    settings = {"resize": "stretch", "mirror_average": False} | config["settings"]  # some kinds of jobs lack them
+    return Network(model, config["classes"], settings["image_size"], settings["resize"], settings["mirror_average"])
 
 
 def _newest(brief: Brief, name: str, profile: str, *, wanted: dict | None) -> Run | None:

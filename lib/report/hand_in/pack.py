@@ -11,6 +11,7 @@ import re
 import subprocess
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -181,14 +182,17 @@ def test_predictions(folder: Path) -> bytes:
     """
     run = Run(folder / "runs" / best_run(folder))
     rows, labels, probabilities = run.predictions("test")
-    classes = np.array(run.config()["classes"], dtype=object)
-    table = {
-        "image": splits.read_split(folder / "split.csv").table["path"].to_numpy()[rows],
-        "true_class": classes[labels],
-        "predicted_class": classes[probabilities.argmax(axis=1)],
-        "confidence": probabilities.max(axis=1).round(6),
-    }
-    return csv_bytes(pd.DataFrame(table))
+    names, classes = splits.read_split(folder / "split.csv").table["path"].to_numpy(), run.config()["classes"]
+    table = predicted(names[rows], classes, probabilities)
+    table.insert(1, "true_class", np.array(classes, dtype=object)[labels])
+    return csv_bytes(table)
+
+
+def predicted(images: Sequence[str], class_names: Sequence[str], probabilities: np.ndarray) -> pd.DataFrame:
+    """The columns image, predicted_class and confidence of some images and their probabilities (N, C)."""
+    classes = np.array(class_names, dtype=object)[probabilities.argmax(axis=1)]
+    confidence = probabilities.max(axis=1).round(6)
+    return pd.DataFrame({"image": images, "predicted_class": classes, "confidence": confidence})
 
 
 def best_run(folder: Path) -> str | None:
@@ -210,8 +214,7 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         for name in sorted(files):
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info = zipfile.ZipInfo(name)  # of 1980: no time of making
             info.create_system, info.external_attr = 3, 0o100644 << 16  # as on Unix, whatever this is
-            info.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(info, files[name], compresslevel=6)
+            packed.writestr(info, files[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=6)
     return buffer.getvalue()

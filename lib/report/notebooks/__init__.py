@@ -172,19 +172,17 @@ def _kernel_class(log: Path) -> type[AsyncKernelManager]:
 def _kernel_environment() -> dict[str, str]:
     """Environment variables of a kernel; relative folders would mean others there."""
     python_path = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return (
-        os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join(python_path),
-            "PYTHONHASHSEED": "0",
-            "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
-            "COURSEWORK_HEADLESS": "1",
-            WRITES_REPORT: "1",
-            "COURSEWORK_CACHE": str(paths.cache()),
-            "COURSEWORK_REPORTS": str(paths.reports()),
-            "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),
-        }
-    )
+    settings = {
+        "PYTHONPATH": os.pathsep.join(python_path),
+        "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
+        "COURSEWORK_HEADLESS": "1",
+        WRITES_REPORT: "1",
+        "COURSEWORK_CACHE": str(paths.cache()),
+        "COURSEWORK_REPORTS": str(paths.reports()),
+        "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),
+    }
+    return os.environ | settings
 
 
 def _tidy(executed: Path, data: str) -> None:
