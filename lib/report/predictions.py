@@ -94,13 +94,10 @@ def predict_folder(brief: str, name: str, *, profile: str, folder: Path, student
 def predict_images(
     network: Network, names: Sequence[str], open_image: Callable[[str], Path | np.ndarray], *, left_out: list
 ) -> Iterator[pd.DataFrame]:
-    """Tables of some thousand rows each, with the columns `COLUMNS`, in the order of the names.
+    """Tables of some thousand rows each, with the columns `COLUMNS`, in the order of the names of the images.
 
-    Args:
-        network: as `open_network` gives.
-        names: of the images.
-        open_image: gives the file, or the pixels (H, W, 3) uint8, of a name.
-        left_out: takes (name, reason) of what cannot be read.
+    `open_image` gives the file, or the pixels (H, W, 3) uint8, of a name; `left_out` takes what cannot be read, with
+    the reason.
     """
     from lib.training.steps import predict
 

@@ -3,17 +3,15 @@
 Nothing of it is run; results that were made up in every file alike are found only by computing them again.
 """
 
-import contextlib
 import math
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lib import briefs
 from lib.config import PROFILES
 from lib.config.files import checksum
-from lib.config.names import printable, read_csv
+from lib.config.names import read_csv
 from lib.datasets import splits
 from lib.report import results
 from lib.report.hand_in import pack
@@ -29,14 +27,9 @@ FROM_METRICS = ("parameters", "epochs", "val_accuracy")  # values of the best mo
 
 
 def check_results(root: Path, manifest: dict) -> list[str]:
-    """What is wrong with the files and the results of a hand-in, one sentence per fault.
+    """What is wrong with the files and the results of a hand-in that was unpacked into `root`, one sentence per fault.
 
-    Args:
-        root: folder that the hand-in was unpacked into, which has been checked for paths that lead out of it.
-        manifest: the content of its `MANIFEST.json`.
-
-    Raises:
-        ValueError: if its results are of another shape than those of this project.
+    Results of another shape than those of this project are a ValueError.
     """
     brief, folder = manifest["brief"], root / "reports" / manifest["brief"]
     _check_shapes(folder)
@@ -164,16 +157,3 @@ def _predictions(file: Path, folder: Path) -> list[str]:
         if values[f"best.{name}"]["value"] != metrics[name]:
             faults.append(f"values.json: best.{name} is not what runs/{run.id}/metrics.json holds")
     return faults
-
-
-# Words
-
-
-@contextlib.contextmanager
-def reading(archive: Path) -> Iterator[None]:
-    """Read what somebody else made in the block: whatever is wrong with it becomes one sentence, a ValueError."""
-    try:
-        yield
-    except Exception as error:  # of any library that meets content it was not written for
-        text = " ".join(str(error).split())[:300]
-        raise ValueError(f"{archive.name} cannot be checked ({type(error).__name__}): {printable(text)}") from error

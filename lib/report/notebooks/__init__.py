@@ -54,18 +54,10 @@ def executed_file(name: str, brief: str) -> Path:
 
 
 def execute(name: str, parameters: Mapping[str, object]) -> Path:
-    """Run a notebook from top to bottom and write its executed copy and its page.
+    """Run a notebook from top to bottom and write its executed copy and its page, which is returned.
 
-    Args:
-        name: e.g. `01_explore`.
-        parameters: BRIEF, PROFILE (smoke, quick or full) and further ones, e.g. `{"DATA": "/home/me/images"}`.
-
-    Returns:
-        The page. The same input gives the same executed copy: its times are taken out.
-
-    Raises:
-        ValueError: if there is no such notebook or parameter.
-        NotebookError: if a cell fails or the kernel dies; the executed copy then shows how far it came.
+    `parameters` are BRIEF, PROFILE and further ones, e.g. DATA. The same input gives the same executed copy: its times
+    are taken out. If a cell fails or the kernel dies (a NotebookError), the copy shows how far it came.
     """
     source, brief = locate(name), str(parameters["BRIEF"])
     check_parameters(source, parameters)

@@ -34,10 +34,9 @@ class CheckFailed(ValueError):
 
 
 def write_reports(brief: Brief) -> list[str]:
-    """Write every report that a brief names in every format, and check it.
+    """Write every report that a brief names in every format, and check it as `check_reports` does.
 
-    Returns:
-        Faults, each a sentence with file and line; a report whose template cannot be filled is not written.
+    A report whose template cannot be filled is not written.
     """
     folder, record, faults = paths.report(brief.name), {}, []
     drop_reports(folder)

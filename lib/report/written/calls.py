@@ -254,13 +254,10 @@ class Calls:
         texts = []
         for one in experiments:
             found = self.compare(one, against)
-            ends = (
-                ""
-                if found["low"] is None
-                else f", {self.show(found['low'], '+pts')} to {self.show(found['high'], '+pts')}"
-            )
+            ends = [self.show(found[end], "+pts") for end in ("low", "high") if found[end] is not None]
             unit = "" if texts else f"{SPACE}points"
-            texts.append(f"{self.show(one['name'])} ({self.show(found['difference'], '+pts')}{unit}{ends})")
+            interval = f", {' to '.join(ends)}" if ends else ""
+            texts.append(f"{self.show(one['name'])} ({self.show(found['difference'], '+pts')}{unit}{interval})")
         return self.join(texts)
 
     def holds(self, claim) -> str:
