@@ -148,7 +148,7 @@ def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
     if isinstance(settings, Head) and isinstance(settings.head, Forest):
         raise ValueError(f"{name} is a forest on features and no network: choose another EXPERIMENT.")
     known = scaled.experiments | scaled.ablation | scaled.transfers
-    run = _newest(scaled, name, profile, wanted=None if name in scaled.transfers else known[name].flat())
+    run = _newest(scaled, name, profile, settings=None if name in scaled.transfers else known[name].flat())
     if not run:
         words = f"BRIEF={brief} EXPERIMENT={name} PROFILE={profile}"
         raise ValueError(f"{brief} has no finished run of {name} at profile {profile}: make train {words}")
@@ -184,26 +184,21 @@ def _network(run: Run, model) -> Network:
     return Network(model, config["classes"], settings["image_size"], settings["resize"], settings["mirror_average"])
 
 
-def _newest(brief: Brief, name: str, profile: str, *, wanted: dict | None) -> Run | None:
+def _newest(brief: Brief, name: str, profile: str, *, settings: dict | None) -> Run | None:
     """The whole run of an experiment that was finished last, with seed 0; of these settings, if any are given."""
+    wanted = settings and json.loads(json.dumps(settings | {"why": ""}, default=list))
     found = []
     for folder in paths.runs(brief.name).glob(f"{name}-seed0-*"):
         run = Run(folder)
         try:
             config = run.config()
             same = (config["experiment"], config["profile"]) == (name, profile)
-            if same and run.finished and not run.damage() and _same(config["settings"], wanted):
+            same &= wanted is None or config["settings"] | {"why": ""} == wanted
+            if same and run.finished and not run.damage():
                 found.append((run.environment()["finished"], run.id, run))
         except (RunError, KeyError):  # not begun, or damaged
             continue
     return max(found, default=(None,))[-1]
-
-
-def _same(settings: dict, wanted: dict | None) -> bool:
-    if wanted is None:
-        return True
-    wanted = json.loads(json.dumps(wanted, default=list))
-    return {**settings, "why": ""} == {**wanted, "why": ""}
 
 
 def _agreement(table: pd.DataFrame, class_names: Sequence[str]) -> tuple[int, int]:

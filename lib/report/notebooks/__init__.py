@@ -48,11 +48,6 @@ def locate(name: str) -> Path:
     return paths.NOTEBOOKS / f"{name}.ipynb"
 
 
-def executed_file(name: str, brief: str) -> Path:
-    """Where the executed copy of a notebook is kept."""
-    return paths.report(brief) / "notebooks" / f"{name}.ipynb"
-
-
 def execute(name: str, parameters: Mapping[str, object]) -> Path:
     """Run a notebook from top to bottom and write its executed copy and its page, which is returned.
 
@@ -61,7 +56,7 @@ def execute(name: str, parameters: Mapping[str, object]) -> Path:
     """
     source, brief = locate(name), str(parameters["BRIEF"])
     check_parameters(source, parameters)
-    executed, page = executed_file(name, brief), paths.report(brief) / f"{name}.html"
+    executed, page = paths.report(brief) / "notebooks" / source.name, paths.report(brief) / f"{name}.html"
     executed.parent.mkdir(parents=True, exist_ok=True)
     page.unlink(missing_ok=True)  # if the notebook fails, no page of an earlier run stays beside it
     started = time.perf_counter()

@@ -320,7 +320,7 @@ def find(kind: str, name: str, saved: dict[str, dict]) -> dict:
 
 def _plain_value(name: str, value) -> bool | int | float | str:
     if isinstance(value, np.floating):
-        value = float(str(value.item() if isinstance(value, np.float64) else value))  # float32 0.1 stays 0.1
+        value = float(str(value))  # float32 0.1 stays 0.1
     elif isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, (bool, int, float, str)):
