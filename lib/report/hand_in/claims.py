@@ -52,8 +52,8 @@ def check_results(root: Path, manifest: dict) -> list[str]:
 
 def _strangers(root: Path, manifest: dict) -> list[str]:
     """Files that no hand-in holds, each with what it could do."""
-    brief, present = manifest["brief"], [file.relative_to(root) for file in root.rglob("*") if file.is_file()]
-    names = {PurePosixPath(file).as_posix() for file in present}
+    brief = manifest["brief"]
+    names = {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()}
     known = {pack.MANIFEST, f"{manifest['student']}_test_preds.csv", "reports/index.html"}
     known |= set(pack.report_files(brief, root / "reports" / brief)) if brief in briefs.names() else set()
     odd = {name for name in names - known if not pack.belongs(name) and PurePosixPath(name).name not in SYSTEM_FILES}

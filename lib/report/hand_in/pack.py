@@ -55,8 +55,9 @@ def write_submission(brief: str, student: str) -> Path:
             f"The report of {brief} is not finished: run `make report BRIEF={brief}` first. It lacks {', '.join(lacks)}"
         )
     values = results.read_values(folder)
-    records = [freshness.read_record(entry["notebook"], folder) for entry in values.values()]
-    if any(record and record["made_from"].get("the code in lib") != freshness.code() for record in records):
+    records = [freshness.read_record(name, folder) for name in {entry["notebook"] for entry in values.values()}]
+    code = freshness.code()
+    if any(record and record["made_from"].get("the code in lib") != code for record in records):
         raise ValueError(  # it could not be made again from the zip
             f"The report of {brief} was made with other code than is in lib now: run `make report BRIEF={brief}` "
             "again, which keeps what still holds."
@@ -149,9 +150,8 @@ def project_files() -> dict[str, Path]:
         answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, check=True).stdout
         names = [os.fsdecode(name) for name in answer.split(b"\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        files = [file.relative_to(paths.ROOT) for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
-        hidden = [file for file in files if any(part[0] == "." or part == "__pycache__" for part in file.parts)]
-        names = [file.as_posix() for file in files if file not in hidden]
+        files = [file for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
+        names = [file.relative_to(paths.ROOT).as_posix() for file in files]
     names += [file.relative_to(paths.ROOT).as_posix() for pattern in FILES for file in paths.ROOT.glob(pattern)]
     return {name: paths.ROOT / name for name in names if belongs(name) and (paths.ROOT / name).is_file()}
 
