@@ -80,22 +80,15 @@ def _danger(path: PurePosixPath) -> str:
 
 def _check_shapes(folder: Path) -> None:
     values, manifest = results.read_values(folder), results.read_manifest(folder)
-    for name, entry in values.items():
-        if not results.VALUE_NAME.fullmatch(name) or not _is_origin(entry) or "value" not in entry:
-            raise ValueError(f"values.json is of another shape than that of this project at {name!r}")
+    if odd := [name for name in values if not results.VALUE_NAME.fullmatch(name)]:
+        raise ValueError(f"values.json holds a name that is none of this project: {odd[0]!r}")
+    for entry in [*values.values(), *manifest]:
+        named = all(isinstance(run, str) and RUN_NAME.fullmatch(run) for run in entry["runs"])
+        if not named or entry["profile"] not in PROFILES:
+            raise ValueError(f"values.json or manifest.json is of another shape than that of this project: {entry}")
     for entry in manifest:
-        texts = ("kind", "name", "file", "caption", "alt", "sha256")
-        if not _is_origin(entry) or not all(isinstance(entry.get(key), str) for key in texts):
-            raise ValueError("manifest.json is of another shape than that of this project")
         if not FILE_NAME.fullmatch(entry["file"]) or PurePosixPath(entry["file"]).stem != entry["name"]:
             raise ValueError(f"manifest.json lists a file that is no figure or table: {entry['file']!r}")
-
-
-def _is_origin(entry) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("runs"), list):
-        return False
-    named = all(isinstance(run, str) and RUN_NAME.fullmatch(run) for run in entry["runs"])
-    return named and isinstance(entry.get("notebook"), str) and entry.get("profile") in PROFILES
 
 
 def _values(folder: Path, profile: str) -> list[str]:
@@ -122,12 +115,9 @@ def _records(brief: str, folder: Path) -> list[str]:
 
 
 def _is_record(name: str, folder: Path) -> bool:
-    record = freshness.read_record(name, folder)
-    return bool(record) and all(map(_is_inside, record["files"]))
-
-
-def _is_inside(name: str) -> bool:
-    return not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts and "\\" not in name
+    """Whether a notebook has left a record, and one that names no file outside of the report folder."""
+    record, home = freshness.read_record(name, folder), folder.resolve()
+    return bool(record) and all((home / file).resolve().is_relative_to(home) for file in record["files"])
 
 
 def _predictions(file: Path, folder: Path) -> list[str]:
