@@ -27,7 +27,7 @@ from lib.datasets.images import read_pixels
 from lib.datasets.readers.folders import list_tree
 from lib.inputs.cache import resize_image
 from lib.models.heads import Forest
-from lib.report.hand_in.pack import file_name_of
+from lib.report.hand_in.pack import file_name_of, predicted
 from lib.training.device import import_tensorflow
 from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run, RunError
@@ -94,17 +94,12 @@ def predict_folder(brief: str, name: str, *, profile: str, folder: Path, student
 def predict_images(
     network: Network, names: Sequence[str], open_image: Callable[[str], Path | np.ndarray], *, left_out: list
 ) -> Iterator[pd.DataFrame]:
-    """Tables of some thousand rows each, with the columns `COLUMNS`, in the order of the names.
+    """Tables of some thousand rows each, with the columns `COLUMNS`, in the order of the names of the images.
 
-    Args:
-        network: as `open_network` gives.
-        names: of the images.
-        open_image: gives the file, or the pixels (H, W, 3) uint8, of a name.
-        left_out: takes (name, reason) of what cannot be read.
+    `open_image` gives the file, or the pixels (H, W, 3) uint8, of a name; `left_out` takes what cannot be read, with
+    the reason.
     """
     from lib.training.steps import predict
-
-    classes = np.array(network.class_names, dtype=object)
 
     def read(name: str) -> np.ndarray | str:
         try:
@@ -134,8 +129,7 @@ def predict_images(
             if first is None:  # not one of them can be read
                 continue
             found = predict(network.model, itertools.chain([first], shown), mirror=network.mirror)
-            columns = (found_names, classes[found.argmax(axis=1)], found.max(axis=1).round(6))
-            yield pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+            yield predicted(found_names, network.class_names, found)
 
 
 def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
@@ -154,7 +148,7 @@ def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
     if isinstance(settings, Head) and isinstance(settings.head, Forest):
         raise ValueError(f"{name} is a forest on features and no network: choose another EXPERIMENT.")
     known = scaled.experiments | scaled.ablation | scaled.transfers
-    run = _newest(scaled, name, profile, wanted=None if name in scaled.transfers else known[name].flat())
+    run = _newest(scaled, name, profile, settings=None if name in scaled.transfers else known[name].flat())
     if not run:
         words = f"BRIEF={brief} EXPERIMENT={name} PROFILE={profile}"
         raise ValueError(f"{brief} has no finished run of {name} at profile {profile}: make train {words}")
@@ -164,9 +158,7 @@ def open_network(brief: str, name: str, *, profile: str) -> tuple[Run, Network]:
         run, model = job.run, job.network()
     else:
         model = run.load_model()
-    config = run.config()
-    facts = (config["settings"].get(word, other) for word, other in (("resize", "stretch"), ("mirror_average", False)))
-    return run, Network(model, config["classes"], config["settings"]["image_size"], *facts)
+    return run, _network(run, model)
 
 
 def unlabelled_or_test(opened: OpenBrief, run: Run, model) -> tuple[str, pd.DataFrame, int]:
@@ -179,39 +171,34 @@ def unlabelled_or_test(opened: OpenBrief, run: Run, model) -> tuple[str, pd.Data
     dataset = opened.dataset
     if not dataset.unlabelled:
         rows, _, probabilities = run.predictions("test")
-        classes = np.array(dataset.class_names, dtype=object)[probabilities.argmax(axis=1)]
-        columns = (dataset.index["path"].to_numpy()[rows], classes, probabilities.max(axis=1).round(6))
-        return "held-out", pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))), 0
-    settings = run.config()["settings"]
-    network = Network(
-        model, dataset.class_names, settings["image_size"], settings["resize"], settings["mirror_average"]
-    )
+        return "held-out", predicted(dataset.index["path"].to_numpy()[rows], dataset.class_names, probabilities), 0
     opening = dataset.open_image if dataset.arrays is not None else lambda path: dataset.root / path
     left_out = []
-    tables = list(predict_images(network, dataset.unlabelled, opening, left_out=left_out))
+    tables = list(predict_images(_network(run, model), dataset.unlabelled, opening, left_out=left_out))
     return "unlabelled", pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True), len(left_out)
 
 
-def _newest(brief: Brief, name: str, profile: str, *, wanted: dict | None) -> Run | None:
+def _network(run: Run, model) -> Network:
+    config = run.config()
+    settings = {"resize": "stretch", "mirror_average": False} | config["settings"]  # some kinds of jobs lack them
+    return Network(model, config["classes"], settings["image_size"], settings["resize"], settings["mirror_average"])
+
+
+def _newest(brief: Brief, name: str, profile: str, *, settings: dict | None) -> Run | None:
     """The whole run of an experiment that was finished last, with seed 0; of these settings, if any are given."""
+    wanted = settings and json.loads(json.dumps(settings | {"why": ""}, default=list))
     found = []
     for folder in paths.runs(brief.name).glob(f"{name}-seed0-*"):
         run = Run(folder)
         try:
             config = run.config()
             same = (config["experiment"], config["profile"]) == (name, profile)
-            if same and run.finished and not run.damage() and _same(config["settings"], wanted):
+            same &= wanted is None or config["settings"] | {"why": ""} == wanted
+            if same and run.finished and not run.damage():
                 found.append((run.environment()["finished"], run.id, run))
         except (RunError, KeyError):  # not begun, or damaged
             continue
     return max(found, default=(None,))[-1]
-
-
-def _same(settings: dict, wanted: dict | None) -> bool:
-    if wanted is None:
-        return True
-    wanted = json.loads(json.dumps(wanted, default=list))
-    return {**settings, "why": ""} == {**wanted, "why": ""}
 
 
 def _agreement(table: pd.DataFrame, class_names: Sequence[str]) -> tuple[int, int]:

@@ -212,7 +212,7 @@ def test_a_failing_cell_is_named_and_its_notebook_kept(home):
     with pytest.raises(notebooks.NotebookError, match=message) as caught:
         notebooks.execute("01_tiny", GIVEN)
     assert caught.value.__suppress_context__
-    assert "OSError" in notebooks.executed_file("01_tiny", "demo").read_text()
+    assert "OSError" in (paths.report("demo") / "notebooks" / "01_tiny.ipynb").read_text()
     assert not page.exists()
 
 
@@ -221,7 +221,7 @@ def test_a_kernel_that_dies_is_reported_with_its_last_words(home):
     write(tiny_notebook(new_code_cell('import os\nos.write(2, b"out of memory")\nos._exit(1)')), home)
     with pytest.raises(notebooks.NotebookError, match="its Python process died.*01_tiny.log"):
         notebooks.execute("01_tiny", GIVEN)
-    log = notebooks.executed_file("01_tiny", "demo").with_suffix(".log")
+    log = paths.report("demo") / "notebooks" / "01_tiny.log"
     assert "out of memory" in log.read_text()
 
 

@@ -3,17 +3,15 @@
 Nothing of it is run; results that were made up in every file alike are found only by computing them again.
 """
 
-import contextlib
 import math
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lib import briefs
 from lib.config import PROFILES
 from lib.config.files import checksum
-from lib.config.names import printable, read_csv
+from lib.config.names import read_csv
 from lib.datasets import splits
 from lib.report import results
 from lib.report.hand_in import pack
@@ -29,14 +27,9 @@ FROM_METRICS = ("parameters", "epochs", "val_accuracy")  # values of the best mo
 
 
 def check_results(root: Path, manifest: dict) -> list[str]:
-    """What is wrong with the files and the results of a hand-in, one sentence per fault.
+    """What is wrong with the files and the results of a hand-in that was unpacked into `root`, one sentence per fault.
 
-    Args:
-        root: folder that the hand-in was unpacked into, which has been checked for paths that lead out of it.
-        manifest: the content of its `MANIFEST.json`.
-
-    Raises:
-        ValueError: if its results are of another shape than those of this project.
+    Results of another shape than those of this project are a ValueError.
     """
     brief, folder = manifest["brief"], root / "reports" / manifest["brief"]
     _check_shapes(folder)
@@ -59,8 +52,8 @@ def check_results(root: Path, manifest: dict) -> list[str]:
 
 def _strangers(root: Path, manifest: dict) -> list[str]:
     """Files that no hand-in holds, each with what it could do."""
-    brief, present = manifest["brief"], [file.relative_to(root) for file in root.rglob("*") if file.is_file()]
-    names = {PurePosixPath(file).as_posix() for file in present}
+    brief = manifest["brief"]
+    names = {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()}
     known = {pack.MANIFEST, f"{manifest['student']}_test_preds.csv", "reports/index.html"}
     known |= set(pack.report_files(brief, root / "reports" / brief)) if brief in briefs.names() else set()
     odd = {name for name in names - known if not pack.belongs(name) and PurePosixPath(name).name not in SYSTEM_FILES}
@@ -87,22 +80,15 @@ def _danger(path: PurePosixPath) -> str:
 
 def _check_shapes(folder: Path) -> None:
     values, manifest = results.read_values(folder), results.read_manifest(folder)
-    for name, entry in values.items():
-        if not results.VALUE_NAME.fullmatch(name) or not _is_origin(entry) or "value" not in entry:
-            raise ValueError(f"values.json is of another shape than that of this project at {name!r}")
+    if odd := [name for name in values if not results.VALUE_NAME.fullmatch(name)]:
+        raise ValueError(f"values.json holds a name that is none of this project: {odd[0]!r}")
+    for entry in [*values.values(), *manifest]:
+        named = all(isinstance(run, str) and RUN_NAME.fullmatch(run) for run in entry["runs"])
+        if not named or entry["profile"] not in PROFILES:
+            raise ValueError(f"values.json or manifest.json is of another shape than that of this project: {entry}")
     for entry in manifest:
-        texts = ("kind", "name", "file", "caption", "alt", "sha256")
-        if not _is_origin(entry) or not all(isinstance(entry.get(key), str) for key in texts):
-            raise ValueError("manifest.json is of another shape than that of this project")
         if not FILE_NAME.fullmatch(entry["file"]) or PurePosixPath(entry["file"]).stem != entry["name"]:
             raise ValueError(f"manifest.json lists a file that is no figure or table: {entry['file']!r}")
-
-
-def _is_origin(entry) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("runs"), list):
-        return False
-    named = all(isinstance(run, str) and RUN_NAME.fullmatch(run) for run in entry["runs"])
-    return named and isinstance(entry.get("notebook"), str) and entry.get("profile") in PROFILES
 
 
 def _values(folder: Path, profile: str) -> list[str]:
@@ -129,13 +115,9 @@ def _records(brief: str, folder: Path) -> list[str]:
 
 
 def _is_record(name: str, folder: Path) -> bool:
-    record = freshness.read_record(name, folder)
-    texts = all(isinstance(record.get(part), dict) for part in ("files", "entries", "runs", "evidence"))
-    return texts and isinstance(record["seconds"], (int, float)) and all(map(_is_inside, record["files"]))
-
-
-def _is_inside(name: str) -> bool:
-    return not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts and "\\" not in name
+    """Whether a notebook has left a record, and one that names no file outside of the report folder."""
+    record, home = freshness.read_record(name, folder), folder.resolve()
+    return bool(record) and all((home / file).resolve().is_relative_to(home) for file in record["files"])
 
 
 def _predictions(file: Path, folder: Path) -> list[str]:
@@ -165,16 +147,3 @@ def _predictions(file: Path, folder: Path) -> list[str]:
         if values[f"best.{name}"]["value"] != metrics[name]:
             faults.append(f"values.json: best.{name} is not what runs/{run.id}/metrics.json holds")
     return faults
-
-
-# Words
-
-
-@contextlib.contextmanager
-def reading(archive: Path) -> Iterator[None]:
-    """Read what somebody else made in the block: whatever is wrong with it becomes one sentence, a ValueError."""
-    try:
-        yield
-    except Exception as error:  # of any library that meets content it was not written for
-        text = " ".join(str(error).split())[:300]
-        raise ValueError(f"{archive.name} cannot be checked ({type(error).__name__}): {printable(text)}") from error

@@ -11,6 +11,7 @@ import re
 import subprocess
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -54,8 +55,9 @@ def write_submission(brief: str, student: str) -> Path:
             f"The report of {brief} is not finished: run `make report BRIEF={brief}` first. It lacks {', '.join(lacks)}"
         )
     values = results.read_values(folder)
-    records = [freshness.read_record(entry["notebook"], folder) for entry in values.values()]
-    if any(record and record["made_from"].get("the code in lib") != freshness.code() for record in records):
+    records = [freshness.read_record(name, folder) for name in {entry["notebook"] for entry in values.values()}]
+    code = freshness.code()
+    if any(record and record["made_from"].get("the code in lib") != code for record in records):
         raise ValueError(  # it could not be made again from the zip
             f"The report of {brief} was made with other code than is in lib now: run `make report BRIEF={brief}` "
             "again, which keeps what still holds."
@@ -148,9 +150,8 @@ def project_files() -> dict[str, Path]:
         answer = subprocess.run(command, cwd=paths.ROOT, capture_output=True, check=True).stdout
         names = [os.fsdecode(name) for name in answer.split(b"\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        files = [file.relative_to(paths.ROOT) for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
-        hidden = [file for file in files if any(part[0] == "." or part == "__pycache__" for part in file.parts)]
-        names = [file.as_posix() for file in files if file not in hidden]
+        files = [file for folder in FOLDERS for file in (paths.ROOT / folder).rglob("*")]
+        names = [file.relative_to(paths.ROOT).as_posix() for file in files]
     names += [file.relative_to(paths.ROOT).as_posix() for pattern in FILES for file in paths.ROOT.glob(pattern)]
     return {name: paths.ROOT / name for name in names if belongs(name) and (paths.ROOT / name).is_file()}
 
@@ -181,14 +182,17 @@ def test_predictions(folder: Path) -> bytes:
     """
     run = Run(folder / "runs" / best_run(folder))
     rows, labels, probabilities = run.predictions("test")
-    classes = np.array(run.config()["classes"], dtype=object)
-    table = {
-        "image": splits.read_split(folder / "split.csv").table["path"].to_numpy()[rows],
-        "true_class": classes[labels],
-        "predicted_class": classes[probabilities.argmax(axis=1)],
-        "confidence": probabilities.max(axis=1).round(6),
-    }
-    return csv_bytes(pd.DataFrame(table))
+    names, classes = splits.read_split(folder / "split.csv").table["path"].to_numpy(), run.config()["classes"]
+    table = predicted(names[rows], classes, probabilities)
+    table.insert(1, "true_class", np.array(classes, dtype=object)[labels])
+    return csv_bytes(table)
+
+
+def predicted(images: Sequence[str], class_names: Sequence[str], probabilities: np.ndarray) -> pd.DataFrame:
+    """The columns image, predicted_class and confidence of some images and their probabilities (N, C)."""
+    classes = np.array(class_names, dtype=object)[probabilities.argmax(axis=1)]
+    confidence = probabilities.max(axis=1).round(6)
+    return pd.DataFrame({"image": images, "predicted_class": classes, "confidence": confidence})
 
 
 def best_run(folder: Path) -> str | None:
@@ -210,8 +214,7 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         for name in sorted(files):
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info = zipfile.ZipInfo(name)  # of 1980: no time of making
             info.create_system, info.external_attr = 3, 0o100644 << 16  # as on Unix, whatever this is
-            info.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(info, files[name], compresslevel=6)
+            packed.writestr(info, files[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=6)
     return buffer.getvalue()

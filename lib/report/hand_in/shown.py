@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pandas as pd
 
 from lib import briefs
-from lib.config.files import read_json
 from lib.config.names import read_csv
 from lib.report import notebooks, pages, results, written
 from lib.report.hand_in.claims import FILE_NAME
@@ -52,17 +52,15 @@ def _outputs(name: str, root: Path, folder: Path) -> list[str]:
     """Outputs of an executed notebook that are not what its cells print of the saved results."""
     where, values = f"notebooks/{name}.ipynb", results.read_values(folder)
     entries = {entry["file"]: entry for entry in results.read_manifest(folder)}
-    executed, shipped = (read_json(start / where)["cells"] for start in (folder, root))
-    executed = [cell for cell in executed if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    if [(cell["cell_type"], joined(cell["source"])) for cell in executed] != [
-        (cell["cell_type"], joined(cell["source"])) for cell in shipped
-    ]:
+    executed, shipped = (nbformat.read(start / where, as_version=4).cells for start in (folder, root))
+    executed = [cell for cell in executed if "injected-parameters" not in cell.metadata.get("tags", [])]
+    if [(cell.cell_type, cell.source) for cell in executed] != [(cell.cell_type, cell.source) for cell in shipped]:
         return [f"{where}: its cells are not those of the notebook in this hand-in"]
     faults = []
     for number, cell in enumerate(executed, start=1):
-        said = _sentences(joined(cell["source"]), values)
+        said = _sentences(cell.source, values)
         for output in cell.get("outputs", []):
-            data = {kind: joined(text) for kind, text in output.get("data", {}).items() if not isinstance(text, dict)}
+            data = {kind: text for kind, text in output.get("data", {}).items() if isinstance(text, str)}
             found = SHOWN_IN.search(data.get("text/plain", ""))
             if "text/markdown" in data and said is not None:
                 holds = set(data.values()) <= said
@@ -72,10 +70,6 @@ def _outputs(name: str, root: Path, folder: Path) -> list[str]:
                 holds = not data.get("text/html", "").startswith(("<figure", "<table"))  # which nobody has saved
             faults += [] if holds else [f"{where}, cell {number}: it shows other results than were saved"]
     return list(dict.fromkeys(faults))
-
-
-def joined(text: str | list) -> str:
-    return text if isinstance(text, str) else "".join(text)
 
 
 def _sentences(source: str, values: dict) -> set[str] | None:

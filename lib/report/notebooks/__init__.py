@@ -48,28 +48,15 @@ def locate(name: str) -> Path:
     return paths.NOTEBOOKS / f"{name}.ipynb"
 
 
-def executed_file(name: str, brief: str) -> Path:
-    """Where the executed copy of a notebook is kept."""
-    return paths.report(brief) / "notebooks" / f"{name}.ipynb"
-
-
 def execute(name: str, parameters: Mapping[str, object]) -> Path:
-    """Run a notebook from top to bottom and write its executed copy and its page.
+    """Run a notebook from top to bottom and write its executed copy and its page, which is returned.
 
-    Args:
-        name: e.g. `01_explore`.
-        parameters: BRIEF, PROFILE (smoke, quick or full) and further ones, e.g. `{"DATA": "/home/me/images"}`.
-
-    Returns:
-        The page. The same input gives the same executed copy: its times are taken out.
-
-    Raises:
-        ValueError: if there is no such notebook or parameter.
-        NotebookError: if a cell fails or the kernel dies; the executed copy then shows how far it came.
+    `parameters` are BRIEF, PROFILE and further ones, e.g. DATA. The same input gives the same executed copy: its times
+    are taken out. If a cell fails or the kernel dies (a NotebookError), the copy shows how far it came.
     """
     source, brief = locate(name), str(parameters["BRIEF"])
     check_parameters(source, parameters)
-    executed, page = executed_file(name, brief), paths.report(brief) / f"{name}.html"
+    executed, page = paths.report(brief) / "notebooks" / source.name, paths.report(brief) / f"{name}.html"
     executed.parent.mkdir(parents=True, exist_ok=True)
     page.unlink(missing_ok=True)  # if the notebook fails, no page of an earlier run stays beside it
     started = time.perf_counter()
@@ -172,19 +159,17 @@ def _kernel_class(log: Path) -> type[AsyncKernelManager]:
 def _kernel_environment() -> dict[str, str]:
     """Environment variables of a kernel; relative folders would mean others there."""
     python_path = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return (
-        os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join(python_path),
-            "PYTHONHASHSEED": "0",
-            "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
-            "COURSEWORK_HEADLESS": "1",
-            WRITES_REPORT: "1",
-            "COURSEWORK_CACHE": str(paths.cache()),
-            "COURSEWORK_REPORTS": str(paths.reports()),
-            "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),
-        }
-    )
+    settings = {
+        "PYTHONPATH": os.pathsep.join(python_path),
+        "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": str(paths.cache() / "ipython"),  # a user's own start-up files would change the result
+        "COURSEWORK_HEADLESS": "1",
+        WRITES_REPORT: "1",
+        "COURSEWORK_CACHE": str(paths.cache()),
+        "COURSEWORK_REPORTS": str(paths.reports()),
+        "COURSEWORK_DATA": os.pathsep.join(map(str, paths.raw_folders()[1:])),
+    }
+    return os.environ | settings
 
 
 def _tidy(executed: Path, data: str) -> None:

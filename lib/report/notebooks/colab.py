@@ -60,9 +60,8 @@ def write_address(address: str = "") -> str:
 
 def https(address: str) -> str:
     """An address as Colab clones it: https, without a name, a password or `.git` in it."""
-    plain = (
-        re.sub(r"^(ssh://)?git@([^:/]+)[:/]", r"https://\2/", address.strip()).removesuffix("/").removesuffix(".git")
-    )
+    plain = re.sub(r"^(ssh://)?git@([^:/]+)[:/]", r"https://\2/", address.strip())
+    plain = plain.removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://[\w.-]+(/[\w.~-]+)+", plain):
         raise ValueError(
             "The address of your copy must be https, e.g. make colab REPOSITORY=https://github.com/you/coursework. "

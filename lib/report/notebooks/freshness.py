@@ -57,11 +57,7 @@ def notebook_facts(name: str, parameters: dict) -> dict[str, str]:
 def reason_to_run(name: str, folder: Path, *, made_from: dict[str, str], waiting: list[str]) -> str | None:
     """Why a notebook must run, or None if its results stand.
 
-    Args:
-        name: of the notebook.
-        folder: of the report.
-        made_from: what it would be made from now.
-        waiting: ids of runs that are still to be trained.
+    `made_from` is what it would be made from now, `waiting` are the ids of runs that are still to be trained.
     """
     record = read_record(name, folder)
     if not record:

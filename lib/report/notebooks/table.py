@@ -19,9 +19,8 @@ class Notebook:
 
     jobs: tuple[str, ...] = ()  # kinds of jobs that come before it, names of `PLANS` in lib.report.make
     values: tuple[str, ...] = ()  # names in values.json that other tools rely on
-    values_if: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # more names, where the value of the key is true
+    # More names, where the value of the key is true.
+    values_if: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # Files in the report folder that other tools rely on. One that is written without `Results` must stand here, since
     # the report keeps and hands in no other.
     files: tuple[str, ...] = ()

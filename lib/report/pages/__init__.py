@@ -33,9 +33,7 @@ LEFT_OUT_ROWS = 50  # shown of the files left out; left_out.csv has them all
 def write_pages(opened: OpenBrief, *further: OpenBrief) -> Path:
     """Write `index.html` of a brief's report, and the list of reports one folder up.
 
-    Args:
-        opened: the brief, its data and its split; everything else is read from the report folder.
-        further: the brief on its further data sets.
+    Everything but the brief, its data and its split (and those on its further data sets) is read from the folder.
     """
     page = paths.report(opened.brief.name) / "index.html"
     page.write_text(first_page(page.parent, opened, *further), encoding="utf-8")

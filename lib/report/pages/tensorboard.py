@@ -125,10 +125,7 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
 
     They show the first seed of each experiment of the ladder. Nothing is done where they stand already. The values
     `tensorboard.shown` (screenshots or drawn), `.reason` and `.opened` tell the written reports which graph there is.
-
-    Args:
-        opened: the brief.
-        made_from: facts by name, as for `freshness.reason_to_run`: where one has changed, the figures are made anew.
+    `made_from` is as for `freshness.reason_to_run`: where a fact of it has changed, the figures are made anew.
     """
     folder = paths.report(opened.brief.name)
     made_from = made_from | {"the browser": str(find_chromium())}

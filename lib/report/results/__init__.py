@@ -39,10 +39,10 @@ NUMBERED = "numbered_names"  # begins the names of tables with numbers for names
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 VALUE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 NOTEBOOK_NAME = re.compile(r"\d\d_[a-z0-9_]+")
-ORIGIN = {"runs", "notebook", "profile"}  # what every entry of the two files says
+ORIGIN = {"runs": list, "notebook": str, "profile": str}  # what every entry of the two files says
 ENTRIES = {
-    "values.json": (dict, {"value", *ORIGIN}),
-    "manifest.json": (list, {"kind", "name", "file", "caption", "alt", "sha256", *ORIGIN}),
+    "values.json": (dict, {"value": object, **ORIGIN}),
+    "manifest.json": (list, dict.fromkeys(("kind", "name", "file", "caption", "alt", "sha256"), str) | ORIGIN),
 }
 WRITES_REPORT = "COURSEWORK_WRITES_REPORT"  # set in the environment of a notebook that is run as a part of a report
 DRAFT = "draft"  # folder in a report folder: what notebooks leave that somebody opened
@@ -272,13 +272,17 @@ def _read(file: Path) -> dict | list:
     try:
         content = read_json(file) if file.exists() else kind()
         entries = content.values() if isinstance(content, dict) else content
-        if not isinstance(content, kind) or not all(isinstance(one, dict) and facts <= set(one) for one in entries):
+        if not isinstance(content, kind) or not all(_holds(one, facts) for one in entries):
             raise ValueError(f"its entries must hold {', '.join(sorted(facts))}")
     except ValueError as error:  # no JSON, no UTF-8, or of another shape
         raise ValueError(
             f"{file.parent.name}/{file.name} is damaged ({error}): `make report` makes it again"
         ) from error
     return content
+
+
+def _holds(entry, facts: dict[str, type]) -> bool:
+    return isinstance(entry, dict) and all(name in entry and isinstance(entry[name], facts[name]) for name in facts)
 
 
 def drop_damaged(folder: Path) -> None:
@@ -320,7 +324,7 @@ def find(kind: str, name: str, saved: dict[str, dict]) -> dict:
 
 def _plain_value(name: str, value) -> bool | int | float | str:
     if isinstance(value, np.floating):
-        value = float(str(value.item() if isinstance(value, np.float64) else value))  # float32 0.1 stays 0.1
+        value = float(str(value))  # float32 0.1 stays 0.1
     elif isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, (bool, int, float, str)):

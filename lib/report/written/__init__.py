@@ -6,7 +6,6 @@ number is found by `numbers.typed_numbers`, listed by `template.render` and give
 line. The records of the notebooks tell what was edited; if a record was edited too, the run folders tell.
 """
 
-import hashlib
 import math
 import re
 from pathlib import Path
@@ -35,10 +34,9 @@ class CheckFailed(ValueError):
 
 
 def write_reports(brief: Brief) -> list[str]:
-    """Write every report that a brief names in every format, and check it.
+    """Write every report that a brief names in every format, and check it as `check_reports` does.
 
-    Returns:
-        Faults, each a sentence with file and line; a report whose template cannot be filled is not written.
+    A report whose template cannot be filled is not written.
     """
     folder, record, faults = paths.report(brief.name), {}, []
     drop_reports(folder)
@@ -55,7 +53,7 @@ def write_reports(brief: Brief) -> list[str]:
                 "title": report.title,
                 "about": about,
                 "words": count_words(report.text),
-                "text": _digest(documents.to_markdown(report)),
+                "text": freshness.digest(documents.to_markdown(report)),
                 "files": {file.name: checksum(file) for file in files},
             }
             faults += _faults(report)
@@ -136,7 +134,7 @@ def _stale(report: Report, target: Path) -> list[str]:
     entry = _read_record(target.parent).get(target.name)
     if entry is None:
         return [f"{place(target)}.html: not written yet: run `make report`"]
-    if entry.get("text") != _digest(documents.to_markdown(report)):
+    if entry.get("text") != freshness.digest(documents.to_markdown(report)):
         return [f"{place(target)}.html: older than its template or its results: run `make report`"]
     return [
         f"{place(target.parent / file)}: missing or edited since it was written: run `make report`"
@@ -153,10 +151,6 @@ def _read_record(folder: Path) -> dict:
         return {}
     whole = isinstance(record, dict) and all(isinstance(one, dict) and "title" in one for one in record.values())
     return record if whole else {}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _faults(report: Report) -> list[str]:

@@ -168,9 +168,8 @@ class Calls:
         if "train_accuracy" in runs:
             reached["train"] = runs["train_accuracy"].mean()
             reached["gap"] = reached["train"] - reached["mean"]
-        of_seeds = {"minutes": "mean", "parameters": "max", "epochs": "mean"}
-        of_seeds |= {"seconds": "mean", "trained": "max", "frozen": "max"}
-        reached |= {column: runs[column].agg(how) for column, how in of_seeds.items() if column in runs}
+        reached |= {column: runs[column].mean() for column in ("minutes", "epochs", "seconds") if column in runs}
+        reached |= {column: runs[column].max() for column in ("parameters", "trained", "frozen") if column in runs}
         origin = Origin(f"experiment {name}", self._table_entry(name)["notebook"], tuple(runs["run"]))
         bound = {field: bind(number, origin) for field, number in reached.items()}
         return Row({"name": Text(name, origin, code=True), **bound}, f"experiment {name!r}")
@@ -254,13 +253,10 @@ class Calls:
         texts = []
         for one in experiments:
             found = self.compare(one, against)
-            ends = (
-                ""
-                if found["low"] is None
-                else f", {self.show(found['low'], '+pts')} to {self.show(found['high'], '+pts')}"
-            )
+            ends = [self.show(found[end], "+pts") for end in ("low", "high") if found[end] is not None]
             unit = "" if texts else f"{SPACE}points"
-            texts.append(f"{self.show(one['name'])} ({self.show(found['difference'], '+pts')}{unit}{ends})")
+            interval = f", {' to '.join(ends)}" if ends else ""
+            texts.append(f"{self.show(one['name'])} ({self.show(found['difference'], '+pts')}{unit}{interval})")
         return self.join(texts)
 
     def holds(self, claim) -> str:

@@ -15,12 +15,7 @@ SMALL = [["", [], [["custom-style", "Table Text"]]]]  # as `documents.TABLE_TEXT
 
 
 def foreign(tree: dict, pictures: Collection[str]) -> list[tuple[str, str]]:
-    """What a report must not hold: sentences, each with the words to find its place by.
-
-    Args:
-        tree: of the report.
-        pictures: files of the figures that it shows, each once.
-    """
+    """What a report with these pictures must not hold: sentences, each with the words to find its place by."""
     found, left = [], list(pictures)
     places = {part[0] for part in parts(tree["blocks"]) if _is_attributes(part)}
     for part in parts(tree["blocks"]):
