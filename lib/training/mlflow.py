@@ -23,7 +23,7 @@ import pandas as pd
 import psutil
 
 from lib.config import paths
-from lib.config.files import locked, read_json
+from lib.config.files import FolderError, locked, read_json
 from lib.training.runs import Run, RunError
 
 CURVE = "curve/"  # begins the names of what is measured after each epoch; final figures keep their own
@@ -46,7 +46,7 @@ def track(run: Run, history: list[dict] | None = None) -> None:
         try:
             log_run(run, None if history is None else pd.DataFrame(history))
         except Exception as error:  # whatever MLflow and its database raise
-            print(f"{run.id}: not logged now, but by make mlflow later: {error}", flush=True)
+            print(f"{run.id}: not logged now, but by make mlflow later: {_first_line(error)}", flush=True)
 
 
 def show(brief: str, *, port: int) -> int:
@@ -67,8 +67,10 @@ def show(brief: str, *, port: int) -> int:
             places.setdefault(*log_run(run))
         except RunError as error:
             print(f"left out: {error}", flush=True)
+        except (OSError, FolderError):
+            raise
         except Exception as error:
-            raise ValueError(f"{folder} cannot be used ({error}): remove it, and it is made anew.") from error
+            raise ValueError(f"{folder} cannot be used, remove it: {_first_line(error)}") from error
     for name, place in places.items():
         print(f"{name}: http://127.0.0.1:{port}/#/experiments/{place}/runs?{PAGE}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", _address(folder), "--workers", "1"]
@@ -121,6 +123,10 @@ def log_run(run: Run, history: pd.DataFrame | None = None) -> tuple[str, str]:
         if ended:
             _link_files(run, folder / "files" / place / child.info.run_id / "artifacts")
     return name, place
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _finished(run: Run) -> float:
