@@ -25,16 +25,16 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
   make report BRIEF=caltech101 PROFILE=quick
   make report BRIEF=folder DATA=path/to/images           your own images, one folder per class
   make train BRIEF=caltech101 EXPERIMENT=best PROFILE=full
+  make train BRIEF=caltech101 TRACK=mlflow               its curves in MLflow too, after make setup EXTRAS=mlflow
   make predict BRIEF=caltech101 DATA=path/to/images      what a trained network says of any images
   make report STUDENT="Your Name" STUDENT_ID=number      the title of the written reports
   make submission STUDENT=name                           the name in the file name
   make verify ZIP=reports/name_demo.zip RERUN=1          made again, and compared
-  python -m lib report --brief caltech101                the same without make
 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", *FOLDERS)  # variables rather than options
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", *FOLDERS)  # variables rather than options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
@@ -78,6 +78,7 @@ OPTIONS = {
     "repository": {"default": "", "help": "https address of your copy (default: that of git's remote origin)"},
     "port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
     "gpu": dict(SWITCH, default=None, help="1: with the CUDA libraries (Linux), 0: without (default: as it is)"),
+    "extras": {"choices": ("ray", "mlflow", "ray,mlflow", "none"), "help": "packages to add (default: as it is)"},
     "runs": dict(SWITCH, help="delete trained runs too: whole report folders"),
 }
 
@@ -200,6 +201,13 @@ def tensorboard(brief: str, profile: str, port: int) -> int:
     return show(brief, profile, port=port)
 
 
+def mlflow(brief: str, port: int) -> int:
+    """Log a brief's finished runs in MLflow and show them; with TRACK=mlflow, trainings log themselves."""
+    from lib.training.mlflow import show
+
+    return show(brief, port=port)
+
+
 def doctor(brief: str, profile: str) -> None:
     """Say what trainings run on here, and how long a brief's first step takes."""
     from lib.training import doctor
@@ -242,13 +250,14 @@ def run_checks(checks: dict) -> int:
     return 1 if failed else 0
 
 
-def setup(gpu: bool) -> None:
-    """Make the environment, or check it; GPU=1 adds the CUDA libraries, GPU=0 drops them."""
+def setup(gpu: bool, extras: str) -> None:
+    """Make the environment, or check it; GPU=1 adds the CUDA libraries and EXTRAS= others, GPU=0 and none drop them."""
+    names = extras.split(",") if extras else []
     if os.environ.get("VENV") == "none":
-        environment.check_at_hand(ROOT)
+        environment.check_at_hand(ROOT, extras=[name for name in environment.EXTRAS if name in names])
         print(f"Ready: {sys.executable}")
     else:
-        print(f"Ready: {environment.ensure(environment.chosen_folder(), ROOT, gpu=gpu)}")
+        print(f"Ready: {environment.ensure(environment.chosen_folder(), ROOT, gpu=gpu, extras=names)}")
 
 
 def lock() -> int:
@@ -263,8 +272,7 @@ def clean(runs: bool) -> None:
         doomed += [ROOT / cache, *(path for room in rooms for path in ROOT.glob(f"{room}/**/{cache}"))]
     for report_folder in (ROOT / "reports").iterdir():
         if report_folder.is_dir() and report_folder.name not in ("results", "templates"):
-            pages = [path for path in report_folder.iterdir() if path.name != "runs"]
-            doomed += [report_folder] if runs else pages
+            doomed += [report_folder] if runs else [path for path in report_folder.iterdir() if path.name != "runs"]
     for path in filter(Path.exists, doomed):
         shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
         print(f"deleted {path.relative_to(ROOT)}")
@@ -272,20 +280,13 @@ def clean(runs: bool) -> None:
 
 # In the order of the help.
 FUNCTIONS = (report, check_report, submission, verify, train, search, predict, results, data, bench, bench_explain)
-FUNCTIONS += (lab, tensorboard, doctor, colab, test, lint, format, setup, lock, clean)
+FUNCTIONS += (lab, tensorboard, mlflow, doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
 
 def main(argv: list = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: words of the command line, without the program's name; None takes the real ones.
-
-    Returns:
-        Exit status: 0 done, 1 a check failed, 2 wrong use or wrong input, 130 stopped with Ctrl-C.
-    """
+    """Run a command; the exit status is 0 done, 1 a check failed, 2 wrong use or wrong input, 130 stopped by Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's has no need of it; a console may lack letters of a name
             stream.reconfigure(errors="backslashreplace")
@@ -300,7 +301,8 @@ def main(argv: list = None) -> int:
         if sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
             check_options(command, **options)
         if command not in WITHOUT_ENVIRONMENT:
-            environment.enter(argv)
+            asked = (command, os.environ.get("TRACK"))
+            environment.enter(argv, [name for name in environment.EXTRAS if name in asked])
         prepare_variables()
         return COMMANDS[command](**options) or 0
     except KeyboardInterrupt:
@@ -372,15 +374,13 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
 
         loaded = briefs.load(brief)
         loaded.at(profile)
-        check_name(
-            "experiment",
-            experiment,
-            dict.fromkeys(("best", *loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches)),
-        )
+        named = [*loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches]
+        check_name("experiment", experiment, dict.fromkeys(["best", *named]))
         if command == "predict" and not others["data"]:
             raise ValueError("predict needs DATA=path/to/images, the folder of what is to be predicted.")
         if "data" in others and loaded.dataset == "folder" and not others["data"]:
             raise ValueError(f"{command} BRIEF={brief} needs DATA=path/to/images, a folder with one folder per class.")
+    check_name("tracker", os.environ.get("TRACK") or "mlflow", ["mlflow"])
     if others.get("data") and not os.path.exists(others["data"]):
         raise ValueError(f"The folder of images does not exist. Received: DATA={others['data']}")
     if "zip" in others and not os.path.isfile(others["zip"]):

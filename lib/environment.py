@@ -24,6 +24,8 @@ TOOLS = dict.fromkeys(("axe-playwright-python", "nbval", "pytest", "pytest-xdist
 TOOLS.update({"ruff": ("test", "lint", "format"), "jupyterlab": ("lab",), "ipywidgets": ("lab",), "playwright": ()})
 KEPT = {"tensorflow": "2.19", "keras": "3.10", "numpy": "2.0"}  # never replaced with VENV=none; the lowest that work
 LOCKS = {False: "requirements.txt", True: "requirements-gpu.txt"}  # key: with the CUDA wheels
+# Packages that few need; the lock of each holds what it adds to requirements.txt, and fits those before it.
+EXTRAS = {"ray": "requirements-ray.txt", "mlflow": "requirements-mlflow.txt"}
 FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")  # settings that name folders
 STAMP = "complete.json"  # written last: an environment without it is never used
 STAMPED = {"folder", "lock", "sha256", "python", "packages"}
@@ -41,22 +43,27 @@ class SetupError(ValueError):
     """The environment cannot be made or used; the message says why and what to do."""
 
 
-def enter(argv: list) -> None:
+def enter(argv: list, extras: list = ()) -> None:
     """Return in a Python that has the libraries, or go on in another process that runs the same command.
 
     Args:
         argv: words of the command line, without the program's name.
+        extras: those that the command needs.
     """
     chosen = os.environ.get("VENV", "")
     if chosen == "none":
-        check_at_hand(ROOT, argv[0])
+        check_at_hand(ROOT, argv[0], extras)
         return
     if sys.version_info < (3, 11):  # noqa: UP036 - an old Python hands over to a newer one
         become([find_python(), "-m", "lib", *argv])
     folder = chosen_folder()
     inside = Path(sys.prefix).resolve() == folder.resolve()
-    if not inside and not chosen and None not in differences(ROOT).values():
+    if not inside and not chosen and None not in differences(ROOT, extras).values():
         return
+    lacking = [name for name in extras if EXTRAS[name] not in _read_stamp(folder).get("lock", "")]
+    if lacking:
+        words = ",".join(lacking) + (chosen and f" VENV={chosen}")
+        raise SetupError(f"This needs packages that are not installed: make setup EXTRAS={words}")
     python = ensure(folder, ROOT)
     if not inside:
         for name in ("PYTHONHOME", "PYTHONPATH"):  # clusters set these, and other packages would hide the locked ones
@@ -82,18 +89,19 @@ def python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def direct_dependencies(root: Path) -> dict:
-    """Names and pinned versions of `requirements.in`, in its order."""
-    text = (root / "requirements.in").read_text(encoding="utf-8")
+def direct_dependencies(root: Path, extras: list = ()) -> dict:
+    """Names and pinned versions of `requirements.in` and of some extras, in their order."""
+    files = ["requirements.in", *(f"requirements-{name}.in" for name in extras)]
+    text = "\n".join((root / file).read_text(encoding="utf-8") for file in files)
     return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
 
 
-def differences(root: Path) -> dict:
-    """Packages of `requirements.in` that the running interpreter lacks (None) or has in another version (that one)."""
+def differences(root: Path, extras: list = ()) -> dict:
+    """Direct dependencies that the running interpreter lacks (None) or has in another version (that one)."""
     from importlib import metadata  # an old Python 3 lacks it, and never comes this far
 
     found = {}
-    for name, pinned in direct_dependencies(root).items():
+    for name, pinned in direct_dependencies(root, extras).items():
         try:
             installed = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -103,11 +111,11 @@ def differences(root: Path) -> dict:
     return found
 
 
-def check_at_hand(root: Path, command: str = "report") -> None:
+def check_at_hand(root: Path, command: str = "report", extras: list = ()) -> None:
     """Warn about other versions in the running interpreter; refuse it where a command lacks what it needs."""
     if sys.version_info < (3, 11):  # noqa: UP036 - said in time, and not by a syntax error
         raise SetupError("VENV=none needs Python 3.11 or 3.12. Received: {}.{}.{}".format(*sys.version_info[:3]))
-    found, tested = differences(root), direct_dependencies(root)
+    found, tested = differences(root, extras), direct_dependencies(root, extras)
     lacking = [name for name, here in found.items() if not here and command in TOOLS.get(name, (command,))]
     if lacking:
         raise SetupError(
@@ -125,10 +133,7 @@ def check_at_hand(root: Path, command: str = "report") -> None:
 
 
 def to_install(lacking: list, found: dict, tested: dict) -> list:
-    """What pip is asked for: the packages that are lacking, and those to keep.
-
-    What is kept is named as it is: pip then looks for versions that go with it, and does not replace it.
-    """
+    """What pip is asked for: what is lacking, and what to keep as it is, for which it then finds versions that fit."""
     kept = [f"{name}=={found.get(name, tested[name])}" for name in KEPT if name in tested and name not in lacking]
     return [*(f"{name}=={tested[name]}" for name in lacking), *kept]
 
@@ -144,8 +149,7 @@ def install_lacking(root: Path) -> None:
     lacking = [name for name, here in found.items() if not here and name not in TOOLS]
     if lacking:
         print(f"Installing {len(lacking)} package{'s' * (len(lacking) > 1)}", flush=True)
-        words = ["-m", "pip", "install", "--quiet", *to_install(lacking, found, tested)]
-        subprocess.check_call([sys.executable, *words])
+        subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", *to_install(lacking, found, tested)])
 
 
 def probe(python: str) -> list:
@@ -172,20 +176,18 @@ def find_python(version: tuple = tuple(sys.version_info[:3])) -> str:
     )
 
 
-def find_problem(folder: Path, lock: Path) -> str:
-    """Why an environment cannot be used as it stands for a requirements file, or "" if it can.
-
-    Every file that its packages brought is looked up by name and size: 42,000 of them in about 0.2 s.
-    """
+def find_problem(folder: Path, *locks: Path) -> str:
+    """Why an environment cannot be used as it stands for some lock files, or "" if it can."""
     stamp = _read_stamp(folder)
     if not stamp:
         return "the last one was not finished" if (folder / "pyvenv.cfg").exists() else "there is none yet"
     if stamp["folder"] != str(folder.resolve()):
         return f"it was made as {stamp['folder']} and environments cannot be moved"
-    if stamp["lock"] != lock.name:
-        return f"it was made from {stamp['lock']} and {lock.name} is asked for"
-    if stamp["sha256"] != hashlib.sha256(lock.read_bytes()).hexdigest():
-        return f"{lock.name} has changed since"
+    names, checksum = _names_and_checksum(locks)
+    if stamp["lock"] != names:
+        return f"it was made from {stamp['lock']} and {names} is asked for"
+    if stamp["sha256"] != checksum:
+        return f"{names} has changed since"
     found = probe(str(python_of(folder)))
     if found[:1] != [stamp["python"]]:
         return f"the Python {stamp['python']} it was made with is gone"
@@ -193,21 +195,18 @@ def find_problem(folder: Path, lock: Path) -> str:
     return f"{lost} is missing or was changed" if lost else ""
 
 
-def ensure(folder: Path, root: Path, gpu: bool = None) -> Path:
+def ensure(folder: Path, root: Path, gpu: bool = None, extras: list = ()) -> Path:
     """Make the environment unless it is there and whole, and name its interpreter; two callers at once take turns.
 
     Args:
-        folder: of the environment; everything in it is deleted when it has to be made. One that holds what this project
-            did not make is refused.
+        folder: of the environment, emptied when it has to be made; one that this project did not make is refused.
         root: project root, which holds the lock files.
         gpu: with the CUDA wheels or without; None keeps what is there.
+        extras: names of those to add; "none" drops those that are there.
     """
     if gpu and sys.platform != "linux":
         raise SetupError(f"The CUDA wheels exist for Linux only. Received: GPU=1 on {sys.platform}.")
-    if gpu is None:
-        gpu = _read_stamp(folder).get("lock") == LOCKS[True]
-    lock = root / LOCKS[gpu]
-    if not find_problem(folder, lock):
+    if not find_problem(folder, *_locks(folder, root, gpu, extras)):
         return python_of(folder)
     begun_here = folder == root / ".venv" or (folder / BUSY).exists()
     if not begun_here and folder.exists() and any(folder.iterdir()):
@@ -218,58 +217,86 @@ def ensure(folder: Path, root: Path, gpu: bool = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with open(str(folder / BUSY), "a") as busy:
         _wait_for_turn(busy, folder)
-        reason = find_problem(folder, lock)  # somebody else may have made it meanwhile
+        locks = _locks(folder, root, gpu, extras)  # somebody else may have made it meanwhile
+        reason = find_problem(folder, *locks)
         if reason:
-            _make(folder, lock, reason, busy.fileno())
+            _make(folder, locks, reason, busy.fileno())
     return python_of(folder)
 
 
+def _locks(folder: Path, root: Path, gpu: bool, extras: list) -> list:
+    """The lock files that an environment is asked to be made from, as `ensure` takes them."""
+    there = _read_stamp(folder).get("lock", "")
+    added = [lock for name, lock in EXTRAS.items() if name in extras or lock in there and "none" not in extras]
+    return [root / name for name in (LOCKS[LOCKS[True] in there if gpu is None else gpu], *added)]
+
+
+def _names_and_checksum(locks: list) -> tuple:
+    return " + ".join(lock.name for lock in locks), hashlib.sha256(b"".join(map(Path.read_bytes, locks))).hexdigest()
+
+
 def lock_versions(root: Path) -> int:
-    """Lock the versions of requirements.in anew, with hashes; returns uv's exit status."""
+    """Lock the versions of requirements.in and of the extras anew, with hashes; returns uv's exit status."""
     uv = shutil.which("uv")
     if not uv:
         raise SetupError("make lock needs uv on PATH.")
     words = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
     words += ["--no-emit-index-url", "--custom-compile-command", "make lock"]
-    status = subprocess.call([*words, "--output-file", "requirements.txt", "requirements.in"], cwd=str(root))
-    words += ["--constraint", "requirements.txt", "--output-file", "requirements-gpu.txt", "requirements-gpu.in"]
-    return status or subprocess.call(words, cwd=str(root))
+    for lock in (*LOCKS.values(), *EXTRAS.values()):
+        status = subprocess.call([*words, "--output-file", lock, lock[:-3] + "in"], cwd=str(root))
+        if status:
+            return status
+        if lock in EXTRAS.values():
+            _drop_common(root / lock, root / LOCKS[False])
+        if lock != LOCKS[True]:
+            words += ["--constraint", lock]
+    return 0
 
 
-def _make(folder: Path, lock: Path, reason: str, turn: int) -> None:
-    """Delete what is in the folder and make the environment anew; the stamp comes last."""
-    python, uv, start = find_python(), shutil.which("uv"), time.time()
-    print(f"Making {folder} with {'uv' if uv else 'pip'}, because {reason}.")
-    size = 7 if lock.name == LOCKS[True] else 3
-    print(f"It takes some minutes and about {size} GB; {lock.name} names the packages.", flush=True)
+def _drop_common(lock: Path, base: Path) -> None:
+    """Keep what one lock file adds to another: packages that the other lacks, or has for some systems only."""
+    text, known = lock.read_text(encoding="utf-8"), base.read_text(encoding="utf-8")
+    for first, rest in re.findall(r"^([\w.-]+==.+\n)((?: +.+\n)+)", text, re.MULTILINE):
+        text = text.replace(first + rest, "" if "\n" + first in known else first + rest)
+    lock.write_text(text, encoding="utf-8")
+
+
+def _make(folder: Path, locks: list, reason: str, turn: int) -> None:
+    """Make the environment anew, or add the extras to it that alone it lacks; the stamp comes last."""
+    python, uv, start, stamp = find_python(), shutil.which("uv"), time.time(), _read_stamp(folder)
+    root, names, checksum = locks[0].parent, *_names_and_checksum(locks)
+    grows = not find_problem(folder, *(lock for lock in locks if lock.name in stamp.get("lock", "")))
+    print(f"{'Completing' if grows else 'Making'} {folder} with {'uv' if uv else 'pip'}, because {reason}.")
+    size = 1 if grows else 7 if locks[0].name == LOCKS[True] else 3
+    print(f"It takes some minutes and about {size} GB; {names} names the packages.", flush=True)
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name != STAMP):  # the stamp goes first
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(str(entry))
-        elif entry.name != BUSY:
-            entry.unlink()
+        if entry.name == STAMP or not grows and entry.name != BUSY:
+            shutil.rmtree(str(entry)) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     inside = str(python_of(folder))
-    _run([python, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)], turn)
+    if not grows:
+        _run([python, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)], turn)
     version, site = probe(inside)
-    of_venv = set(Path(site).glob("*.dist-info"))  # pip, which its user may change
+    of_venv = {path.name for path in Path(site).glob("*.dist-info")} - set(stamp["packages"] if grows else ())
     # Wheels only: nothing is compiled on the way, and no package runs code while it is installed.
-    options = ["--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
+    options = ["--require-hashes", "--only-binary", ":all:", *(f"-r{lock}" for lock in locks)]
     if uv:  # copies: with links, a file damaged here would be damaged in uv's cache as well
         _run([uv, "pip", "install", "--python", inside, "--compile-bytecode", "--link-mode", "copy", *options], turn)
     else:
         _run([inside, "-m", "pip", "install", "--compile", "--disable-pip-version-check", *options], turn)
-    if folder == lock.parent / ".venv":  # any notebook or editor that uses .venv can then import lib
-        Path(site, "coursework.pth").write_text(f"{lock.parent}\n", encoding="utf-8")
+    if folder == root / ".venv":  # any notebook or editor that uses .venv can then import lib
+        Path(site, "coursework.pth").write_text(f"{root}\n", encoding="utf-8")
     stamp = {
         "folder": str(folder.resolve()),
-        "lock": lock.name,
-        "sha256": hashlib.sha256(lock.read_bytes()).hexdigest(),
+        "lock": names,
+        "sha256": checksum,
         "python": version,  # without its third number: a patch of the system's Python leaves an environment whole
-        "packages": sorted(path.name for path in set(Path(site).glob("*.dist-info")) - of_venv),
+        "packages": sorted(
+            {path.name for path in Path(site).glob("*.dist-info")} - of_venv
+        ),  # not pip: users change it
     }
-    draft = folder / (STAMP + ".part")
-    draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    os.replace(str(draft), str(folder / STAMP))
-    problem = find_problem(folder, lock)
+    (folder / "draft.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    os.replace(str(folder / "draft.json"), str(folder / STAMP))
+    problem = find_problem(folder, *locks)
     if problem:
         raise SetupError(f"{folder} was made, but {problem}: clear the installer's cache and try again.")
     print(f"The environment is ready ({time.time() - start:.0f} s).", flush=True)
@@ -285,7 +312,7 @@ def _read_stamp(folder: Path) -> dict:
 
 
 def _lost_file(site: Path, packages: list) -> str:
-    """The first file of the packages' own records that is gone or has another size, or ""."""
+    """The first file of the packages' own records that is gone or has another size, or ""; 0.2 s for 42,000 files."""
     for package in packages:
         record = site / package / "RECORD"
         if not record.exists():

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lib import environment
-from lib.__main__ import COMMANDS
+from lib.__main__ import COMMANDS, main
 from lib.config import paths
 from lib.environment import SetupError, ensure, find_problem, find_python
 
@@ -103,8 +103,21 @@ def test_the_gpu_lock_adds_nothing_but_cuda():
         assert "sys_platform == 'linux'" in line
 
 
+def test_an_extra_adds_its_package_and_changes_no_other():
+    base = set(re.findall(r"^([\w.-]+==.+)$", read("requirements.txt"), re.MULTILINE))
+    versions = locked("requirements.txt")
+    for name, lock in environment.EXTRAS.items():
+        pinned = set(environment.direct_dependencies(ROOT, [name]).items())
+        [added] = pinned - set(environment.direct_dependencies(ROOT).items())
+        assert added[0] == name and locked(lock)[name] == {added[1]}
+        assert re.search(rf"^{name}==[\d.]+  # .{{10,}}$", read(f"requirements-{name}.in"), re.MULTILINE)
+        assert not base & set(re.findall(r"^([\w.-]+==.+)$", read(lock), re.MULTILINE))
+        for package, found in locked(lock).items():
+            assert found == versions.setdefault(package, found)  # the extras fit each other too
+
+
 def test_every_locked_package_has_hashes_and_no_address():
-    for name in environment.LOCKS.values():
+    for name in (*environment.LOCKS.values(), *environment.EXTRAS.values()):
         text = read(name)
         entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)
         assert all("--hash=sha256:" in entry for entry in entries[1:])
@@ -116,23 +129,24 @@ def test_the_pinned_trio():
     assert [direct[name] for name in ("tensorflow", "keras", "tensorboard")] == ["2.21.0", "3.15.1", "2.21.0"]
 
 
-def make_wheel(folder: Path) -> str:
-    """Write a package `tiny` as a wheel; returns the line that asks for it, with its hash."""
+def make_wheel(folder: Path, name: str = "tiny") -> str:
+    """Write a small package as a wheel; returns the line that asks for it, with its hash."""
+    info = f"{name}-1.0.dist-info"
     files = {
-        "tiny/__init__.py": "WORDS = 'small but real'\n",
-        "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-        "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}/__init__.py": "WORDS = 'small but real'\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     rows = []
-    for name, text in files.items():
+    for file, text in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        rows.append(f"{name},sha256={digest},{len(text)}")
-    files["tiny-1.0.dist-info/RECORD"] = "\n".join([*rows, "tiny-1.0.dist-info/RECORD,,"]) + "\n"
-    wheel = folder / "tiny-1.0-py3-none-any.whl"
+        rows.append(f"{file},sha256={digest},{len(text)}")
+    files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]) + "\n"
+    wheel = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return f"tiny @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return f"{name} @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +228,22 @@ class TestMade:
             )
         finally:
             stamp.write_text(before, encoding="utf-8")
+
+    def test_an_extra_is_added_stays_and_is_dropped(self, root, site, capsys):
+        python, stamp = environment.python_of(root / ".venv"), root / ".venv" / "complete.json"
+        (root / "requirements-mlflow.txt").write_text(make_wheel(root, "mlflow"), encoding="utf-8")
+        begun = (site / "tiny" / "__init__.py").stat().st_mtime_ns
+        assert ensure(root / ".venv", root, extras=["mlflow"]) == python
+        said = (
+            "Completing .*it was made from requirements.txt and requirements.txt \\+ requirements-mlflow.txt is asked"
+        )
+        assert re.search(said, capsys.readouterr().out)
+        assert ask(python, "import mlflow; print(mlflow.WORDS)") == "small but real"
+        assert json.loads(stamp.read_text())["packages"] == ["mlflow-1.0.dist-info", "tiny-1.0.dist-info"]
+        assert (site / "tiny" / "__init__.py").stat().st_mtime_ns == begun  # nothing else was installed again
+        assert ensure(root / ".venv", root) == python and capsys.readouterr().out == ""
+        ensure(root / ".venv", root, extras=["none"])
+        assert json.loads(stamp.read_text())["packages"] == ["tiny-1.0.dist-info"] and not (site / "mlflow").exists()
 
     def test_a_moved_folder_is_seen(self, root, lock):
         moved = (root / ".venv").rename(root / "moved")
@@ -321,6 +351,27 @@ def test_python_at_hand_is_told_what_it_lacks_in_one_line_of_pip(tmp_path):
     assert "lacks 2 packages" in str(refusal.value)
 
 
+def test_a_command_whose_extra_is_missing_says_how_to_get_it(tmp_path, monkeypatch, capsys):
+    """Also where TRACK asks for it; and before an environment is made."""
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    for name, package in (("", "pytest"), ("-mlflow", "mlflow-of-tomorrow"), ("-ray", "ray-of-tomorrow")):
+        (tmp_path / f"requirements{name}.in").write_text(f"{package}==1.0  # why\n", encoding="utf-8")
+    monkeypatch.delenv("VENV", raising=False)
+    sentence = "error: This needs packages that are not installed: make setup EXTRAS=mlflow"
+    for words in (["mlflow"], ["train", "TRACK=mlflow"], ["train", "VENV=own", "TRACK=mlflow"]):
+        assert main(words) == 2
+        ending = " VENV=own\n" if "VENV=own" in words else "\n"
+        assert capsys.readouterr().err == sentence + ending
+        monkeypatch.delenv("TRACK", raising=False)
+    monkeypatch.setenv("VENV", "none")
+    assert main(["mlflow"]) == 2
+    assert f"{sys.executable} -m pip install mlflow-of-tomorrow==1.0" in capsys.readouterr().err
+    monkeypatch.setenv("TRACK", "mlfow")
+    assert main(["mlflow"]) == 2
+    assert capsys.readouterr().err == "error: Unknown tracker 'mlfow'. Did you mean mlflow? Trackers: mlflow\n"
+    assert list(tmp_path.glob("*/")) == []
+
+
 def test_tools_are_asked_of_the_commands_that_use_them(tmp_path, monkeypatch):
     (tmp_path / "requirements.in").write_text("cat==1.0\nowl==1.0\n", encoding="utf-8")
     monkeypatch.setattr(environment, "TOOLS", {"cat": ("test",), "owl": ()})
@@ -332,7 +383,7 @@ def test_tools_are_asked_of_the_commands_that_use_them(tmp_path, monkeypatch):
 
 def test_python_at_hand_with_too_old_versions_is_refused(monkeypatch):
     for numbers, refused in (("2.19.0", False), ("2.9.3", True), ("3.0", False), ("2.18.1", True)):
-        monkeypatch.setattr(environment, "differences", lambda root, here=numbers: {"tensorflow": here})
+        monkeypatch.setattr(environment, "differences", lambda root, extras, here=numbers: {"tensorflow": here})
         if refused:
             message = f"needs at least tensorflow 2.19, keras 3.10, .*Received: tensorflow {numbers}, of"
             with pytest.raises(SetupError, match=message):

@@ -15,7 +15,20 @@ from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
 NAMES = ["report", "check-report", "submission", "verify", "train", "search", "predict", "results", "data", "bench"]
-NAMES += ["bench-explain", "lab", "tensorboard", "doctor", "colab", "test", "lint", "format", "setup", "lock", "clean"]
+NAMES += [
+    "bench-explain",
+    "lab",
+    "tensorboard",
+    "mlflow",
+    "doctor",
+    "colab",
+    "test",
+    "lint",
+    "format",
+    "setup",
+    "lock",
+    "clean",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -181,10 +194,10 @@ def test_a_python_with_the_libraries_is_used_as_it_is(monkeypatch):
     gone_on = []
     monkeypatch.setattr(environment, "become", gone_on.append)
     monkeypatch.setattr(environment, "ensure", lambda folder, root: folder / "python")
-    monkeypatch.setattr(environment, "differences", lambda root: {"keras": "3.0"})
+    monkeypatch.setattr(environment, "differences", lambda root, extras: {"keras": "3.0"})
     environment.enter(["report"])
     assert not gone_on
-    monkeypatch.setattr(environment, "differences", lambda root: {"keras": None})
+    monkeypatch.setattr(environment, "differences", lambda root, extras: {"keras": None})
     monkeypatch.setattr(sys, "prefix", "elsewhere")
     monkeypatch.setenv("PYTHONPATH", "of the cluster")
     environment.enter(["report"])
@@ -314,19 +327,41 @@ def test_clean_keeps_data_and_evidence(tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out == ""
 
 
-def test_lock_asks_for_uv_and_locks_both_lists(tmp_path, monkeypatch, capsys):
+UV = """#!{python}
+import sys
+from pathlib import Path
+with open("asked", "a") as asked:
+    print(*sys.argv[1:], file=asked)
+packages = ["cat==1", "owl==2 ; python_version == '3.12'"]
+if sys.argv[-1] != "requirements.in":
+    packages = ["cat==1", "cat-food==1", "owl==2"]
+entries = [f"{{package}} \\\\\\n    --hash=sha256:0\\n    # via cat\\n" for package in packages]
+Path(sys.argv[sys.argv.index("--output-file") + 1]).write_text("# make lock\\n" + "".join(entries))
+"""
+
+
+def test_lock_asks_for_uv_and_keeps_of_an_extra_what_it_adds(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command_line, "ROOT", tmp_path)
     monkeypatch.setenv("PATH", "")
     assert main(["lock"]) == 2
     assert capsys.readouterr().err == "error: make lock needs uv on PATH.\n"
     uv = tmp_path / "uv"
-    uv.write_text('#!/bin/sh\necho "$@" >> asked\n', encoding="utf-8")
+    uv.write_text(UV.format(python=sys.executable), encoding="utf-8")
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["lock"]) == 0
-    base, gpu = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    base, gpu, *extras = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
     assert base.endswith("--output-file requirements.txt requirements.in") and "--generate-hashes" in base
     assert gpu.endswith("--constraint requirements.txt --output-file requirements-gpu.txt requirements-gpu.in")
+    assert [line.split("--constraint ", 1)[1] for line in extras] == [
+        "requirements.txt --output-file requirements-ray.txt requirements-ray.in",
+        "requirements.txt --constraint requirements-ray.txt"
+        " --output-file requirements-mlflow.txt requirements-mlflow.in",
+    ]
+    for name, kept in (("gpu", ["cat==1", "cat-food==1", "owl==2"]), ("mlflow", ["cat-food==1", "owl==2"])):
+        text = (tmp_path / f"requirements-{name}.txt").read_text(encoding="utf-8")
+        assert re.findall(r"^(\S+==.+) \\\n    --hash=sha256:0\n    # via cat$", text, re.MULTILINE) == kept
+        assert text.startswith("# make lock\n") and text.count("==") == len(kept)
 
 
 def make(*words, **variables):

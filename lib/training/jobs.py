@@ -18,6 +18,7 @@ from lib.config import Config, paths
 from lib.config.files import locked, write_json, writing
 from lib.training import device, runs, workers
 from lib.training.device import import_tensorflow
+from lib.training.mlflow import track
 from lib.training.open_brief import OpenBrief
 from lib.training.runs import Run, RunError
 
@@ -247,3 +248,4 @@ def _fit(job: Job) -> None:
     if job.compared_with:
         write_hyperparameters(run, {"seed": job.seed} | job.settings.flat(), metrics=metrics)
     run.finish(metrics)
+    track(run)

@@ -16,6 +16,7 @@ from lib.config import Config
 from lib.config.files import replacing
 from lib.config.progress import progress_bar
 from lib.training.event_files import SCALARS
+from lib.training.mlflow import track
 from lib.training.runs import Run
 
 BAR = "{desc}: {percentage:.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -102,6 +103,19 @@ class TensorBoard(Observer):
             writer.close()
 
 
+class MLflow(Observer):
+    """Logs each epoch in MLflow, where TRACK=mlflow asks for it."""
+
+    def __init__(self, run: Run):
+        self.run = run
+
+    def epoch(self, history):
+        track(self.run, history)
+
+    def close(self):
+        track(self.run)
+
+
 class Screen(Observer):
     """A progress bar in a terminal or in Jupyter; a line per epoch where nobody watches."""
 
@@ -129,8 +143,8 @@ class Screen(Observer):
 
 
 def usual_observers(run: Run, *, epochs: int) -> list[Observer]:
-    """What watches every run: its history file, TensorBoard and the screen."""
-    return [HistoryFile(run), TensorBoard(run), Screen(run, epochs=epochs)]
+    """What watches every run: its history file, TensorBoard, MLflow where it is asked for, and the screen."""
+    return [HistoryFile(run), TensorBoard(run), MLflow(run), Screen(run, epochs=epochs)]
 
 
 def write_graph(run: Run, graph) -> None:
