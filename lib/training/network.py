@@ -22,6 +22,7 @@ class NetworkJob(Job):
         "models/blocks.py",
         "models/family.py",
         "training/fit.py",
+        "training/mirrored.py",
         "training/schedules.py",
         "training/steps.py",
     )
