@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 from pictures import picture, recoloured, shifted
+from small_disk import small_disk
 
+from lib.config.files import FolderError
 from lib.datasets.audit import pairs as room
 from lib.datasets.audit.pairs import (
     COARSE,
@@ -17,6 +19,7 @@ from lib.datasets.audit.pairs import (
     similarity_of,
     usual_threshold,
 )
+from lib.datasets.storage import on_disk
 
 
 def thumbnails(*images):
@@ -173,3 +176,13 @@ def test_four_times_the_images_take_less_than_eight_times_the_comparisons(monkey
         compared.append(0)
         close_pairs(made_hashes(count))
     assert compared[0] >= 10_000 and compared[1] < 8 * compared[0]
+
+
+def test_what_lies_on_the_disk_is_refused_where_it_does_not_fit(tmp_path, monkeypatch):
+    with small_disk(tmp_path / "disk", "1m"):
+        monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "disk"))
+        with pytest.raises(FolderError, match="No room is left on the disk"):
+            on_disk((300, 64, 64), np.uint8)
+        array = on_disk((100, 64, 64), np.uint8)
+        array[99] = 7
+        assert array.sum() == 7 * 64 * 64 and not list((tmp_path / "disk").iterdir())
