@@ -2,15 +2,18 @@
 
 import contextlib
 import hashlib
+import math
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from lib.config import files
+from lib.config import files, paths
 from lib.config.files import replacing
 from lib.config.names import csv_bytes, read_csv
 
@@ -29,6 +32,24 @@ def require_space(folder: Path, needed: int) -> None:
             f"No disk space: {(needed + SPARE) / 1e6:,.1f} MB are needed in {folder}, {free / 1e6:,.1f} MB are free. "
             "Make room, or point COURSEWORK_CACHE at a larger disk: it holds what is extracted."
         )
+
+
+def on_disk(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """An array of zeros in a nameless file of the cache, for what may be too large for memory.
+
+    The system keeps of it in memory what fits, and the file goes with the array.
+
+    Raises:
+        FolderError: if the disk has no room for it.
+    """
+    folder, size = paths.cache(), math.prod(shape) * np.dtype(dtype).itemsize
+    if not size:
+        return np.zeros(shape, dtype)
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):  # without a reserved place, a disk that fills up later kills the process
+            os.posix_fallocate(file.fileno(), 0, size)
+        file.truncate(size)
+        return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
 
 
 @contextlib.contextmanager

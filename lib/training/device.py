@@ -123,7 +123,8 @@ def environment(device: Device, *, precision: str = "float32") -> dict:
     import keras
     import tensorflow as tf
 
-    cores = os.cpu_count()
+    cores, devices = os.cpu_count(), tf.config.list_logical_devices(device.kind.upper())
+    several = {"devices": lambda: len(devices)} if len(devices) > 1 else {}
     look = {
         "python": platform.python_version,
         **{name: functools.partial(importlib.metadata.version, name) for name in PACKAGES},
@@ -134,6 +135,7 @@ def environment(device: Device, *, precision: str = "float32") -> dict:
         "threads": lambda: tf.config.threading.get_intra_op_parallelism_threads() or cores,
         "onednn": lambda: os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "device": lambda: device.kind,
+        **several,
         "precision": lambda: precision,
         "backend": keras.config.backend,
         **{name: getattr(keras.config, name) for name in KERAS},

@@ -20,13 +20,13 @@ from lib.config.files import read_arrays, replacing, write_arrays
 from lib.inputs.cache import Images
 from lib.inputs.generators import make_eval_dataset, make_train_dataset, steps_per_epoch
 from lib.models.graph import graph_def
-from lib.training import schedules
+from lib.training import mirrored, schedules
 from lib.training.device import find_device, reproducible
 from lib.training.jobs import JobFailed
 from lib.training.observers import Checkpoint, Observer, usual_observers, watching, write_graph
 from lib.training.precision import used_precision
 from lib.training.runs import CHECKPOINT, Run
-from lib.training.steps import flexible, make_evaluate, make_optimizer, make_train_step, predict
+from lib.training.steps import flexible, make_evaluate, make_optimizer, predict
 
 
 @dataclass
@@ -114,9 +114,10 @@ def train_network(
         JobFailed: if the loss is no number any more.
     """
     device = find_device()
-    model = build()
-    state = State(model, make_optimizer(experiment.training), [])
-    state.optimizer.build(model.trainable_variables)
+    with mirrored.scope(min(experiment.training.batch_size, len(data.train))):
+        model = build()
+        state = State(model, make_optimizer(experiment.training), [])
+        state.optimizer.build(model.trainable_variables)
     checkpoint = run.folder / CHECKPOINT
     try:
         state.restore(checkpoint)
@@ -138,7 +139,7 @@ def run_epochs(
     config = experiment.training
     sizes = schedules.image_sizes(config, experiment.image_size)
     model = flexible(state.model, sizes)
-    train_step = make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
+    train_step = mirrored.make_train_step(model, state.optimizer, config, compile_graph=compile_graph)
     evaluate = make_evaluate(model)
     steps = steps_per_epoch(len(data.train), config.batch_size)
     stream = None
@@ -169,7 +170,7 @@ def run_epochs(
             raise JobFailed(f"the loss became {loss} in epoch {epoch + 1}; try a lower learning_rate")
         val_loss, val_accuracy = evaluate(val_data)
         row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss}
-        row |= {"val_accuracy": val_accuracy, "learning_rate": float(state.optimizer.learning_rate)}
+        row |= {"val_accuracy": val_accuracy, "learning_rate": float(state.optimizer.learning_rate.numpy())}
         row |= {"image_size": size, "seconds": time.monotonic() - started}
         state.history.append(row)
         tell("epoch", state.history)

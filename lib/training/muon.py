@@ -23,13 +23,13 @@ class Muon(keras.optimizers.SGD):
             super().update_step(gradient, variable, learning_rate)
             return
         momentum = self.momentums[self._get_variable_index(variable)]
-        momentum.assign(MOMENTUM * momentum + gradient)
+        self.assign(momentum, MOMENTUM * momentum + gradient)
         rows = tf.reshape(gradient + MOMENTUM * momentum, (-1, variable.shape[-1]))
         # Where the network computes in bfloat16, so do these products; they are a tenth of a training.
         half = keras.config.dtype_policy().compute_dtype == "bfloat16"
         step = tf.reshape(orthogonal(tf.cast(rows, tf.bfloat16) if half else rows), variable.shape)
         scaled = variable * (variable.shape[-1] ** 0.5 / (tf.norm(variable) + keras.config.epsilon()))
-        variable.assign(scaled - SHARE * learning_rate * tf.cast(step, variable.dtype))
+        self.assign(variable, scaled - SHARE * learning_rate * tf.cast(step, variable.dtype))
 
 
 def is_orthogonal(shape: tuple[int, ...]) -> bool:

@@ -23,6 +23,7 @@ class NetworkJob(Job):
         "models/blocks.py",
         "models/family.py",
         "training/fit.py",
+        "training/mirrored.py",
         "training/muon.py",
         "training/schedules.py",
         "training/steps.py",

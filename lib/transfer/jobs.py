@@ -36,6 +36,7 @@ class HeadJob(TransferJob):
         *FEATURES,
         "models/heads.py",
         "training/fit.py",
+        "training/mirrored.py",
         "training/schedules.py",
         "training/steps.py",
         "transfer/heads.py",

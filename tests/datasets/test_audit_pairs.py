@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 from pictures import picture, recoloured, shifted
+from small_disk import small_disk
 
+from lib.config.files import FolderError
 from lib.datasets.audit import pairs as room
 from lib.datasets.audit.pairs import (
     COARSE,
@@ -17,6 +19,7 @@ from lib.datasets.audit.pairs import (
     similarity_of,
     usual_threshold,
 )
+from lib.datasets.storage import on_disk
 
 
 def thumbnails(*images):
@@ -136,3 +139,50 @@ def test_of_many_equal_hashes_only_the_nearest_are_paired(monkeypatch):
     values = np.array([0b1111, 0b0111, 0b0011, 0b0001, 0], np.uint64)
     monkeypatch.setattr(room, "NEAREST", 1)
     assert close_pairs(values).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
+
+
+def made_hashes(count, *, centres=None):
+    """Hashes in which every third has near ones; with `centres` all of them crowd round so many."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**64, count, dtype=np.uint64)
+    some = values[: centres or count]
+    for place in range(0, count, 1 if centres else 3):
+        values[place] = with_flips(
+            int(some[(place * 7 + 1) % len(some)]), rng.choice(64, place % 8, replace=False).tolist()
+        )
+    return values
+
+
+def test_hashes_that_are_cut_into_parts_give_the_same_pairs(monkeypatch):
+    for values in (made_hashes(600), made_hashes(600, centres=9)):
+        found = []
+        for parts in room.PARTS:
+            monkeypatch.setattr(room, "PARTS", (parts,))
+            found.append(close_pairs(values).tolist())
+        monkeypatch.undo()
+        assert len(found) == 3 and len(found[0]) > 100 and found[1] == found[0] and found[2] == found[0]
+
+
+def test_four_times_the_images_take_less_than_eight_times_the_comparisons(monkeypatch):
+    """Each with each would take sixteen times as many."""
+    compared, count_bits = [], np.bitwise_count
+
+    def counted(values):
+        compared[-1] += values.size
+        return count_bits(values)
+
+    monkeypatch.setattr(room.np, "bitwise_count", counted)
+    for count in (10_000, 40_000):
+        compared.append(0)
+        close_pairs(made_hashes(count))
+    assert compared[0] >= 10_000 and compared[1] < 8 * compared[0]
+
+
+def test_what_lies_on_the_disk_is_refused_where_it_does_not_fit(tmp_path, monkeypatch):
+    with small_disk(tmp_path / "disk", "1m"):
+        monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "disk"))
+        with pytest.raises(FolderError, match="No room is left on the disk"):
+            on_disk((300, 64, 64), np.uint8)
+        array = on_disk((100, 64, 64), np.uint8)
+        array[99] = 7
+        assert array.sum() == 7 * 64 * 64 and not list((tmp_path / "disk").iterdir())

@@ -4,6 +4,9 @@ Cleanvision calls images near duplicates whose perceptual hashes are equal: of t
 a copy in its training part, it finds none. So only its checks of single images are used.
 """
 
+import itertools
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -11,11 +14,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lib.datasets.audit.notes import SIDE, Notes
+from lib.datasets.storage import on_disk
 
 EQUAL, NEAR, PHOTOGRAPH = "same bytes", "near duplicate", "same photograph"
 
 MOST_BITS = 10  # in which the hashes of two copies differ
 NEAREST = 16  # candidates of an image that are looked at, before it and after it: those with the nearest hashes
+PARTS = (1, 5, 4)  # into which hashes may be cut, 1 for none: what takes the least work is chosen
+GATHER = 10_000  # hashes are compared in the time in which those that nearly share a part are gathered
 BLOCK = 8  # images compared with all others in one go: few, so that the work stays in the processor's cache
 SMOOTH = 2.0  # pixels: standard deviation of the blur whose result is taken away, so that only detail is compared
 NOISE = 2.0  # grey levels: detail weaker than this counts for nothing, so that plain images match no other
@@ -67,24 +73,27 @@ def near_pairs(notes: Notes, labels: np.ndarray, checksums: pd.Series) -> pd.Dat
     Mirrored, turned and strongly cropped copies are not found. Columns row, other (the smaller first), similarity.
     """
     rows = np.flatnonzero(~checksums.duplicated().to_numpy())
-    labels, keys, hashes = np.asarray(labels)[rows], checksums.to_numpy()[rows], notes.hashes[rows]
-    pairs = close_pairs(hashes)
-    coarse = details_of(notes.thumbnails[rows], size=SIDE // 2)
+    labels, keys, hashes = np.asarray(labels), checksums.to_numpy(), notes.hashes
+    distinct = labels[rows]
+    pairs = rows[close_pairs(hashes[rows])]
+    coarse = details_of(notes.thumbnails, size=SIDE // 2, rows=np.unique(pairs))
     pairs = pairs[similarity_of(coarse, pairs, reach=COARSE) >= PROMISING]
-    details = details_of(notes.thumbnails[rows], size=SIDE)
+    samples = {}
+    for label in np.unique(labels[pairs]):
+        # Random pairs of the class without those that may be copies; they depend on the images, not on their order.
+        members = rows[distinct == label]
+        members = members[np.argsort(keys[members], kind="stable")]
+        sample = members[np.random.Generator(np.random.PCG64(0)).integers(len(members), size=(SAMPLE, 2))]
+        samples[label] = sample[np.bitwise_count(hashes[sample[:, 0]] ^ hashes[sample[:, 1]]) > MOST_BITS]
+    details = details_of(notes.thumbnails, size=SIDE, rows=np.unique(np.concatenate([pairs, *samples.values()])))
     similarity = similarity_of(details, pairs, reach=SHIFT)
     likely = similarity >= LEAST
     pairs, similarity = pairs[likely], similarity[likely]
     asked = np.zeros(labels.max() + 1)
     for label in np.unique(labels[pairs]):
-        # Random pairs of the class without those that may be copies; they depend on the images, not on their order.
-        members = np.flatnonzero(labels == label)
-        members = members[np.argsort(keys[members], kind="stable")]
-        sample = members[np.random.Generator(np.random.PCG64(0)).integers(len(members), size=(SAMPLE, 2))]
-        sample = sample[np.bitwise_count(hashes[sample[:, 0]] ^ hashes[sample[:, 1]]) > MOST_BITS]
-        asked[label] = usual_threshold(details, sample)
+        asked[label] = usual_threshold(details, samples[label])
     chosen = similarity >= asked[labels[pairs]].max(axis=1)
-    pairs = rows[pairs[chosen]]
+    pairs = pairs[chosen]
     return pd.DataFrame({"row": pairs[:, 0], "other": pairs[:, 1], "similarity": similarity[chosen].round(3)})
 
 
@@ -92,27 +101,87 @@ def close_pairs(hashes: np.ndarray) -> np.ndarray:
     """(M, 2) sorted positions of hashes (N,) uint64 that differ in few bits.
 
     Of each one the `NEAREST` before it and after it are taken, however alike they are.
+
+    Few hashes are compared each with each. Many are cut into parts (Norouzi et al. 2012): two that differ in at most
+    `MOST_BITS` differ in a few bits of one part at least, so only those with nearly the same part are compared.
     """
-    count, codes = len(hashes), [np.zeros(0, np.int64)]
-    for start in range(0, count, BLOCK):
-        bits = np.bitwise_count(hashes[start : start + BLOCK, None] ^ hashes)
-        left, right = np.nonzero(bits <= MOST_BITS)
-        bits, left = bits[left, right], left + start
-        for side in (right < left, right > left):
-            one, other = left[side], right[side]
-            order = np.lexsort((other, bits[side], one))
-            rank = np.arange(len(one)) - np.searchsorted(one, one)
-            one, other = one[order][rank < NEAREST], other[order][rank < NEAREST]
-            codes.append(np.minimum(one, other) * count + np.maximum(one, other))
-    codes = np.sort(np.concatenate(codes))
-    codes = codes[np.diff(codes, prepend=-1) > 0]
+    count = len(hashes)
+    plan, _ = min((_cut(hashes, parts) for parts in PARTS), key=lambda cut: cut[1])
+    found = np.zeros((0, 3), np.int32)
+    for shift, width, reach in plan:
+        found = np.concatenate([found, *_compare(hashes, shift, width, reach)])
+        found = _nearest(np.arange(count), *found.T)
+    one, other = found[:, 0].astype(np.int64), found[:, 1]
+    codes = np.unique(np.minimum(one, other) * count + np.maximum(one, other))
     return np.stack(np.divmod(codes, max(count, 1)), axis=1)
 
 
-def details_of(thumbnails: np.ndarray, *, size: int) -> np.ndarray:
-    """Grey copies (N, S, S) uint8 shrunk to (N, size, size) int8: what is left when the blurred image is taken away."""
-    result = np.empty((len(thumbnails), size, size), np.int8)
-    for place, image in enumerate(thumbnails):
+def _cut(hashes: np.ndarray, parts: int) -> tuple[list[tuple[int, int, int]], int]:
+    """Parts of a hash, each with its first bit, its number of bits and how many of them may differ; and the work.
+
+    Two hashes whose parts all differ in more bits than that differ in more than `MOST_BITS` altogether.
+    """
+    if parts == 1:
+        return [(0, 0, 0)], len(hashes) ** 2
+    plan, work = [], 0
+    for part in range(parts):
+        first, last = 64 * part // parts, 64 * (part + 1) // parts
+        plan.append((first, last - first, (MOST_BITS + 1 + part) // parts - 1))
+        counts = np.bincount(_part(hashes, *plan[-1][:2]), minlength=1 << plan[-1][1])
+        keys = np.flatnonzero(counts)
+        near = sum(counts[keys ^ mask] for mask in _masks(*plan[-1][1:]))
+        work += int(counts[keys] @ near) + len(keys) * GATHER
+    return plan, work
+
+
+def _part(hashes: np.ndarray, shift: int, width: int) -> np.ndarray:
+    return ((hashes >> np.uint64(shift)) & np.uint64((1 << width) - 1)).astype(np.int64)
+
+
+def _masks(width: int, reach: int) -> np.ndarray:
+    """All numbers of `width` bits of which at most `reach` are set."""
+    chosen = itertools.chain.from_iterable(itertools.combinations(range(width), bits) for bits in range(reach + 1))
+    return np.array([sum(1 << bit for bit in bits) for bits in chosen])
+
+
+def _compare(hashes: np.ndarray, shift: int, width: int, reach: int) -> Iterator[np.ndarray]:
+    """Close hashes among those that nearly share one part: (M, 3) position, other position, differing bits."""
+    keys, masks = _part(hashes, shift, width), _masks(width, reach)
+    order = np.argsort(keys, kind="stable")
+    ordered, starts = hashes[order], np.searchsorted(keys[order], np.arange((1 << width) + 1))
+    for key in np.flatnonzero(np.diff(starts)):
+        near = key ^ masks
+        begins, lengths = starts[near], starts[near + 1] - starts[near]
+        far = np.arange(lengths.sum()) + np.repeat(begins - np.cumsum(lengths) + lengths, lengths)
+        others = ordered[far]
+        step = max(BLOCK, GATHER // len(others))
+        for start in range(starts[key], starts[key + 1], step):
+            some = slice(start, min(start + step, starts[key + 1]))
+            bits = np.bitwise_count(ordered[some, None] ^ others)
+            left, right = np.nonzero(bits <= MOST_BITS)
+            if len(left) > some.stop - start:  # more than each with itself
+                yield _nearest(order[some], left, order[far[right]], bits[left, right])
+
+
+def _nearest(rows: np.ndarray, place: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Of pairs of `rows[place]` with others the `NEAREST` before each row and after it, each once: (M, 3) as above."""
+    side = 2 * place.astype(np.int64) + (other > rows[place])
+    codes = (side * 64 + bits << 32) + other  # sorted as one number, which is far faster than column by column
+    codes = np.sort(codes[other != rows[place]])
+    codes = codes[np.diff(codes, prepend=-1) > 0]
+    side, bits, other = codes >> 38, codes >> 32 & 63, codes & 0xFFFFFFFF
+    chosen = np.arange(len(side)) - np.searchsorted(side, side) < NEAREST
+    return np.stack([rows[side // 2], other, bits], axis=1)[chosen].astype(np.int32)
+
+
+def details_of(thumbnails: np.ndarray, *, size: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """Grey copies (N, S, S) uint8 shrunk to (N, size, size) int8: what is left when the blurred image is taken away.
+
+    With `rows` only theirs are made, and the others are zeros. The result lies on the disk.
+    """
+    result = on_disk((len(thumbnails), size, size), np.int8)
+    for place in range(len(thumbnails)) if rows is None else rows:
+        image = thumbnails[place]
         if size < len(image):
             image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
         image = image.astype(np.float32)
