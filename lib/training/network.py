@@ -20,6 +20,7 @@ class NetworkJob(Job):
         "inputs/*.py",
         "models/batch_norm.py",
         "models/blocks.py",
+        "models/convolution.py",
         "models/family.py",
         "training/fit.py",
         "training/schedules.py",
