@@ -24,6 +24,7 @@ class NetworkJob(Job):
         "models/family.py",
         "training/fit.py",
         "training/schedules.py",
+        "training/sgd.py",
         "training/steps.py",
     )
 

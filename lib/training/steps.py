@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lib.config import Training
 from lib.training.device import Device
+from lib.training.sgd import Sgd
 
 
 def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_graph: bool = False) -> Callable:
@@ -89,7 +90,7 @@ def make_optimizer(config: Training, device: Device) -> keras.optimizers.Optimiz
         optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     else:
         decay = config.weight_decay or None
-        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
+        optimizer = Sgd(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return keras.optimizers.LossScaleOptimizer(optimizer) if device.precision == "mixed_float16" else optimizer
 
