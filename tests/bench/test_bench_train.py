@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import os
+import sys
 
 import pandas as pd
 import pytest
@@ -29,7 +30,7 @@ def test_a_whole_benchmark_without_pytorch(small, monkeypatch, capsys):
     monkeypatch.setattr(train_step.importlib.util, "find_spec", lambda name: None)
     table = train_step.run(TINY, sizes=(16,), rounds=2, classes=3)
     stored = pd.read_csv(paths.reports() / "bench" / "train_step.csv")
-    routes = ["ours", "Keras fit", "Keras fit and layers", "matrix product"]
+    routes = ["ours", "Keras fit", "Keras fit, our layers", "matrix product"]
     precisions = ["float32", "mixed_bfloat16"] if train_step.multiplies_bfloat16() else ["float32"]
     assert list(stored.columns) == train_step.COLUMNS
     assert stored["route"].tolist() == table["route"].tolist() == routes * len(precisions)
@@ -72,11 +73,10 @@ def test_an_environment_that_has_no_pytorch_is_refused(small, monkeypatch, tmp_p
     monkeypatch.setenv("TORCH", str(tmp_path))
     with pytest.raises(ValueError, match="TORCH must be the folder of an environment that has PyTorch: .*No such file"):
         train_step.run(TINY, sizes=(16,), rounds=1, classes=3)
-    monkeypatch.setattr(train_step, "find_torch", lambda: "/bin/true")
-    with (
-        train_step.torch_process(TINY, 3) as ask,
-        pytest.raises(ValueError, match="PyTorch ended, .*Received: /bin/true"),
-    ):
+    if importlib.util.find_spec("torch"):
+        return
+    monkeypatch.setattr(train_step, "find_torch", lambda: sys.executable)
+    with pytest.raises(ValueError, match="PyTorch ended, "), train_step.torch_process(TINY, 3) as ask:
         ask(16, "float32")
 
 
