@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 SMALL = 8 * 8  # places of a map
-FEWEST = 32  # channels; products of thinner matrices are slow
+FEWEST = 64  # channels; products of thinner matrices are slower
 
 
 @keras.saving.register_keras_serializable("coursework")
@@ -17,7 +17,8 @@ class Conv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         plain = self.padding == "same" and self.groups == 1 and set(self.dilation_rate) == {1}
-        if self.compute_dtype != "bfloat16" or not plain or self.data_format != "channels_last":
+        thick = kernel.shape[-2] >= FEWEST and self.data_format == "channels_last"
+        if self.compute_dtype != "bfloat16" or not plain or not thick:
             return super().convolution_op(inputs, kernel)
         return _convolve(inputs, tf.convert_to_tensor(kernel), self.strides)
 
@@ -40,8 +41,6 @@ def _convolve(inputs: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, int]) ->
             def products():
                 return kernel_gradient(inputs, above, kernel.shape, strides)
 
-            if kernel.shape[2] < FEWEST:
-                return below, usual()
             if max(strides) > 1:
                 return below, products()
             places = above.shape[1:3].num_elements()
@@ -67,18 +66,18 @@ def kernel_gradient(maps: tf.Tensor, above: tf.Tensor, shape: tuple[int, ...], s
         (K, L, C, F) of the type of the maps.
     """
     maps, above = (tf.transpose(one, (1, 0, 2, 3)) for one in (maps, above))  # rows first: each is one piece of memory
-    padding, places = [[0, 0]] * 4, []
-    for axis, (side, stride) in enumerate(zip(shape[:2], strides, strict=True)):
-        count, axis = tf.shape(above)[2 * axis], 2 * axis
-        around = tf.maximum((count - 1) * stride + side - tf.shape(maps)[axis], 0)
-        padding[axis] = [around // 2, around - around // 2]
-        places.append(tf.range(count) * stride)
+    counts, padding = tf.shape(above)[0:3:2], [[0, 0]] * 4
+    for axis in (0, 1):
+        around = tf.maximum((counts[axis] - 1) * strides[axis] + shape[axis] - tf.shape(maps)[2 * axis], 0)
+        padding[2 * axis] = [around // 2, around - around // 2]
     maps, above = tf.pad(maps, padding), tf.reshape(above, (-1, shape[3]))
-    columns = [tf.gather(maps, places[1] + column, axis=2) for column in range(shape[1])]
 
-    def product(row: int, column: int) -> tf.Tensor:
-        met = tf.gather(columns[column], places[0] + row)
-        return tf.matmul(tf.reshape(met, (-1, shape[2])), above, transpose_a=True)
+    def met(maps, place: int, axis: int):
+        """What one place of the kernel meets along an axis."""
+        if strides[axis] > 1:
+            return tf.gather(maps, tf.range(counts[axis]) * strides[axis] + place, axis=2 * axis)
+        return maps[place : place + counts[0]] if axis == 0 else maps[:, :, place : place + counts[1]]
 
-    products = [product(row, column) for row in range(shape[0]) for column in range(shape[1])]
-    return tf.reshape(tf.concat(products, 0), shape)
+    columns = [met(maps, place, 1) for place in range(shape[1])]
+    parts = [tf.reshape(met(column, place, 0), (-1, shape[2])) for place in range(shape[0]) for column in columns]
+    return tf.reshape(tf.concat([tf.matmul(part, above, transpose_a=True) for part in parts], 0), shape)
