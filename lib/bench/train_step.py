@@ -32,6 +32,7 @@ OURS, FIT, LOOP, TORCH, LIMIT = "ours", "Keras fit", "Keras fit, our layers", "P
 ASKED = {(FIT, "float32"): 1.1, (FIT, "mixed_bfloat16"): 1.1, (TORCH, "float32"): 1.05, (TORCH, "mixed_bfloat16"): 1.0}
 FASTEST_FLAGS = {"avx512_bf16", "amx_bf16"}  # of processors that multiply in bfloat16
 CLASSES, SIDE = 256, 2048  # logits; rows and columns of the matrices
+PAUSE = 0.3  # seconds: threads of OpenMP and OpenBLAS keep a core busy for a while after they have no work
 
 
 def run(
@@ -84,6 +85,7 @@ def measure(
     taken = {name: [] for name in routes}
     for _ in range(rounds):
         for name, route in routes.items():
+            time.sleep(PAUSE)
             taken[name].append(route())
     step = flop_of_step(model, experiment.training.batch_size)
     rows = []

@@ -23,6 +23,7 @@ TINY = Experiment(
 @pytest.fixture
 def small(monkeypatch, own_folders):
     monkeypatch.setattr(train_step, "SIDE", 8)
+    monkeypatch.setattr(train_step, "PAUSE", 0)
     monkeypatch.delenv("TORCH", raising=False)
 
 
