@@ -34,7 +34,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", *FOLDERS)  # variables rather than options
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", "TORCH", *FOLDERS)  # not options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
@@ -104,8 +104,7 @@ def check_report(brief: str) -> int:
 
 def say_faults(brief: str, faults: list) -> int:
     """Print what is wrong with a brief's written reports; 1 if anything is, else 0."""
-    for fault in faults:
-        print(fault.translate(CONTROL), file=sys.stderr)
+    sys.stderr.writelines(f"{fault.translate(CONTROL)}\n" for fault in faults)
     verdict = f"{len(faults)} fault{'s' * (len(faults) > 1)}" if faults else "nothing to mend"
     print(f"== check of the written reports of {brief}: {verdict}", flush=True)
     return 1 if faults else 0
@@ -186,11 +185,17 @@ def bench_explain() -> None:
     explain.run()
 
 
+def bench_train() -> None:
+    """Measure a training step beside Keras and PyTorch, where installed or TORCH=environment has it."""
+    from lib.bench import train_step
+
+    train_step.run()
+
+
 def lab() -> None:
     """Open the notebooks in JupyterLab."""
     options = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
-    if os.name != "nt" and os.geteuid() == 0:  # in a container there may be no other user
-        options.append("--allow-root")
+    options += ["--allow-root"] * (os.name != "nt" and os.geteuid() == 0)  # a container may have no other user
     become([sys.executable, "-m", "jupyterlab", *options])
 
 
@@ -280,7 +285,7 @@ def clean(runs: bool) -> None:
 
 # In the order of the help.
 FUNCTIONS = (report, check_report, submission, verify, train, search, predict, results, data, bench, bench_explain)
-FUNCTIONS += (lab, tensorboard, mlflow, doctor, colab, test, lint, format, setup, lock, clean)
+FUNCTIONS += (bench_train, lab, tensorboard, mlflow, doctor, colab, test, lint, format, setup, lock, clean)
 COMMANDS = {run.__name__.replace("_", "-"): run for run in FUNCTIONS}
 WITHOUT_ENVIRONMENT = ("setup", "lock", "clean")
 
@@ -325,8 +330,7 @@ def spell_out(argv: list) -> list:
 
     An empty variable, and one that only other commands take, say nothing, so that `make data train SEED=1` works.
     """
-    known = [name.upper() for name in OPTIONS]
-    words = []
+    known, words = [name.upper() for name in OPTIONS], []
     for word in argv:
         name, _, value = word.partition("=")
         if not re.match("[A-Z_]+=", word):
@@ -374,8 +378,8 @@ def check_options(command: str, brief: str = "", profile: str = "quick", experim
 
         loaded = briefs.load(brief)
         loaded.at(profile)
-        named = [*loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches]
-        check_name("experiment", experiment, dict.fromkeys(["best", *named]))
+        names = ("best", *loaded.experiments, *loaded.ablation, *loaded.transfers, *loaded.searches)
+        check_name("experiment", experiment, dict.fromkeys(names))
         if command == "predict" and not others["data"]:
             raise ValueError("predict needs DATA=path/to/images, the folder of what is to be predicted.")
         if "data" in others and loaded.dataset == "folder" and not others["data"]:

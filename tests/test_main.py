@@ -15,20 +15,8 @@ from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
 NAMES = ["report", "check-report", "submission", "verify", "train", "search", "predict", "results", "data", "bench"]
-NAMES += [
-    "bench-explain",
-    "lab",
-    "tensorboard",
-    "mlflow",
-    "doctor",
-    "colab",
-    "test",
-    "lint",
-    "format",
-    "setup",
-    "lock",
-    "clean",
-]
+NAMES += ["bench-explain", "bench-train", "lab", "tensorboard", "mlflow", "doctor", "colab", "test", "lint", "format"]
+NAMES += ["setup", "lock", "clean"]
 
 
 @pytest.fixture(autouse=True)

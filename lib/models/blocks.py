@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from lib.models.batch_norm import BatchNormalization
+from lib.models.convolution import Conv2D
 
 
 def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool = True, relu: bool = True):
@@ -92,7 +93,7 @@ def _shortcut(x, filters: int, *, name: str, strides: int):
 
 
 def _conv(x, filters: int, *, name: str, strides: int = 1, kernel_size: int = 3, use_bias: bool = False):
-    return layers.Conv2D(
+    return Conv2D(
         filters,
         kernel_size,
         strides=strides,

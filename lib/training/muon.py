@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from lib.training.sgd import Sgd
+
 MOMENTUM = 0.6  # of the kernels; all other weights keep that of SGD
 SHARE = 0.6  # of the learning rate, for the kernels: their steps have the size of the rate, whatever the gradient is
 STEPS = 3
@@ -10,7 +12,7 @@ CUBIC, QUINTIC, LINEAR = -4.7750, 2.0315, 3.4445
 
 
 @keras.saving.register_keras_serializable("coursework")
-class Muon(keras.optimizers.SGD):
+class Muon(Sgd):
     """SGD with Nesterov momentum whose convolution kernels take orthogonal steps (Jordan 2024).
 
     Before its step a kernel is scaled to the norm that a matrix of orthogonal columns would have; what follows it must

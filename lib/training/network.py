@@ -21,11 +21,13 @@ class NetworkJob(Job):
         "inputs/*.py",
         "models/batch_norm.py",
         "models/blocks.py",
+        "models/convolution.py",
         "models/family.py",
         "training/fit.py",
         "training/mirrored.py",
         "training/muon.py",
         "training/schedules.py",
+        "training/sgd.py",
         "training/steps.py",
     )
 

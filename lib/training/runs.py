@@ -126,7 +126,7 @@ class Run:
         import_tensorflow()
         import keras
 
-        import lib.models.batch_norm  # noqa: F401 - the file names this layer, and Keras must know it
+        import lib.models.blocks  # noqa: F401 - the file names layers of ours, and Keras must know them
 
         file = self._file(name)
         try:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lib.config import Training
 from lib.training.muon import Muon
+from lib.training.sgd import Sgd
 
 
 def make_train_step(model: keras.Model, optimizer, config: Training, *, compile_graph: bool = False) -> Callable:
@@ -91,7 +92,7 @@ def make_optimizer(config: Training) -> keras.optimizers.Optimizer:
     if config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     else:
-        kind = Muon if config.optimizer == "muon" else keras.optimizers.SGD
+        kind = Muon if config.optimizer == "muon" else Sgd
         decay = config.weight_decay or None
         optimizer = kind(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
