@@ -34,7 +34,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", *FOLDERS)  # variables rather than options
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "ON", *FOLDERS)  # variables rather than options
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 CHECKS = {
