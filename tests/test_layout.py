@@ -205,7 +205,7 @@ def test_every_library_that_is_imported_is_a_direct_dependency():
         "IPython": "ipython",
         "pypandoc": "pypandoc-binary",
     }
-    text = (paths.ROOT / "requirements.in").read_text(encoding="utf-8")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in paths.ROOT.glob("requirements*.in"))
     stated = set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
     tests = sorted((paths.ROOT / "tests").rglob("*.py"))
     own = {"", "lib"} | {test.stem for test in tests} | sys.stdlib_module_names

@@ -1,8 +1,8 @@
 """Jobs on a cluster of Ray: the same plan on several machines, or on this one through Ray.
 
-Ray gives a job to a process that stays, so that TensorFlow is imported once in each, and to another one where that
-process or its machine is lost. What a job writes comes home while it is fitted, so that it goes on from its last
-checkpoint: elsewhere, or in the next start. The code in `lib` is sent to each machine; Python and the packages are not.
+Ray gives a job to a process that stays, so that each imports TensorFlow once, and to another one where that process or
+its machine is lost. What a job writes comes home while it is fitted, so that it goes on from its last checkpoint:
+elsewhere, or in the next start. The code in `lib` is sent to each machine; Python and its packages must be there.
 """
 
 import contextlib
@@ -35,27 +35,29 @@ from lib.training.workers import AT_ONCE, WorkerDied, is_refusal
 
 PACKAGES = ("ray", "tensorflow", "keras", "numpy")
 VARIABLES = ("TF_", "XLA_", "OMP_")  # of the environment, by how they start: numbers may depend on them
-# Nothing is told to Ray's makers, no line is held back as it was printed before, and a GPU that is not asked for stays.
-RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+SENT = ["/[!.]*", "/.?*", "!/lib", "!/lib/**", "__pycache__"]  # of the project `lib` alone, as lines of a .gitignore
+# Nothing is told to Ray's makers, a busy machine may take long to start it, and each printed line comes home.
+RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120", "RAY_DEDUP_LOGS": "0"}
+RAY_SETTINGS |= {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # what it will do anyway, or it warns
 SECONDS = 1  # between two looks at what was written, or asked for
-CHECKED = 8  # files of a data set that are compared where it is read from a folder
+CHECKED = 8  # images that are compared where they are read from files
 
-Files = dict[str, bytes]  # contents by path; paths are relative to the folder of all runs
+Files = dict[str, bytes]  # contents by path, relative to the folder of all runs
 
 
 class Refused(Exception):
-    """A job cannot be done on a machine; the message says why."""
+    """A job cannot be done on a machine of the cluster; the message says why."""
 
 
 class Cluster:
-    """A cluster of Ray, entered when it gets its first job; one of our own ends with the block."""
+    """A cluster of Ray, entered when it gets its first job and left with the block; one of our own ends with it."""
 
     def __init__(self, on: str):
         """Name the cluster.
 
         Args:
-            on: `ray` for one on this machine, which is started and ended; else the address of a running one, host:port
-                where this machine is one of it, or ray://host:port.
+            on: `ray` for one on this machine, which is started; else the address of a running one: host:port where this
+                machine is a part of it, ray://host:port where it is not.
 
         Raises:
             ValueError: if it is none of these, or Ray is not installed.
@@ -71,9 +73,9 @@ class Cluster:
 
     def __exit__(self, *_) -> None:
         if self.ray:
-            started = [*self.started, *(child for one in self.started for child in _children(one))]
+            processes = [*self.started, *(child for one in self.started for child in _children(one))]
             self.ray.shutdown()
-            for process in psutil.wait_procs(started, timeout=5)[1]:
+            for process in psutil.wait_procs(processes, timeout=5)[1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
@@ -91,28 +93,29 @@ class Cluster:
         """
         if not self.ray:
             self._enter()
-        node = self.ray.get_runtime_context().get_node_id()
-        near = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        home = self.ray.remote(Home).options(num_cpus=0, scheduling_strategy=near).remote()
-        told = {"versions": versions(), "plan": self.ray.put(list(titled)), "home": home, "cache": str(paths.cache())}
-        told["variables"] = {AT_ONCE: str(at_once), GIT_STATE: json.dumps(git_state())}
-        needs, fit, fitted = self._needs(at_once), self.ray.remote(_fit), {}
-        turn = [bool(_sources(job)) or not job.alone for _, job in titled].__getitem__
-        for place in sorted(range(len(titled)), key=turn):
-            job, files = titled[place][1], []
-            for one in (*_sources(job), job):  # a task begins when what it goes on from is there
-                files.append(fitted.get(one.run.id) or self.ray.put(_read(one.run.folder.parent, f"{one.run.id}/**/*")))
+        ray, needs = self.ray, self._needs(at_once)
+        node = ray.get_runtime_context().get_node_id()
+        near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        home = ray.remote(Home).options(num_cpus=0, scheduling_strategy=near).remote()
+        told = {"versions": versions(), "plan": ray.put(list(titled)), "home": home, "cache": str(paths.cache())}
+        told["variables"] = {AT_ONCE: str(at_once), GIT_STATE: json.dumps(git_state()), "COURSEWORK_HEADLESS": "1"}
+        fit, tasks = ray.remote(_fit), {}
+        late = [bool(_sources(job)) or not job.alone for _, job in titled]
+        for place in sorted(range(len(titled)), key=late.__getitem__):
+            job, given = titled[place][1], []
+            for one in (*_sources(job), job):  # a task begins when those are done that it goes on from
+                given.append(tasks.get(one.run.id) or ray.put(_read(one.run.folder.parent, f"{one.run.id}/**/*")))
             fresh = {"runtime_env": {"env_vars": {"COURSEWORK_RUN": job.run.id}}} if job.own_process else {}
-            fitted[job.run.id] = fit.options(**needs[job.alone], **fresh).remote(told, place, work, *files)
-        self._bring_home({fitted[job.run.id]: job for _, job in titled}, home)
+            options = {"name": job.run.id} | needs[job.alone] | fresh
+            tasks[job.run.id] = fit.options(**options).remote(told, place, work, *given)
+        self._bring_home({tasks[job.run.id]: job for _, job in titled}, home)
 
     def _enter(self) -> None:
         """Reach the cluster, or start one."""
-        host, _, port = self.on.removeprefix("ray://").rpartition(":")
-        options = {"address": self.on}
         if self.on == "ray":
             options = {"address": "local", "include_dashboard": False}
         else:
+            options, (host, _, port) = {"address": self.on}, self.on.removeprefix("ray://").rpartition(":")
             try:
                 socket.create_connection((host, int(port)), timeout=10).close()
             except (OSError, OverflowError) as error:
@@ -121,57 +124,53 @@ class Cluster:
             os.environ.setdefault(name, value)
         import ray
 
-        self.ray = ray
         variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
         variables.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))  # Ray would lower it, and numbers depend on it
-        sent = {"working_dir": str(paths.ROOT), "excludes": ["/*", "!/lib", "__pycache__"], "env_vars": variables}
-        before, ended_by = _children(psutil.Process()), signal.getsignal(signal.SIGTERM)
+        sent = {"working_dir": str(paths.ROOT), "excludes": SENT, "env_vars": variables}
+        before, on_sigterm = _children(psutil.Process()), signal.getsignal(signal.SIGTERM)
+        self.ray = ray
         try:
             ray.init(**options, runtime_env=sent, logging_level="ERROR")
         except Exception as error:  # of many kinds, also plain ones
             raise ValueError(f"The cluster at ON={self.on} cannot be used: {' '.join(str(error).split())}") from None
         finally:
-            signal.signal(signal.SIGTERM, ended_by)
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own there
             self.started = [child for child in _children(psutil.Process()) if child not in before]
 
     def _needs(self, at_once: int) -> dict[bool, dict]:
-        """What Ray must set aside for a job: one that is alone on its machine, and another one."""
+        """What Ray sets aside for a job, by whether it is alone on its machine."""
         there = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if any(node.get("GPU") for node in there):
             return dict.fromkeys((True, False), {"num_gpus": 1})
         cores = [int(node["CPU"]) for node in there if node.get("CPU", 0) >= 1]
         if not cores:
-            raise ValueError(
-                f"No machine of the cluster at ON={self.on} has a core for jobs: see `ray start --num-cpus`"
-            )
+            raise ValueError(f"No machine of the cluster at ON={self.on} has a core for jobs (ray start --num-cpus).")
         return {True: {"num_cpus": max(cores)}, False: {"num_cpus": max(1, min(cores) // at_once)}}
 
     def _bring_home(self, waiting: dict, home) -> None:
-        """Write down what jobs leave, while they are fitted and when they end; send them the images that they lack."""
+        """Write down what jobs leave, while they are fitted and when they end; send the images that machines lack."""
         jobs, sent = list(waiting.values()), {}
-        runs = jobs[0].run.folder.parent
         data = {one.opened.dataset.checksum: one.opened.dataset for job in jobs for one in (job, *_sources(job))}
         while waiting:
             done, _ = self.ray.wait(list(waiting), timeout=SECONDS)
-            files, asked = self.ray.get(home.tell.remote([waiting[ref].run.id for ref in done]))
-            _write(runs, files)
+            files, asked = self.ray.get(home.tell.remote([waiting[task].run.id for task in done]))
+            _write(jobs[0].run.folder.parent, files)
             for name, (dataset, size, resize) in asked.items():
-                if name not in sent:
-                    images = open_images(data[dataset], size=size, resize=resize)
-                    sent[name] = [self.ray.put(images.pixels)] if isinstance(images, CachedImages) else []
+                images = open_images(data[dataset], size=size, resize=resize)
+                sent[name] = [self.ray.put(images.pixels)] if isinstance(images, CachedImages) else []
                 home.answer.remote(name, sent[name])
-            for ref in done:
-                run = waiting.pop(ref).run
-                files = self._result(ref, run)
+            for task in done:
+                run = waiting.pop(task).run
+                files = self._result(task, run)
                 with run.locked(), writing(run.folder):
                     if not run.finished:  # another process may have fitted it meanwhile
-                        _write(runs, files)
+                        _write(run.folder.parent, files)
                         _drop_others(run, files)
 
-    def _result(self, ref, run: Run) -> Files:
+    def _result(self, task, run: Run) -> Files:
         """What a job has left, or a sentence that says why it is not there."""
         try:
-            return self.ray.get(ref)
+            return self.ray.get(task)
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, Refused):
                 raise ValueError(str(error.cause)) from None
@@ -185,7 +184,7 @@ class Cluster:
 
 
 class Home:
-    """What running jobs have written so far, and which images they lack: an actor that outlives their processes."""
+    """What running jobs have written so far, and which images they lack: an actor, which outlives their processes."""
 
     def __init__(self):
         self.files, self.news, self.asked, self.answers = {}, {}, {}, {}
@@ -200,12 +199,13 @@ class Home:
         return self.files.get(run, {})
 
     def ask(self, name: str, question: tuple) -> list | None:
-        """The pixels of a cache, once they are there; none where they do not fit into one."""
-        self.asked |= {} if name in self.answers else {name: question}
+        """A reference to the pixels of a cache, once they are there; an empty list where they do not fit into one."""
+        if name not in self.answers:
+            self.asked.setdefault(name, question)
         return self.answers.get(name)
 
     def answer(self, name: str, pixels: list) -> None:
-        """Take the pixels of a cache, as a reference in a list."""
+        """Take what `ask` gives."""
         self.answers[name] = pixels
 
     def tell(self, ended: list[str]) -> tuple[Files, dict]:
@@ -220,12 +220,14 @@ def _fit(told: dict, place: int, work: Callable, *given: Files) -> Files:
     """Do one job in a process of the cluster, from the files of what it goes on from and its own; returns new ones."""
     import ray
 
-    expected, here, home = told["versions"], versions(), told["home"]
-    other = [f"{name} {here[name]} in place of {expected[name]}" for name in expected if here[name] != expected[name]]
+    here, machine = versions(), platform.node()
+    other = [
+        f"{name} {here.get(name)} in place of {one}" for name, one in told["versions"].items() if here.get(name) != one
+    ]
     if other:
-        raise Refused(f"{platform.node()} has {', '.join(other)}: all machines of the cluster must have the same.")
-    _, job = titled = ray.get(told["plan"])[place]
-    os.environ |= told["variables"] | {"COURSEWORK_HEADLESS": "1"}
+        raise Refused(f"All machines need the same versions, and {machine} has {', '.join(other)}.")
+    home, (_, job) = told["home"], (titled := ray.get(told["plan"])[place])
+    os.environ |= told["variables"]
     if "COURSEWORK_CACHE" not in os.environ and Path(told["cache"]).is_dir():
         os.environ["COURSEWORK_CACHE"] = told["cache"]
     with tempfile.TemporaryDirectory() as folder:
@@ -243,23 +245,18 @@ def _fit(told: dict, place: int, work: Callable, *given: Files) -> Files:
         except ValueError as error:
             if not is_refusal(error):
                 raise
-            raise Refused(f"{platform.node()}: {error}") from None
+            raise Refused(f"{machine}: {error}") from None
         known = {name for files in given[:-1] for name in files}
         return {name: content for name, content in _read(runs).items() if name not in known}
 
 
 @functools.cache
-def versions() -> dict[str, str | None]:
+def versions() -> dict[str, str]:
     """What must be the same on all machines: Python, packages, and the code in `lib`."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    files = sorted(paths.LIB.rglob("*.py"))
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    return found | {"the code in lib": code[:10]}
+    installed = reversed(list(metadata.distributions()))  # of several the first is the one that is imported
+    found = {package.name: package.version for package in installed if package.name in PACKAGES}
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(paths.LIB.rglob("*.py"))))
+    return found | {"python": platform.python_version(), "the code in lib": code.hexdigest()[:10]}
 
 
 def _find_images(job, home) -> None:
@@ -268,27 +265,25 @@ def _find_images(job, home) -> None:
 
     dataset = job.opened.dataset
     for size, resize in job.sizes:
-        target = cache_file(dataset, size=size, resize=resize)
-        if target.exists():
-            continue
-        while (pixels := ray.get(home.ask.remote(target.name, (dataset.checksum, size, resize)))) is None:
-            time.sleep(SECONDS)
+        target, pixels = cache_file(dataset, size=size, resize=resize), None
+        while not target.exists() and pixels is None:
+            pixels = ray.get(home.ask.remote(target.name, (dataset.checksum, size, resize)))
+            time.sleep(SECONDS if pixels is None else 0)
         if pixels:
             with replacing(target) as partial:
                 np.save(partial, ray.get(pixels[0]))
-        elif dataset.arrays is None:
-            for row in np.unique(np.linspace(0, len(dataset.index) - 1, CHECKED).astype(int)):
-                image = dataset.index.iloc[row]
+        elif pixels is not None and dataset.arrays is None:  # they stay in their files
+            for image in dataset.index.iloc[:: max(1, len(dataset.index) // CHECKED)].itertuples():
                 if checksum(dataset.root / image.path) != image.sha256:
                     raise Refused(
-                        f"{platform.node()}: {dataset.root / image.path} is missing or another one there, and there "
-                        "are too many images to send: share their folder, or copy it to the same place."
+                        f"{dataset.root / image.path} is missing on {platform.node()}, or another one, and there are "
+                        "too many images to send: share their folder, or copy it to that place."
                     )
 
 
 @contextlib.contextmanager
 def _sending(runs: Path, run: str, home) -> Iterator[None]:
-    """What a run writes in the block is kept elsewhere a moment later, so that its end here loses an epoch at most."""
+    """What a run writes in the block is kept elsewhere a moment later: with its process, an epoch is lost."""
     import ray
 
     pattern, seen, ended = f"{run}/**/*", {}, threading.Event()
@@ -326,16 +321,16 @@ def _write(runs: Path, files: Files) -> None:
 
 
 def _drop_others(run: Run, files: Files) -> None:
-    """Remove what a run has left out since: its checkpoint, and earlier files of TensorBoard."""
+    """Remove what a run has left no more: its checkpoint, and what TensorBoard read of an earlier start."""
     runs = run.folder.parent
-    declared = any("/" not in name for name in files)  # the columns of the HParams page, of all runs
+    declared = any("/" not in name for name in files)  # the columns of the HParams page, those of all runs
     for file in (*run.folder.rglob("*"), *(runs.glob("events.out.tfevents.*") if declared else ())):
         if file.is_file() and file.relative_to(runs).as_posix() not in files:
             file.unlink(missing_ok=True)
 
 
 def _sources(job) -> list:
-    """All jobs that a job goes on from, those that come first at the beginning."""
+    """All jobs that a job goes on from, each after those that it goes on from itself."""
     return [one for source in getattr(job, "sources", ()) for one in (*_sources(source), source)]
 
 
