@@ -42,6 +42,8 @@ RAY_SETTINGS |= {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # what it will do a
 SECONDS = 1  # between two looks at what was written, or asked for
 CHECKED = 8  # images that are compared where they are read from files
 
+LAST = "/metrics.json"  # says that all files of a run are there
+
 Files = dict[str, bytes]  # contents by path, relative to the folder of all runs
 
 
@@ -120,7 +122,8 @@ class Cluster:
                 socket.create_connection((host, int(port)), timeout=10).close()
             except (OSError, OverflowError) as error:
                 raise ValueError(f"No cluster of Ray can be reached at ON={self.on}: {error}") from None
-        for name, value in RAY_SETTINGS.items():
+        token = {"RAY_AUTH_MODE": "token"} if (Path.home() / ".ray" / "auth_token").exists() else {}
+        for name, value in (RAY_SETTINGS | token).items():  # a cluster asks for the token where Ray has made one
             os.environ.setdefault(name, value)
         import ray
 
@@ -154,7 +157,9 @@ class Cluster:
         while waiting:
             done, _ = self.ray.wait(list(waiting), timeout=SECONDS)
             files, asked = self.ray.get(home.tell.remote([waiting[task].run.id for task in done]))
-            _write(jobs[0].run.folder.parent, files)
+            # What says that a run is finished comes with all of its files, below.
+            kept = {name: content for name, content in files.items() if not name.endswith(LAST)}
+            _write(jobs[0].run.folder.parent, kept)
             for name, (dataset, size, resize) in asked.items():
                 images = open_images(data[dataset], size=size, resize=resize)
                 sent[name] = [self.ray.put(images.pixels)] if isinstance(images, CachedImages) else []
@@ -316,7 +321,7 @@ def _read(runs: Path, pattern: str = "**/*", seen: dict | None = None) -> Files:
 
 
 def _write(runs: Path, files: Files) -> None:
-    for name in sorted(files, key=lambda name: name.endswith("/metrics.json")):  # last: it says that all is there
+    for name in sorted(files, key=lambda name: name.endswith(LAST)):
         write_bytes(runs / name, files[name])
 
 
