@@ -93,7 +93,7 @@ class Cluster:
             ValueError: as raised by `work`, or if the cluster cannot be reached or a machine has other versions.
             WorkerDied: if a job lost its process several times, or met an unforeseen error. What is finished is kept.
         """
-        if not self.ray:
+        if not (self.ray and self.ray.is_initialized()):
             self._enter()
         ray, needs = self.ray, self._needs(at_once)
         node = ray.get_runtime_context().get_node_id()
