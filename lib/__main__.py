@@ -12,12 +12,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import traceback
 from pathlib import Path
 
 from lib import environment
+from lib.checks import format, lint, test
 from lib.environment import FOLDERS, ROOT, absolute, become, prepare_variables
 
 EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as --brief demo --force. Examples:
@@ -34,16 +34,10 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
 Where this Python lacks the libraries, a command makes the environment .venv and goes on in it.
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", "TORCH", *FOLDERS)  # not options
+# Variables rather than options.
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "ON", "TRACK", "TORCH", *FOLDERS)
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
-CHECKS = {
-    "style": ["ruff", "check", "."],
-    "format": ["ruff", "format", "--check", "."],
-    # One file per process at a time, slow ones first (tests/conftest.py); three would want more memory than a laptop.
-    "tests": ["pytest", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", "tests"],
-    "notebooks": ["pytest", "--nbval-lax", "--nbval-current-env", "notebooks"],
-}
 
 
 def at_least_one(text: str) -> int:
@@ -104,7 +98,8 @@ def check_report(brief: str) -> int:
 
 def say_faults(brief: str, faults: list) -> int:
     """Print what is wrong with a brief's written reports; 1 if anything is, else 0."""
-    sys.stderr.writelines(f"{fault.translate(CONTROL)}\n" for fault in faults)
+    for fault in faults:
+        print(fault.translate(CONTROL), file=sys.stderr)
     verdict = f"{len(faults)} fault{'s' * (len(faults) > 1)}" if faults else "nothing to mend"
     print(f"== check of the written reports of {brief}: {verdict}", flush=True)
     return 1 if faults else 0
@@ -195,7 +190,8 @@ def bench_train() -> None:
 def lab() -> None:
     """Open the notebooks in JupyterLab."""
     options = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
-    options += ["--allow-root"] * (os.name != "nt" and os.geteuid() == 0)  # a container may have no other user
+    if os.name != "nt" and os.geteuid() == 0:  # in a container there may be no other user
+        options.append("--allow-root")
     become([sys.executable, "-m", "jupyterlab", *options])
 
 
@@ -225,34 +221,6 @@ def colab(repository: str) -> None:
     from lib.report.notebooks.colab import write_address
 
     print(f"Notebooks and README.md lead to {write_address(repository)}: commit and push them.")
-
-
-def test() -> int:
-    """Check everything: style, format, tests, every notebook."""
-    reports = os.environ["COURSEWORK_REPORTS"] = str(ROOT / "build" / "test-reports")  # never into reports/
-    shutil.rmtree(reports, ignore_errors=True)  # what an earlier run left must not help this one to pass
-    return run_checks(CHECKS)
-
-
-def lint() -> int:
-    """Check style and format."""
-    return run_checks({name: CHECKS[name] for name in ("style", "format")})
-
-
-def format() -> int:
-    """Mend style and format."""
-    return run_checks({"style": ["ruff", "check", "--fix", "."], "format": ["ruff", "format", "."]})
-
-
-def run_checks(checks: dict) -> int:
-    """Run each, also after one has failed; 0 if none did, else 1."""
-    failed = []
-    for name, words in checks.items():
-        print(f"== {name}: {' '.join(words)}", flush=True)
-        if subprocess.call([sys.executable, "-m", *words], cwd=str(ROOT)):
-            failed.append(name)
-    print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(checks)}", flush=True)
-    return 1 if failed else 0
 
 
 def setup(gpu: bool, extras: str) -> None:
@@ -306,7 +274,7 @@ def main(argv: list = None) -> int:
         if sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
             check_options(command, **options)
         if command not in WITHOUT_ENVIRONMENT:
-            asked = (command, os.environ.get("TRACK"))
+            asked = {command, os.environ.get("TRACK"), "ray" if os.environ.get("ON") else ""}
             environment.enter(argv, [name for name in environment.EXTRAS if name in asked])
         prepare_variables()
         return COMMANDS[command](**options) or 0

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import lib.__main__ as command_line
-from lib import briefs, environment
+from lib import briefs, checks, environment
 from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
 
@@ -274,12 +274,12 @@ def test_a_console_that_cannot_print_a_name_gets_it_spelt_out(photo_folder, own_
 
 
 def test_every_check_runs_and_the_failed_ones_are_named(capfd):
-    checks = {"first": ["json.tool", "no such file"], "second": ["this"]}
-    assert command_line.run_checks(checks) == 1
+    both = {"first": ["json.tool", "no such file"], "second": ["this"]}
+    assert checks.run_checks(both) == 1
     printed = capfd.readouterr().out
     assert "Beautiful is better than ugly" in printed
     assert printed.endswith("== failed: first\n")
-    assert command_line.run_checks({"second": ["this"]}) == 0
+    assert checks.run_checks({"second": ["this"]}) == 0
     assert capfd.readouterr().out.endswith("== passed: second\n")
 
 
@@ -287,9 +287,9 @@ def test_tests_write_their_reports_elsewhere(monkeypatch, tmp_path, capfd):
     old = tmp_path / "build" / "test-reports" / "demo" / "values.json"
     old.parent.mkdir(parents=True)
     old.touch()
-    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
     show = "import os; print(os.environ['COURSEWORK_REPORTS'])"
-    monkeypatch.setattr(command_line, "CHECKS", {"variables": ["timeit", "-n1", "-r1", show]})
+    monkeypatch.setattr(checks, "CHECKS", {"variables": ["timeit", "-n1", "-r1", show]})
     monkeypatch.setenv("COURSEWORK_REPORTS", "mine")
     monkeypatch.setenv("PYTHONPATH", "")
     assert main(["test"]) == 0

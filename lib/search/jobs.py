@@ -110,6 +110,10 @@ class FoundJob(FollowingJob, NetworkJob):
         return []
 
     @property
+    def sizes(self):
+        return self.sources[0].sizes  # what it has found is not known yet
+
+    @property
     def experiment(self) -> Experiment:
         """What is trained, once the search is finished."""
         found, settings = self.sources[0].found(), self.settings
