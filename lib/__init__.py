@@ -3,8 +3,7 @@
 The rooms, from the door down. A room imports only from rooms below it, and `tests/test_layout.py` holds that.
 
     __main__     the command line: each command, its options and its help, once
-    checks       style, format, tests, every notebook: the commands that run them
-    environment  the `.venv`: looked at, checked, made; runs before anything is installed
+    environment  the `.venv` is made, and the repository checked; runs before anything is installed
     bench        our speed beside that of others
     report       notebooks -> results -> pages -> written reports -> hand-in
     figures      drawing and tables: arrays in, one figure or table out

@@ -17,8 +17,8 @@ import traceback
 from pathlib import Path
 
 from lib import environment
-from lib.checks import format, lint, test
 from lib.environment import FOLDERS, ROOT, absolute, become, prepare_variables
+from lib.environment.checks import format, lint, test
 
 EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as --brief demo --force. Examples:
   make report                                            the drawn demo set: minutes, no download

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The smoke report with VENV=none in an environment like Colab's, on the lowest versions that are promised
-# (lib/environment.py, KEPT): it is told what it lacks in one line of pip, which replaces nothing, and is then made.
+# (lib/environment, KEPT): it is told what it lacks in one line of pip, which replaces nothing, and is then made.
 # It installs about 2 GB and takes some minutes; `PYTHON=python3.12 tests/lowest_versions.sh` chooses the Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -13,10 +13,15 @@ from lib.config import paths
 
 # From the ground up: a room imports from the rooms before it, never from one after it.
 ROOMS = ["config", "datasets", "inputs", "models", "briefs", "training", "low_level", "evaluation"]
-ROOMS += ["transfer", "search", "explain", "figures", "report", "bench", "environment", "checks", "__main__"]
+ROOMS += ["transfer", "search", "explain", "figures", "report", "bench", "environment", "__main__"]
 FLOOR = {room: number for number, room in enumerate(ROOMS)}
 SUBJECTLESS = {"common", "engine", "handler", "helper", "helpers", "manager", "misc", "processor", "util", "utils"}
-BARE = ("__init__.py", "__main__.py", "checks.py", "environment.py")  # what runs on a Python that has nothing installed
+BARE = (
+    "__init__.py",
+    "__main__.py",
+    "environment/__init__.py",
+    "environment/checks.py",
+)  # what runs on a Python that has nothing installed
 ENTRIES, MODULE_LINES, FUNCTION_LINES, ARGUMENTS, FILE_BYTES = 17, 400, 60, 6, 2**20
 
 MODULES = sorted(paths.LIB.rglob("*.py"))

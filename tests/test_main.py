@@ -10,9 +10,10 @@ import sys
 import pytest
 
 import lib.__main__ as command_line
-from lib import briefs, checks, environment
+from lib import briefs, environment
 from lib.__main__ import COMMANDS, build_parser, main, raised_here, spell_out
 from lib.config import paths
+from lib.environment import checks
 
 NAMES = ["report", "check-report", "submission", "verify", "train", "search", "predict", "results", "data", "bench"]
 NAMES += ["bench-explain", "bench-train", "lab", "tensorboard", "mlflow", "doctor", "colab", "test", "lint", "format"]

@@ -41,9 +41,14 @@ def test_every_notebook_begins_with_the_cell():
 def test_the_cell_gets_the_code_in_colab_and_does_nothing_elsewhere(tmp_path):
     copy, session = tmp_path / "copy", tmp_path / "session"
     session.mkdir()
-    (copy / "lib").mkdir(parents=True)
+    (copy / "lib" / "environment").mkdir(parents=True)
     (copy / "notebooks").mkdir()
-    for file in ("lib/__init__.py", "lib/environment.py", "notebooks/01_explore.ipynb"):
+    for file in (
+        "lib/__init__.py",
+        "lib/environment/__init__.py",
+        "lib/environment/checks.py",
+        "notebooks/01_explore.ipynb",
+    ):
         shutil.copy(paths.ROOT / file, copy / file)
     (copy / "requirements.in").write_text("numpy==1.0\n")  # here in another version: it must stay
     for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=all"]):

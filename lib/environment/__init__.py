@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent  # as paths.ROOT; an old Python cannot read lib.config.paths
+ROOT = Path(__file__).resolve().parents[2]  # as paths.ROOT; an old Python cannot read lib.config.paths
 SUPPORTED = ("3.11", "3.12")
 # Packages that no report needs, each with the commands that do.
 TOOLS = dict.fromkeys(("axe-playwright-python", "nbval", "pytest", "pytest-xdist"), ("test",))
