@@ -354,6 +354,8 @@ def test_python_at_hand_is_told_what_it_lacks_in_one_line_of_pip(tmp_path):
 def test_a_command_whose_extra_is_missing_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     """Also where TRACK asks for it; and before an environment is made."""
     monkeypatch.setattr(environment, "ROOT", tmp_path)
+    for name in ("TRACK", "VENV"):
+        monkeypatch.setenv(name, "")  # the commands set them: so they are as before at the end
     for name, package in (("", "pytest"), ("-mlflow", "mlflow-of-tomorrow"), ("-ray", "ray-of-tomorrow")):
         (tmp_path / f"requirements{name}.in").write_text(f"{package}==1.0  # why\n", encoding="utf-8")
     monkeypatch.delenv("VENV", raising=False)

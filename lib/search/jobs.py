@@ -114,6 +114,10 @@ class FoundJob(FollowingJob, NetworkJob):
         return self.sources[0].sizes  # what it has found is not known yet
 
     @property
+    def precision(self) -> str:
+        return self.sources[0].precision
+
+    @property
     def experiment(self) -> Experiment:
         """What is trained, once the search is finished."""
         found, settings = self.sources[0].found(), self.settings

@@ -325,7 +325,7 @@ def test_a_notebook_is_added_by_its_file_and_one_entry(made, copy, home, monkeyp
     page = make_report("folder", profile="smoke", data=made.photos)
     said = capsys.readouterr().out
     assert said.count("unchanged, reused") == 3 and "05_own: running (not made yet)" in said
-    assert asked == [{"experiments", "by_hand"}] * 2
+    assert asked == [{"experiments", "draws", "by_hand"}] * 2
     assert page == copy / "index.html" and "05_own.html" in [tag["href"] for tag in Tags(page.read_text()).all("a")]
 
 
