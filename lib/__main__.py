@@ -35,7 +35,7 @@ Where this Python lacks the libraries, a command makes the environment .venv and
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
 # Variables rather than options.
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "ON", "TRACK", "TORCH", *FOLDERS)
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", "TORCH", *FOLDERS)
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 
@@ -72,7 +72,7 @@ OPTIONS = {
     "repository": {"default": "", "help": "https address of your copy (default: that of git's remote origin)"},
     "port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
     "gpu": dict(SWITCH, default=None, help="1: with the CUDA libraries (Linux), 0: without (default: as it is)"),
-    "extras": {"choices": ("ray", "mlflow", "ray,mlflow", "none"), "help": "packages to add (default: as it is)"},
+    "extras": {"choices": ("mlflow", "none"), "help": "packages to add (default: as it is)"},
     "runs": dict(SWITCH, help="delete trained runs too: whole report folders"),
 }
 
@@ -274,7 +274,7 @@ def main(argv: list = None) -> int:
         if sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
             check_options(command, **options)
         if command not in WITHOUT_ENVIRONMENT:
-            asked = {command, os.environ.get("TRACK"), "ray" if os.environ.get("ON") else ""}
+            asked = (command, os.environ.get("TRACK"))
             environment.enter(argv, [name for name in environment.EXTRAS if name in asked])
         prepare_variables()
         return COMMANDS[command](**options) or 0

@@ -132,7 +132,8 @@ def open_images(dataset: Dataset, *, size: int, resize: str = "stretch", budget:
     budget = psutil.virtual_memory().total // 4 if budget is None else budget
     if len(dataset.index) * size * size * 3 > budget:
         return StreamedImages(dataset, size, resize)
-    target = cache_file(dataset, size=size, resize=resize)
+    content = hashlib.sha256("\n".join([*dataset.index["sha256"], str(size), resize]).encode()).hexdigest()[:16]
+    target = paths.cache() / "pixels" / f"{dataset.name}-{size}-{resize}-{content}.npy"
     labels, pixels = dataset.index["label"].to_numpy(), _read_cache(target)
     if pixels is None or pixels.shape != (len(labels), size, size, 3):
         if target.exists():
@@ -140,12 +141,6 @@ def open_images(dataset: Dataset, *, size: int, resize: str = "stretch", budget:
         fill_cache(target, dataset, size=size, resize=resize)
         pixels = _read_cache(target)
     return CachedImages(pixels, labels)
-
-
-def cache_file(dataset: Dataset, *, size: int, resize: str) -> Path:
-    """Where all images of a data set are kept at one size, or would be; its name holds a checksum of their files."""
-    content = hashlib.sha256("\n".join([*dataset.index["sha256"], str(size), resize]).encode()).hexdigest()[:16]
-    return paths.cache() / "pixels" / f"{dataset.name}-{size}-{resize}-{content}.npy"
 
 
 def _read_cache(file: Path) -> np.ndarray | None:

@@ -110,10 +110,6 @@ class FoundJob(FollowingJob, NetworkJob):
         return []
 
     @property
-    def sizes(self):
-        return self.sources[0].sizes  # what it has found is not known yet
-
-    @property
     def precision(self) -> str:
         return self.sources[0].precision
 

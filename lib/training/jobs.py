@@ -7,16 +7,15 @@ import contextlib
 import functools
 import itertools
 import math
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from lib.config import Config, paths
-from lib.config.files import write_json, writing
+from lib.config.files import locked, write_json, writing
 from lib.training import device, runs, workers
 from lib.training.device import import_tensorflow
 from lib.training.mlflow import track
@@ -43,11 +42,6 @@ class Job:
     def alone(self) -> bool:
         """Whether nothing else may be fitted meanwhile."""
         return False
-
-    @property
-    def sizes(self) -> set[tuple[int, str]]:
-        """The sizes in pixels at which it reads all images of its data set, each with the way they are resized."""
-        return set()
 
     @property
     def own_process(self) -> bool:
@@ -146,7 +140,7 @@ def run_jobs(
     retry: bool = False,
     at_once: int = 1,
     minutes: float = math.inf,
-    share: Callable | None = None,
+    share: Callable = workers.share,
 ) -> list[Run]:
     """The runs of some jobs, fitted where they are missing; one that fails is reported and left out.
 
@@ -155,7 +149,7 @@ def run_jobs(
         retry: whether to fit again what failed before.
         at_once: how many beside each other, each in a process of its own.
         minutes: jobs that would start later are left out; run again to go on.
-        share: where they run, as `place` gives it; None asks that.
+        share: where they run; called like `workers.share`, which takes this process or several of this machine.
 
     Returns:
         Finished runs, in the order of the jobs.
@@ -169,28 +163,11 @@ def run_jobs(
         if job.run.failure and not retry:
             print(f"{job.run.id} failed earlier: {job.run.failure}", flush=True)
     missing = [job for job in jobs if not job.run.finished and (retry or not job.run.failure)]
-    if missing:
-        titled = [(f"[{number}/{len(missing)}] {job.run.id}", job) for number, job in enumerate(missing, 1)]
-        with contextlib.nullcontext(share) if share else place() as share:
-            share(functools.partial(_work, minutes, time.time() + 60 * minutes), titled, at_once=at_once)
-    return [job.run for job in jobs if job.run.finished]
-
-
-@contextlib.contextmanager
-def place() -> Iterator[Callable]:
-    """Where jobs run: on this machine, or on the cluster that the environment variable ON names, kept for the block."""
-    if on := os.environ.get("ON"):
-        from lib.training.on_ray import Cluster
-
-        with Cluster(on) as cluster:
-            yield cluster.share
-    else:
-        yield _share_here
-
-
-def _share_here(work: Callable, titled: Sequence[tuple[str, Job]], *, at_once: int) -> None:
+    titled = [(f"[{number}/{len(missing)}] {job.run.id}", job) for number, job in enumerate(missing, 1)]
+    work = functools.partial(_work, minutes, time.time() + 60 * minutes)
     for (alone, own_process), some in itertools.groupby(titled, key=lambda pair: (pair[1].alone, pair[1].own_process)):
-        workers.share(work, list(some), count=1 if alone else at_once, here=not own_process)
+        share(work, list(some), count=1 if alone else at_once, here=not own_process)
+    return [job.run for job in jobs if job.run.finished]
 
 
 def _work(minutes: float, end: float, titled: tuple[str, Job]) -> None:
@@ -214,16 +191,20 @@ def run_job(job: Job) -> Run:
     _discard_damaged(run)
     if run.finished:
         return run
-    with run.locked():
+    with _lock(run):
         if not run.finished:
             _try(job)
     return run
 
 
+def _lock(run: Run) -> contextlib.AbstractContextManager:
+    return locked(run.folder.with_name(f".{run.id}.lock"), title=f"the run {run.id}")
+
+
 def _discard_damaged(run: Run) -> None:
     """Remove a finished run that is not whole any more, so that it is fitted anew, and say so."""
     if run.finished and run.damage():
-        with run.locked(), writing(run.folder):
+        with _lock(run), writing(run.folder):
             damaged = run.finished and run.damage()  # another process may have fitted it meanwhile
             if damaged:
                 print(f"{run.id}: {damaged} is missing or damaged, and the run is made again", flush=True)

@@ -58,11 +58,6 @@ class NetworkJob(Job):
         return self.settings
 
     @property
-    def sizes(self):
-        experiment = self.experiment
-        return {(size, experiment.resize) for size in (*experiment.training.sizes, experiment.image_size)}
-
-    @property
     def train_rows(self) -> np.ndarray:
         """Rows of the images that it trains on."""
         return self.opened.split.train

@@ -5,7 +5,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.config import Config
-from lib.config.files import checksum, locked, read_arrays, read_json, replacing, write_arrays, write_json
+from lib.config.files import checksum, read_arrays, read_json, replacing, write_arrays, write_json
 from lib.training.device import import_tensorflow
 
 FILES = "files.json"  # checksum of each file that fitting left
@@ -39,10 +38,6 @@ class Run:
     def finished(self) -> bool:
         """Whether the run came to its end; `metrics.json` is written last."""
         return (self.folder / "metrics.json").exists()
-
-    def locked(self) -> AbstractContextManager:
-        """A block in which no other process works on this run."""
-        return locked(self.folder.with_name(f".{self.id}.lock"), title=f"the run {self.id}")
 
     def finish(self, metrics: dict) -> None:
         """Write the final figures, and just before them the checksums of all files, by which `damage` goes."""

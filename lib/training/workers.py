@@ -124,15 +124,10 @@ def _work(work: Callable, jobs: Sequence, taken, refusals, count: int) -> None:
         try:
             work(jobs[number])
         except ValueError as error:
-            if not is_refusal(error):
-                raise
+            if paths.LIB not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().parents:
+                raise  # a fault and not a wrong input
             refusals.put(str(error))
             sys.exit(1)
-
-
-def is_refusal(error: ValueError) -> bool:
-    """Whether an error was raised by this package's own checks of what it was given, and is no fault."""
-    return paths.LIB in Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().parents
 
 
 def _end_with_parent() -> None:

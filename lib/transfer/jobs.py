@@ -51,11 +51,6 @@ class HeadJob(TransferJob):
     def facts(self) -> list[str]:
         return [*super().facts, _weights(self.settings.backbone)]
 
-    @property
-    def sizes(self):
-        arrays = self.opened.dataset.arrays  # what lies there is not cached
-        return {(self.settings.image_size, self.settings.resize)} if arrays is None else set()
-
     def backbone(self, *, trained_from: str = "", image_size: int | None = None):
         """The backbone as a Keras model: pixels -> (B, F) features, frozen up to a layer or block."""
         import keras
