@@ -290,9 +290,8 @@ def _make(folder: Path, locks: list, reason: str, turn: int) -> None:
         "lock": names,
         "sha256": checksum,
         "python": version,  # without its third number: a patch of the system's Python leaves an environment whole
-        "packages": sorted(
-            {path.name for path in Path(site).glob("*.dist-info")} - of_venv
-        ),  # not pip: users change it
+        # Not pip: users change it.
+        "packages": sorted({path.name for path in Path(site).glob("*.dist-info")} - of_venv),
     }
     (folder / "draft.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     os.replace(str(folder / "draft.json"), str(folder / STAMP))

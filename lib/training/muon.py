@@ -21,7 +21,7 @@ class Muon(Sgd):
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        if not is_orthogonal(variable.shape):
+        if not is_inner_kernel(variable.shape):
             super().update_step(gradient, variable, learning_rate)
             return
         momentum = self.momentums[self._get_variable_index(variable)]
@@ -34,7 +34,7 @@ class Muon(Sgd):
         self.assign(variable, scaled - SHARE * learning_rate * tf.cast(step, variable.dtype))
 
 
-def is_orthogonal(shape: tuple[int, ...]) -> bool:
+def is_inner_kernel(shape: tuple[int, ...]) -> bool:
     """Whether weights of this shape are a convolution kernel (H, W, channels, filters) beyond the first layer's."""
     return len(shape) == 4 and shape[2] > 3 and shape[3] > 1
 

@@ -1,6 +1,5 @@
 """The number format of a training: float32, or half precision where the machine is faster with it."""
 
-import functools
 import json
 import os
 import shutil
@@ -63,7 +62,7 @@ def bfloat16_gain() -> float:
     """How many times as fast as in float32 a convolution and its gradient are in bfloat16: a second of turns."""
     import tensorflow as tf
 
-    @functools.partial(tf.function, reduce_retracing=False)
+    @tf.function
     def step(images, kernel):
         with tf.GradientTape() as tape:
             tape.watch([images, kernel])

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lib.config import Training
 from lib.models import Residual
 from lib.training.device import reproducible
-from lib.training.muon import MOMENTUM, SHARE, Muon, is_orthogonal, orthogonal
+from lib.training.muon import MOMENTUM, SHARE, Muon, is_inner_kernel, orthogonal
 from lib.training.steps import make_optimizer, make_train_step
 
 RATE = 0.2
@@ -36,9 +36,9 @@ def test_singular_values_end_near_one():
 
 
 def test_only_kernels_beyond_the_first_layer_take_orthogonal_steps():
-    assert is_orthogonal((3, 3, 16, 32)) and is_orthogonal((1, 1, 16, 32))
+    assert is_inner_kernel((3, 3, 16, 32)) and is_inner_kernel((1, 1, 16, 32))
     left_to_sgd = {"pixels": (7, 7, 3, 32), "depthwise": (3, 3, 16, 1), "dense": (128, 10), "bias": (10,)}
-    assert not any(is_orthogonal(shape) for shape in left_to_sgd.values())
+    assert not any(is_inner_kernel(shape) for shape in left_to_sgd.values())
 
 
 def steps_of(optimizer, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
@@ -83,5 +83,5 @@ def test_a_network_learns_a_batch_by_heart(precision):
         step = make_train_step(model, optimizer, config)
         losses = [float(step(tf.constant(images), tf.constant([0, 1, 2, 3] * 2))[0]) / 8 for _ in range(12)]
     assert losses[0] > 1 and losses[-1] < 0.1
-    kernels = [weight for weight in model.trainable_weights if is_orthogonal(weight.shape)]
+    kernels = [weight for weight in model.trainable_weights if is_inner_kernel(weight.shape)]
     assert len(kernels) == 5
