@@ -1,6 +1,6 @@
 """The drawn demo set: the whole road in minutes, with nothing to download."""
 
-from lib.briefs.caltech256 import AUGMENT
+from lib.briefs.caltech256 import AUGMENT, LONG
 from lib.briefs.caltech256 import BRIEF as CALTECH_256
 from lib.briefs.cifar10 import SPACE as CIFAR_10
 from lib.config import (
@@ -27,20 +27,20 @@ LADDER = {name: CALTECH_256.experiments[name] for name in STEPS}
 BEST = Experiment(
     why="How far do all lessons together go?",
     model=Residual(filters=(32, 64, 128, 256), blocks=(1, 1, 1, 1), stem_stride=2),
-    training=Training(
-        epochs=24, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1, sizes=(48,)
-    ),
+    training=LONG.replace(epochs=36, batch_size=32, sizes=(48,)),
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
 )
+
+SHORT = Training(epochs=16, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1)
 
 # What was learnt on one half of the classes serves the other half, of which only a few images are known.
 SOURCE_CLASSES, TARGET = tuple(range(6)), Part(classes=tuple(range(6, 12)), train_per_class=10)
 SOURCE = Transfer(
     why="What does a narrow network learn from all images of the first half of the classes?",
     model=Residual(filters=(16, 32, 64, 128), blocks=(1, 1, 1, 1), stem_stride=2),
-    training=Training(epochs=16, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1),
+    training=SHORT,
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
@@ -71,7 +71,7 @@ TRANSFERS = {
 
 # Notebook 06 is no part of this report, which takes minutes: open it, or search with `make search BRIEF=demo`.
 SPACE = CIFAR_10.replace(
-    start=BEST.vary(CIFAR_10.start.why, training={"epochs": 12, "sizes": ()}, image_size=48, mirror_average=False),
+    start=BEST.replace(why=CIFAR_10.start.why, training=SHORT.replace(epochs=12), image_size=48, mirror_average=False),
     trial_seconds=60,
 )
 SEARCHES = growing_searches(SPACE, minutes=(1, 2, 3), blocks=Blocks(start=SPACE.start, blocks=("vanilla",)), epochs=24)
