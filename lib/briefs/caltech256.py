@@ -61,6 +61,6 @@ BRIEF = Brief(
     profiles={
         "smoke": SMOKE,
         "quick": Profile(seeds=3, ablation_seeds=2, minutes=80),
-        "full": Profile(epochs=2.0, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
+        "full": Profile(epochs=2.0, filters=4 / 3, seeds=5, ablation_seeds=5, minutes=1440, explain=EXPLAIN_FULL),
     },
 )
