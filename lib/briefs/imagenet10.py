@@ -64,9 +64,9 @@ V7 = V6.vary(
 BEST = Experiment(
     why="And a network with shortcuts, a third of the parameters, mixed images and soft labels?",
     model=Residual(filters=(96, 192, 384, 768), blocks=(1, 1, 1, 1), stem_stride=2, dropout=0.2),
-    training=LONG.replace(epochs=375, sizes=(120, 156)),
-    augment=AUGMENT.replace(zoom=0.4, colour=0.3, cutmix=0.5),
-    image_size=192,
+    training=LONG.replace(epochs=250, sizes=(168, 228)),
+    augment=AUGMENT.replace(zoom=0.4, crop=0.25, colour=0.4, cutmix=0.5),
+    image_size=288,
     mirror_average=True,
 )
 LINEAR = V1.vary(
