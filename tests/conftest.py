@@ -45,6 +45,13 @@ def own_folders(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def terminal(monkeypatch):
+    """Somebody watches: progress bars are shown."""
+    monkeypatch.delenv("COURSEWORK_HEADLESS", raising=False)
+    monkeypatch.setattr("lib.config.progress.watched", lambda: True)
+
+
+@pytest.fixture
 def raw(tmp_path, monkeypatch) -> Path:
     """An empty raw folder, and a cache of its own."""
     monkeypatch.setattr("lib.config.paths.RAW", tmp_path / "raw")
@@ -73,4 +80,4 @@ def photos(photo_folder, own_folders):
     """The data set of `photo_folder`: 18 images in 3 classes."""
     from lib import datasets
 
-    return datasets.load("folder", path=photo_folder, progress=False)
+    return datasets.load("folder", path=photo_folder)

@@ -115,7 +115,7 @@ def main(folder: Path) -> dict:
     found["one_device"] = [batch for batch in (1, 2) if isinstance(mirrored.scope(batch), contextlib.nullcontext)]
     found["noted"] = environment(Device("cpu"))["devices"]
     found["overflow"] = overflow(images[0], labels[0])
-    photos = datasets.load("folder", path=folder, progress=False)
+    photos = datasets.load("folder", path=folder)
     split, kept = opened(photos).split, folder.parent / "kept.npz"
     data = fit.Data(lambda size: open_images(photos, size=size), split.train, split.val)
     whole = take_epochs(mirrored.scope(BATCH), data, keep=kept)

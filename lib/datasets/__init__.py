@@ -26,26 +26,25 @@ def names() -> list[str]:
     return sorted(ENTRIES)
 
 
-def load(name: str, *, include_clutter: bool = False, path: str | Path | None = None, progress: bool = True) -> Dataset:
+def load(name: str, *, include_clutter: bool = False, path: str | Path | None = None) -> Dataset:
     """Find or download a data set, check every file, and index it. What was found once is reused.
 
     Args:
         name: one of `names()`.
         include_clutter: whether background and clutter folders count as a class.
         path: the folder of class folders, for the data set `folder` and for no other.
-        progress: whether to show progress bars.
 
     Raises:
         DataError: if the name is unknown, the data cannot be had, there are fewer than two classes, or one is empty.
     """
     entry = find(name)
-    root, source, masks = _locate(entry, path, progress=progress)
+    root, source, masks = _locate(entry, path)
     contents = entry.reader(root)
     if isinstance(contents, Arrays):
-        found, arrays, unlabelled = read_arrays(contents, name=name, progress=progress)
+        found, arrays, unlabelled = read_arrays(contents, name=name)
         notes, boxes = list(contents.left_out), None
     else:
-        found, notes = read_index(root, contents.without(entry.stray), name=name, progress=progress)
+        found, notes = read_index(root, contents.without(entry.stray), name=name)
         arrays, unlabelled = None, tuple(contents.unlabelled)
         boxes = pd.DataFrame(contents.boxes, columns=["path", "x0", "y0", "x1", "y1"]) if contents.boxes else None
     if entry.images is not None and len(found) != entry.images:
@@ -77,7 +76,7 @@ def load(name: str, *, include_clutter: bool = False, path: str | Path | None = 
     )
 
 
-def _locate(entry: Entry, path: str | Path | None, *, progress: bool) -> tuple[Path, str, Path | None]:
+def _locate(entry: Entry, path: str | Path | None) -> tuple[Path, str, Path | None]:
     """Root folder, where it came from, and the folder of masks."""
     if entry.name == "folder":
         if not path:
@@ -93,11 +92,11 @@ def _locate(entry: Entry, path: str | Path | None, *, progress: bool) -> tuple[P
             f"folder that holds it. Received: {path}"
         )
     if entry.name == "demo":
-        images = draw_demo(progress=progress)
+        images = draw_demo()
         return images, "drawn", images.with_name("masks")
     if entry.name == "letters":
         return draw_letters(), "drawn", None
-    return *find_or_download(entry, progress=progress), None
+    return *find_or_download(entry), None
 
 
 def _check_classes(root: Path, found: pd.DataFrame, *, folders: set[str], notes: list[tuple[str, str]]) -> None:

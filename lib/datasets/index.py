@@ -23,9 +23,7 @@ CHUNK = 64  # files that a thread takes at a time: handing over each one alone t
 THREADS = min(8, max(2, os.cpu_count() or 1))  # decoders and hashlib let go of the interpreter's lock
 
 
-def read_index(
-    root: Path, listing: Listing, *, name: str, progress: bool
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+def read_index(root: Path, listing: Listing, *, name: str) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Decode every file of a listing, or reuse what was found if no file has changed since.
 
     Returns the images (columns `COLUMNS`, in the listing's order) and what was left out (path, reason).
@@ -35,18 +33,16 @@ def read_index(
     try:
         found, left_out = storage.read_table(stored)[0], storage.read_table(stored_left_out)[0]
     except DataError:  # not made yet, or damaged
-        found, left_out = _decode_all(root, listing, progress=progress)
+        found, left_out = _decode_all(root, listing)
         storage.write_table(stored_left_out, left_out)
         storage.write_table(stored, found)
     return found.astype(dict.fromkeys(NUMBERS, "int64")), list(left_out.itertuples(index=False, name=None))
 
 
-def in_chunks(
-    work: Callable[[int], object], count: int, *, title: str, progress: bool, threads: int = THREADS
-) -> Iterator[object]:
+def in_chunks(work: Callable[[int], object], count: int, *, title: str, threads: int = THREADS) -> Iterator[object]:
     """Results of `work(row)` for each row below `count`, in order, made by threads."""
     starts = range(0, count, CHUNK)
-    bar = progress_bar(title, total=count, unit=" images", shown=progress)
+    bar = progress_bar(title, total=count, unit=" images")
     with ThreadPoolExecutor(threads) as pool, bar:
         try:
             for results in pool.map(
@@ -67,14 +63,12 @@ def _fingerprint(root: Path, listing: Listing) -> str:
     return digest.hexdigest()[:16]
 
 
-def _decode_all(root: Path, listing: Listing, *, progress: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _decode_all(root: Path, listing: Listing) -> tuple[pd.DataFrame, pd.DataFrame]:
     found, left_out = [], list(listing.left_out)
     files = listing.files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files name no file; what matters is said below
-        answers = in_chunks(
-            lambda row: _examine(root, files[row]), len(files), title="Checking images", progress=progress
-        )
+        answers = in_chunks(lambda row: _examine(root, files[row]), len(files), title="Checking images")
         for file, answer in zip(files, answers, strict=True):
             if isinstance(answer, str):
                 left_out.append((file.path, answer))

@@ -28,7 +28,7 @@ class Weights(Config):
     address: str = ""
     package: str = ""
 
-    def find(self, *, progress: bool = True) -> Path:
+    def find(self) -> Path:
         """The file: in its package, in `data/weights`, in `$COURSEWORK_WEIGHTS`, else downloaded to `data/weights`.
 
         Raises:
@@ -37,7 +37,7 @@ class Weights(Config):
         """
         found = self.find_here()
         if found is None:
-            self._download(paths.WEIGHTS / self.file, progress=progress)
+            self._download(paths.WEIGHTS / self.file)
             found = paths.WEIGHTS / self.file
         method, _, expected = self.digest.partition(":")
         try:
@@ -66,7 +66,7 @@ class Weights(Config):
         inside = (Path(file.locate()) for file in listed or () if file.name == self.file)
         return next((file for file in inside if file.is_file()), None)
 
-    def _download(self, target: Path, *, progress: bool) -> None:
+    def _download(self, target: Path) -> None:
         from lib.datasets.fetch.download import download
         from lib.datasets.storage import DataError, writing
 
@@ -81,7 +81,7 @@ class Weights(Config):
                 return
             try:
                 md5 = expected if method == "md5" else ""
-                download(self.address, target, size=self.size, md5=md5, progress=progress)
+                download(self.address, target, size=self.size, md5=md5)
             except DataError as error:
                 raise WeightsError(f"{self.file} cannot be had. {error}") from error
         if checksum(target, method) != expected:

@@ -31,12 +31,12 @@ def fill(root, *, classes=("cat", "dog"), each=12, suffix="png"):
 
 
 def load(root):
-    return datasets.load("folder", path=root, progress=False)
+    return datasets.load("folder", path=root)
 
 
 def audited(dataset, *, groups=True):
-    together = duplicate_groups(dataset, progress=False) if groups else None
-    return audit(dataset, splits.make_split(dataset, SHARES, groups=together), progress=False)
+    together = duplicate_groups(dataset) if groups else None
+    return audit(dataset, splits.make_split(dataset, SHARES, groups=together))
 
 
 def pairs_of(result, check):
@@ -90,7 +90,7 @@ def test_near_duplicates_are_found_and_stay_on_one_side(root):
     assert set().union(*near) == copies | {"cat/03.png", "dog/e.png"}
     assert pairs_of(result, "near duplicate, other label") == {frozenset({"cat/03.png", "dog/e.png"})}
     assert result.counts["leaks"] == 0
-    groups = duplicate_groups(dataset, progress=False)
+    groups = duplicate_groups(dataset)
     assert len(set(groups[dataset.index["path"].isin(copies)])) == 1
     assert len(set(groups)) == len(dataset.index) - 5
 
@@ -116,8 +116,8 @@ def test_leaks_of_an_official_split_are_counted_and_its_test_part_stays(tmp_path
     (root / "test" / "dog" / "equal.png").write_bytes((root / "train" / "cat" / "05.png").read_bytes())
     save(root / "test" / "cat" / "near.png", recoloured(picture(2)))
     dataset = load(root)
-    split = splits.make_split(dataset, SHARES, groups=duplicate_groups(dataset, progress=False))
-    result = audit(dataset, split, progress=False)
+    split = splits.make_split(dataset, SHARES, groups=duplicate_groups(dataset))
+    result = audit(dataset, split)
     official = result.findings[result.findings["check"] == "leak in the official split"]
     links = dict(zip(official["path"], official["other"], strict=True))
     assert links == {"test/dog/equal.png": "train/cat/05.png", "test/cat/near.png": "train/cat/02.png"}
@@ -175,8 +175,8 @@ def test_the_same_photograph_is_known_by_its_file_name(root):
     (root / "cat").rename(root / "Faces")
     (root / "dog").rename(root / "Faces_easy")
     dataset = dataclasses.replace(load(root), name="caltech101")
-    split = splits.make_split(dataset, SHARES, groups=duplicate_groups(dataset, progress=False))
-    result = audit(dataset, split, progress=False)
+    split = splits.make_split(dataset, SHARES, groups=duplicate_groups(dataset))
+    result = audit(dataset, split)
     assert count_of(result, "same photograph") == 24
     assert result.counts["leaks"] == 0
     roles = split.table.assign(file=split.table["path"].str.partition("/")[2]).groupby("file")["role"].nunique()
@@ -202,10 +202,10 @@ def test_groups_alone_need_no_properties(root, own_folders, monkeypatch):
     dataset = load(root)
     with monkeypatch.context() as patch:
         patch.setattr(notes, "_properties", lambda *_, **__: pytest.fail("looked at properties"))
-        alone = duplicate_groups(dataset, audited=False, progress=False)
+        alone = duplicate_groups(dataset, audited=False)
     assert len(set(alone)) == len(alone) - 1
     assert [file.stem.rpartition("-")[2] for file in (own_folders / "cache" / "audit").iterdir()] == ["pairs"]
-    np.testing.assert_array_equal(duplicate_groups(dataset, progress=False), alone)
+    np.testing.assert_array_equal(duplicate_groups(dataset), alone)
     assert audited(dataset).counts["near_duplicates"] == 2
 
 
@@ -220,7 +220,7 @@ def test_an_image_that_has_gone_is_named(root):
     dataset = load(root)
     (root / "dog" / "03.png").unlink()
     with pytest.raises(DataError, match="03.png"):
-        duplicate_groups(dataset, progress=False)
+        duplicate_groups(dataset)
 
 
 def test_leaks_by_hand():

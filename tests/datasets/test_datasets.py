@@ -51,7 +51,7 @@ def photos(folder, classes=("cat", "dog"), count=3):
 
 
 def load_folder(folder, **options):
-    return load("folder", path=folder, progress=False, **options)
+    return load("folder", path=folder, **options)
 
 
 def reasons(dataset):
@@ -407,7 +407,7 @@ def official_zip(home, file):
 
 
 def load_caltech(name, **options):
-    return load(name, progress=False, **options)
+    return load(name, **options)
 
 
 def test_caltech256_leaves_out_its_strays(home):
@@ -495,7 +495,7 @@ def test_archive_with_the_official_sum_is_verified(home, monkeypatch):
 def test_inner_archive_alone_is_verified_as_well(home):
     file = tar(caltech101(home / "made" / "101_ObjectCategories"), home / "raw" / "101_ObjectCategories.tar.gz")
     entry = dataclasses.replace(catalogue.CALTECH101, inner_md5=checksum(file, "md5"))
-    assert acquire.find_or_download(entry, progress=False)[1] == "verified"
+    assert acquire.find_or_download(entry)[1] == "verified"
 
 
 def test_raw_folder_comes_before_other_folders(home, monkeypatch):
@@ -554,14 +554,14 @@ def small_demo(home, monkeypatch):
 
 
 def test_demo_is_drawn_once_and_has_masks(small_demo):
-    data = load("demo", progress=False)
+    data = load("demo")
     assert data.source == "drawn"
     assert data.class_names == objects.CATEGORIES[:-1]
     assert reasons(data) == {"013.clutter": "clutter class, not used by this brief (1 images)"}
     with Image.open(data.mask_path(0)) as mask:
         assert (mask.size, mask.mode) == (data.open_image(0).size, "L")
     drawn = (data.root / data.index["path"][0]).stat().st_mtime_ns
-    again = load("demo", progress=False, include_clutter=True)
+    again = load("demo", include_clutter=True)
     assert (data.root / data.index["path"][0]).stat().st_mtime_ns == drawn
     assert again.class_names == objects.CATEGORIES
     assert again.mask_path(12) is None  # clutter has none
@@ -569,23 +569,18 @@ def test_demo_is_drawn_once_and_has_masks(small_demo):
 
 
 def test_interrupted_drawing_leaves_nothing(home, monkeypatch):
-    def draw(folder, *, progress):
+    def draw(folder):
         picture(Path(folder) / "images" / "001.anchor" / "001_0001.jpg")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(objects, "draw", draw)
     with pytest.raises(KeyboardInterrupt):
-        load("demo", progress=False)
+        load("demo")
     assert list((home / "cache" / "demo").iterdir()) == []
 
 
-def test_progress_bars(home, capsys):
-    file = home / "raw" / "caltech101.tar"
-    tar(caltech101(home / "made" / "101_ObjectCategories"), file, "w")
-    load("caltech101", progress=False)
-    assert capsys.readouterr().err == ""
-    os.utime(file, ns=(0, 0))
-    (home / "cache").rename(home / "old cache")
+def test_progress_bars(home, capsys, terminal):
+    tar(caltech101(home / "made" / "101_ObjectCategories"), home / "raw" / "caltech101.tar", "w")
     load("caltech101")
     shown = capsys.readouterr().err
     assert "Extracting caltech101.tar: 10 files" in shown

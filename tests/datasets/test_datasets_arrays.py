@@ -26,7 +26,7 @@ from lib.datasets.readers.idx import read_idx
 
 
 def get(name, **options):
-    return load(name, progress=False, **options)
+    return load(name, **options)
 
 
 # Fashion-MNIST
@@ -416,7 +416,7 @@ class Source:
         self.folder, self.asked, self.fail_at = folder, [], ""
         monkeypatch.setattr(acquire, "download", self.download)
 
-    def download(self, address, target, *, size, md5, progress):
+    def download(self, address, target, *, size, md5):
         name = address.rsplit("/", 1)[-1]
         if name == self.fail_at:
             raise KeyboardInterrupt

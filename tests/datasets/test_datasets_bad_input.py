@@ -792,7 +792,7 @@ def test_an_odd_input_is_kept_or_listed(dataset, tmp_path):
     for name, case in ((name, case) for name, case in ODD.items() if case.dataset == dataset):
         with machine(tmp_path, case) as raw:
             options = {"path": raw / "photos"} if dataset == "folder" else {}
-            data = load(dataset, progress=False, **options)
+            data = load(dataset, **options)
             left_out = dict(data.left_out.itertuples(index=False, name=None))
             if case.path:
                 assert re.search(case.says, left_out[case.path]), (name, left_out)
@@ -805,6 +805,6 @@ def test_an_odd_input_is_kept_or_listed(dataset, tmp_path):
 
 
 def test_a_file_that_vanishes_would_be_noticed(own_folders):
-    data = load("folder", path=photos(own_folders), progress=False)
+    data = load("folder", path=photos(own_folders))
     assert unaccounted(own_folders / "photos", data) == []
     assert unaccounted(own_folders / "photos", data.keep(np.arange(5))) == ["dog/2.jpg"]

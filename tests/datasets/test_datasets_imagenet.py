@@ -12,7 +12,7 @@ from lib.datasets.readers.imagenet import TEN, TEN_OF_TINY
 
 
 def get(name, **options):
-    return load(name, progress=False, **options)
+    return load(name, **options)
 
 
 def reasons(data):

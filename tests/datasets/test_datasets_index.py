@@ -90,7 +90,7 @@ def test_rows_keep_the_order_of_the_files(tmp_path, count):
         path.write_bytes(b"" if row in bad else jpeg((8 + row, 8), seed=row))
     listing = list_class_folders(tmp_path / "photos")
     for _ in ("made", "stored"):
-        found, left_out = read_index(tmp_path / "photos", listing, name="photos", progress=False)
+        found, left_out = read_index(tmp_path / "photos", listing, name="photos")
         kept = [row for row in range(count) if row not in bad]
         assert list(found.columns) == list(index.COLUMNS)
         assert found["path"].tolist() == [f"cat/{row:03d}.jpg" for row in kept]

@@ -31,7 +31,7 @@ def digests(root: Path) -> dict[str, str]:
 def drawn(tmp_path_factory) -> Path:
     """A small demo set: its parent folder."""
     root = tmp_path_factory.mktemp("drawn")
-    objects.draw(root, images_per_class=PER_CLASS, progress=False)
+    objects.draw(root, images_per_class=PER_CLASS)
     return root
 
 
@@ -64,7 +64,7 @@ def test_no_two_images_are_alike(drawn):
 
 
 def test_same_bytes_every_time_and_fewer_images_are_the_first_ones(drawn, tmp_path):
-    objects.draw(tmp_path, images_per_class=PER_CLASS - 1, progress=False)
+    objects.draw(tmp_path, images_per_class=PER_CLASS - 1)
     first, second = digests(drawn), digests(tmp_path)
     assert second == {name: digest for name, digest in first.items() if f"_{PER_CLASS:04d}." not in name}
 
@@ -149,8 +149,8 @@ def test_set_apart_moves_only_what_is_too_close():
     assert scene.set_apart(surface, cover, around=0.1).mean() == pytest.approx(0.5)
 
 
-def test_progress_is_reported_on_standard_error(tmp_path, capsys):
-    objects.draw(tmp_path, images_per_class=1, progress=True)
+def test_progress_is_reported_on_standard_error(tmp_path, capsys, terminal):
+    objects.draw(tmp_path, images_per_class=1)
     assert "Drawing the demo set: 100%" in capsys.readouterr().err
 
 
@@ -160,7 +160,7 @@ def test_a_draw_that_cannot_write_leaves_nothing_behind(own_folders):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(DataError, match="Drawing the demo set failed: .*File too large"):
-            draw_demo(progress=False)
+            draw_demo()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list((own_folders / "cache" / "demo").iterdir())
@@ -179,5 +179,5 @@ def test_a_killed_draw_does_not_count_and_can_be_repeated(own_folders, monkeypat
     (left,) = home.iterdir()
     assert left.name.startswith(".partial-")
     monkeypatch.setattr(objects, "draw", functools.partial(objects.draw, images_per_class=1))
-    images = draw_demo(progress=False)
+    images = draw_demo()
     assert len(digests(images)) == 13 and len(digests(images.with_name("masks"))) == 12

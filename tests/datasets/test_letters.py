@@ -56,9 +56,9 @@ def test_every_letter_is_drawn_in_every_font():
 def test_they_are_a_data_set_that_needs_no_download(own_folders, monkeypatch):
     real = letters.draw
     monkeypatch.setattr(letters, "draw", lambda folder: real(folder, train_per_class=5, test_per_class=2))
-    data = datasets.load("letters", progress=False)
+    data = datasets.load("letters")
     assert data.source == "drawn" and data.class_names == tuple("ABCDEFGHIJ")
     assert data.index["role"].value_counts().to_dict() == {"train": 50, "test": 20}
     assert data.read_pixels(np.array([0, 69])).shape == (2, 28, 28)
     monkeypatch.setattr(letters, "draw", None)  # drawn once, then found
-    assert datasets.load("letters", progress=False).checksum == data.checksum
+    assert datasets.load("letters").checksum == data.checksum

@@ -24,7 +24,7 @@ def get(tmp_path_factory):
     @functools.cache
     def loaded(name, clutter=False):
         require(name)
-        return load(name, include_clutter=clutter, progress=False)
+        return load(name, include_clutter=clutter)
 
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
@@ -44,8 +44,8 @@ def require(name):
 
 
 def audited(dataset, **shares):
-    split = splits.make_split(dataset, Split(**shares), groups=duplicate_groups(dataset, progress=False))
-    return audit(dataset, split, progress=False)
+    split = splits.make_split(dataset, Split(**shares), groups=duplicate_groups(dataset))
+    return audit(dataset, split)
 
 
 def test_caltech101(get):
@@ -156,7 +156,7 @@ def test_caltech101_shows_the_same_people_in_two_classes(get):
     assert len(found) == 435 and result.counts["leaks"] == 0
     near = result.findings[result.findings["check"] == "near duplicate"]
     assert {"Faces", "Faces_easy", "menorah", "anchor"} <= set(near["class_name"])
-    unaware = audit(few, splits.make_split(few, Split()), progress=False)
+    unaware = audit(few, splits.make_split(few, Split()))
     assert unaware.counts["leaks"] > 60
 
 
@@ -183,7 +183,7 @@ def test_cifar10_has_near_duplicates_of_its_test_images_in_train(get, tmp_path, 
         wanted = [member for member in packed if "/frog/" in member.name or "/airplane/000" in member.name]
         packed.extractall(tmp_path, members=wanted, filter="data")
     monkeypatch.setenv("COURSEWORK_DATA", str(tmp_path))
-    result = audited(load("cifar10", progress=False))
+    result = audited(load("cifar10"))
     assert 0.02 < result.counts["official_leaks"] / 1000 < 0.06
     assert result.counts["same_bytes"] == 0
     leaks = result.findings[result.findings["check"] == "leak in the official split"]

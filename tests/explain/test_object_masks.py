@@ -31,7 +31,7 @@ def data(own_folders):
             image = image.copy()
             image[0, number] = 1 if folder == "images" else 0  # no two images are alike
             Image.fromarray(image).save(file)
-    loaded = datasets.load("folder", path=own_folders / "images", progress=False)
+    loaded = datasets.load("folder", path=own_folders / "images")
     return dataclasses.replace(loaded, masks=own_folders / "masks")
 
 
@@ -79,7 +79,7 @@ def test_boxes_of_tiny_imagenet_become_masks(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSEWORK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COURSEWORK_DATA", raising=False)
     small_data_sets.tiny_imagenet(tmp_path / "raw", per_class=4)
-    tiny = datasets.load("tiny_imagenet", progress=False)
+    tiny = datasets.load("tiny_imagenet")
     found = object_masks(tiny, range(len(tiny.index)), size=64)
     assert found.any(axis=(1, 2)).all()
     corners = tiny.boxes.set_index("path").loc[tiny.index["path"]]

@@ -18,7 +18,7 @@ def make(root, sizes):
             path = root / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture(10 * label + number, width=width, height=height)).save(path)
-    return datasets.load("folder", path=root, progress=False)
+    return datasets.load("folder", path=root)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_contrast_kept_by_hand(tmp_path, own_folders):
     for name, image in (("fine", stripes), ("coarse", halves), ("plain", np.full_like(stripes, 9))):
         (tmp_path / "set" / name).mkdir(parents=True)
         Image.fromarray(image).save(tmp_path / "set" / name / "1.png")
-    dataset = datasets.load("folder", path=tmp_path / "set", progress=False)
+    dataset = datasets.load("folder", path=tmp_path / "set")
     kept = {
         name: samples.contrast_kept(dataset, np.array([row]), size=32)
         for row, name in enumerate(dataset.index["class_name"])

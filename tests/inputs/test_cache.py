@@ -121,7 +121,7 @@ def test_a_cache_is_reused_until_size_resize_or_content_changes(photos, photo_fo
     open_images(photos, size=8, resize="crop")
     assert len(cache_files()) == 3
     Image.new("RGB", (20, 20), "red").save(photo_folder / "apple" / "0.jpg")
-    changed = open_images(datasets.load("folder", path=photo_folder, progress=False), size=8)
+    changed = open_images(datasets.load("folder", path=photo_folder), size=8)
     assert len(cache_files()) == 4
     assert changed.read(np.array([0]))[0].mean(axis=(0, 1)).argmax() == 0
 

@@ -158,14 +158,14 @@ def test_weights_are_downloaded_checked_and_kept(tmp_path, monkeypatch):
     source = tmp_path / "source.pth"
     source.write_bytes(b"right")
     weights = published(b"right", package="", address=source.as_uri())
-    assert weights.find(progress=False).read_bytes() == b"right"
+    assert weights.find().read_bytes() == b"right"
     source.unlink()
-    assert weights.find(progress=False) == tmp_path / "weights" / "net.pth"  # not asked for again
+    assert weights.find() == tmp_path / "weights" / "net.pth"  # not asked for again
     source.write_bytes(b"other")
     other = published(b"right", package="", address=source.as_uri(), file="second.pth")
     with pytest.raises(WeightsError, match="sent another file than second.pth"):
-        other.find(progress=False)
+        other.find()
     md5 = f"md5:{hashlib.md5(b'right').hexdigest()}"
     with pytest.raises(WeightsError, match="second.pth cannot be had. The download of .* has md5"):
-        published(b"right", package="", address=source.as_uri(), file="second.pth", digest=md5).find(progress=False)
+        published(b"right", package="", address=source.as_uri(), file="second.pth", digest=md5).find()
     assert not (tmp_path / "weights" / "second.pth").exists()

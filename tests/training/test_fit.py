@@ -73,7 +73,7 @@ KILLED = """
     sys.path.insert(0, {tests!r})
     import tiny_training
     from lib import datasets
-    tiny_training.train(datasets.load("folder", path={folder!r}, progress=False), tiny_training.LONG, name="killed")
+    tiny_training.train(datasets.load("folder", path={folder!r}), tiny_training.LONG, name="killed")
 """
 
 

@@ -28,7 +28,7 @@ def offline(monkeypatch):
     asked = []
     _lacking.cache_clear()
 
-    def find(weights, *, progress=True):
+    def find(weights):
         asked.append(weights.file)
         raise WeightsError(f"{weights.file} cannot be had.")
 

@@ -41,29 +41,28 @@ class Audit:
         return {name: int(images.get(check, 0)) for name, check in NAMES.items()}
 
 
-def duplicate_groups(dataset: Dataset, *, audited: bool = True, progress: bool = True) -> np.ndarray:
+def duplicate_groups(dataset: Dataset, *, audited: bool = True) -> np.ndarray:
     """Which images must stay on one side of a split: same bytes, near duplicates, the same photograph.
 
     Args:
         dataset: the images.
         audited: whether `audit` will follow; properties that it alone reads take half of the time.
-        progress: whether to show a progress bar.
 
     Returns:
         (N,) int64: the same number for images that belong together, as `splits.make_split` takes it.
     """
-    pairs = _read_or_look(dataset, "pairs", *(["properties"] if audited else []), progress=progress)[0]
+    pairs = _read_or_look(dataset, "pairs", *(["properties"] if audited else []))[0]
     return groups(pairs[["row", "other"]].to_numpy(), dataset.index["sha256"])
 
 
-def audit(dataset: Dataset, split: Split, *, progress: bool = True) -> Audit:
+def audit(dataset: Dataset, split: Split) -> Audit:
     """Check the images of a data set, and that none is known on two sides of its split.
 
     Raises:
         DataError: if the split is one of other images.
     """
     roles = split.to_frame(dataset)["role"].to_numpy()
-    pairs, properties = _read_or_look(dataset, "pairs", "properties", progress=progress)
+    pairs, properties = _read_or_look(dataset, "pairs", "properties")
     return Audit(*find_faults(dataset, roles, properties=properties, pairs=pairs))
 
 
@@ -89,12 +88,12 @@ def describe(dataset: Dataset, shares: SplitConfig) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _read_or_look(dataset: Dataset, *names: str, progress: bool) -> list[pd.DataFrame]:
+def _read_or_look(dataset: Dataset, *names: str) -> list[pd.DataFrame]:
     """Stored tables, `pairs` or `properties`; the images are looked at if one is not made yet, or damaged."""
     try:
         tables = {name: storage.read_table(_file(dataset, name))[0] for name in names}
     except DataError:
-        _look(dataset, properties="properties" in names, progress=progress)
+        _look(dataset, properties="properties" in names)
         tables = {name: storage.read_table(_file(dataset, name))[0] for name in names}
     tables["pairs"] = tables["pairs"].astype(PAIR_TYPES)
     if "properties" in tables:
@@ -103,10 +102,10 @@ def _read_or_look(dataset: Dataset, *names: str, progress: bool) -> list[pd.Data
     return list(tables.values())
 
 
-def _look(dataset: Dataset, *, properties: bool, progress: bool) -> None:
+def _look(dataset: Dataset, *, properties: bool) -> None:
     """Open every image, and store the pairs of copies and, if asked for, the properties."""
     index = dataset.index
-    notes = take_notes(dataset, properties=properties, progress=progress)
+    notes = take_notes(dataset, properties=properties)
     near = near_pairs(notes, index["label"].to_numpy(), index["sha256"]).assign(relation=NEAR)
     known = pd.DataFrame(known_pairs(dataset.name, index["path"]), columns=["row", "other"])
     pairs = pd.concat([near, known.assign(similarity=1.0, relation=PHOTOGRAPH)])

@@ -37,7 +37,7 @@ class Notes:
     thumbnails: np.ndarray  # (N, SIDE, SIDE) uint8, grey, stretched to a square; on the disk
 
 
-def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = True) -> Notes:
+def take_notes(dataset: Dataset, *, properties: bool = True) -> Notes:
     """Open every image once and note what the audit needs: 0.1 kB per image in memory, and 4 kB on the disk."""
     import imagehash  # here, as it takes half a second to import and most runs find the result stored
 
@@ -58,7 +58,7 @@ def take_notes(dataset: Dataset, *, properties: bool = True, progress: bool = Tr
 
     # Decoding files lets go of the interpreter's lock. Where there is nothing to decode, threads only wait for it.
     threads = THREADS if dataset.arrays is None else 1
-    noted = in_chunks(note, count, title="Auditing images", progress=progress, threads=threads)
+    noted = in_chunks(note, count, title="Auditing images", threads=threads)
     for row, values in enumerate(noted):
         for name, value in values.items():
             columns.setdefault(name, np.empty(count, bool if name == GREY else float))[row] = value

@@ -9,10 +9,10 @@ from lib.datasets import storage
 from lib.datasets.drawn import letters, objects
 
 
-def draw_demo(*, progress: bool = True) -> Path:
+def draw_demo() -> Path:
     """The folder `images` of the demo set in the cache; the folder `masks` lies beside it."""
     sources = Path(objects.__file__).parent.glob("*.py")
-    return _draw("demo", sources, lambda folder: objects.draw(folder, progress=progress)) / "images"
+    return _draw("demo", sources, objects.draw) / "images"
 
 
 def draw_letters() -> Path:

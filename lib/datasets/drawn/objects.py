@@ -59,7 +59,7 @@ def draw_category(category: str, *, root: Path, count: int) -> None:
             mask.save(masks / name / f"{stem}.png")
 
 
-def draw(folder: Path, *, images_per_class: int = 100, progress: bool = True) -> None:
+def draw(folder: Path, *, images_per_class: int = 100) -> None:
     """Draw the demo set into an empty folder, with one Python process per core; fewer images are the first ones."""
     cores = min(os.cpu_count() or 1, len(CATEGORIES))
     command = [sys.executable, "-m", "lib.datasets.drawn", str(Path(folder).resolve()), str(images_per_class)]
@@ -69,7 +69,7 @@ def draw(folder: Path, *, images_per_class: int = 100, progress: bool = True) ->
         for core in range(cores)
     ]
     total = images_per_class * len(CATEGORIES)
-    bar = progress_bar("Drawing the demo set", total=total, unit=" images", shown=progress)
+    bar = progress_bar("Drawing the demo set", total=total, unit=" images")
     try:
         running = True
         while running:

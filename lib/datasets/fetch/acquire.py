@@ -19,16 +19,16 @@ UNVERIFIED = "unverified copy"
 MAX_DEPTH = 4  # folders within folders that an archive may put around its data
 
 
-def find_or_download(entry: Entry, *, progress: bool = True) -> tuple[Path, str]:
+def find_or_download(entry: Entry) -> tuple[Path, str]:
     """The folder to read, and "verified" (official checksums) or "unverified copy".
 
     It is found in the raw folders, extracted or as an archive; else its official files are downloaded.
     """
     found = find_here(entry)
     if found is None or (paths.RAW in found.parents and found.is_dir() and _missing(entry, found)):
-        found = _download(entry, found, progress=progress)
+        found = _download(entry, found)
     if not found.is_dir():
-        return _unpack(entry, found, progress=progress)
+        return _unpack(entry, found)
     # Several official files may lie there as they are; of an extracted archive nothing is known.
     files = [(found / file.file_name, file.md5) for file in entry.downloads]
     whole = len(files) > 1 and all(path.is_file() and _known_md5(path) == md5 for path, md5 in files)
@@ -90,12 +90,12 @@ def _plain(name: str) -> str:
     return name.lower().translate(str.maketrans("", "", "-_ "))
 
 
-def _download(entry: Entry, folder: Path | None, *, progress: bool) -> Path:
+def _download(entry: Entry, folder: Path | None) -> Path:
     """The official archive in `data/raw`, or the folder there with all official files; what is there is not fetched."""
     several = len(entry.downloads) > 1
     home = (folder or paths.RAW / entry.names[0]) if several else paths.RAW
     for file in _missing(entry, home) if several else entry.downloads:
-        download(file.address, home / file.file_name, size=file.size, md5=file.md5, progress=progress)
+        download(file.address, home / file.file_name, size=file.size, md5=file.md5)
     return home if several else home / entry.downloads[0].file_name
 
 
@@ -109,11 +109,11 @@ def _missing(entry: Entry, folder: Path) -> list[Download]:
     return [file for file in entry.downloads if len(entry.downloads) > 1 and stem(file.file_name) not in there]
 
 
-def _unpack(entry: Entry, archive: Path, *, progress: bool) -> tuple[Path, str]:
+def _unpack(entry: Entry, archive: Path) -> tuple[Path, str]:
     md5 = _known_md5(archive)
     extracted = paths.cache() / "extracted"
     folder = next(extracted.glob(f"*-{md5[:16]}"), extracted / f"{entry.name}-{md5[:16]}")  # sets may share an archive
-    archives.extract(archive, folder, inner=entry.inner, progress=progress)
+    archives.extract(archive, folder, inner=entry.inner)
     root = _root_in(entry, folder)
     if root is None:
         shutil.rmtree(folder)

@@ -34,14 +34,13 @@ ODD_NAME = re.compile(r":|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORE
 Member = tuple[str, int, IO[bytes] | None]  # name, declared bytes, and the bytes, or None for a folder
 
 
-def extract(archive: Path, destination: Path, *, inner: str = "", progress: bool = False) -> None:
+def extract(archive: Path, destination: Path, *, inner: str = "") -> None:
     """Extract a tar (plain, gz, xz, bz2) or zip archive; the folder appears only when it is complete.
 
     Args:
         archive: the file; what it is, its bytes say, not its suffix.
         destination: the folder to make. If it exists, an earlier call completed it and nothing is done.
         inner: name of an archive inside a zip: if it is there, that one is extracted and nothing else.
-        progress: whether to show a progress bar.
 
     Raises:
         DataError: if the archive is damaged, is no archive, holds a link, a device, a path that leads out of the folder
@@ -53,7 +52,7 @@ def extract(archive: Path, destination: Path, *, inner: str = "", progress: bool
         storage.require_space(destination.parent, archive.stat().st_size)
     with storage.whole_folder(destination) as partial:
         try:
-            _write_all(archive, partial, inner=inner, progress=progress)
+            _write_all(archive, partial, inner=inner)
         except DAMAGE as error:
             if isinstance(error, OSError) and error.errno:  # gzip and bz2 report bad data as an OSError without one
                 raise
@@ -66,9 +65,9 @@ def is_web_page(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head"))
 
 
-def _write_all(archive: Path, folder: Path, *, inner: str, progress: bool) -> None:
+def _write_all(archive: Path, folder: Path, *, inner: str) -> None:
     room = max(MAX_RATIO * archive.stat().st_size, MIN_LIMIT)
-    bar = progress_bar(f"Extracting {archive.name}", unit=" files", shown=progress)
+    bar = progress_bar(f"Extracting {archive.name}", unit=" files")
     with archive.open("rb") as stream, bar:
         for count, (name, size, content) in enumerate(_members(archive, stream, inner=inner)):
             parts = _parts(archive, name)

@@ -26,9 +26,7 @@ class _Interrupted(Exception):
     """The connection failed in a way that another try may mend."""
 
 
-def download(
-    address: str, target: Path, *, size: int, md5: str = "", progress: bool = True, waits: tuple[float, ...] = WAITS
-) -> None:
+def download(address: str, target: Path, *, size: int, md5: str = "", waits: tuple[float, ...] = WAITS) -> None:
     """Download a file of `size` bytes; what has come is kept as `<target>.part` and continued by the next call.
 
     The target appears by renaming, after size and md5 (empty if not known) were checked; what is wrong is removed.
@@ -40,7 +38,7 @@ def download(
         farthest, tries = _size_of(part), 0
         while _size_of(part) != size:
             try:
-                _fetch(address, part, size=size, progress=progress)
+                _fetch(address, part, size=size)
                 break
             except _Interrupted as failure:
                 if _size_of(part) > farthest:
@@ -61,7 +59,7 @@ def download(
         os.replace(part, target)
 
 
-def _fetch(address: str, part: Path, *, size: int, progress: bool) -> None:
+def _fetch(address: str, part: Path, *, size: int) -> None:
     """One request for what is still missing, written behind what is there."""
     have = _size_of(part)
     headers = {"User-Agent": "coursework-datasets/1.0", **({"Range": f"bytes={have}-"} if have else {})}
@@ -88,7 +86,7 @@ def _fetch(address: str, part: Path, *, size: int, progress: bool) -> None:
             offered = f"{start + int(length):,}"
             raise DataError(f"{address} offers {offered} bytes; the official file has {size:,}. {BY_HAND}")
         storage.require_space(part.parent, size - start)
-        bar = progress_bar(part.stem, total=size, initial=start, unit="B", unit_scale=True, shown=progress)
+        bar = progress_bar(part.stem, total=size, initial=start, unit="B", unit_scale=True)
         with part.open("ab" if start else "wb") as out, bar:
             for chunk in itertools.chain([first], chunks):
                 out.write(chunk)

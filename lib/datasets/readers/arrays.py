@@ -57,9 +57,7 @@ def require_size(where: str, file: Path, *, shape: tuple[int, ...], itemsize: in
     return size
 
 
-def read_arrays(
-    arrays: Arrays, *, name: str, progress: bool
-) -> tuple[pd.DataFrame, dict[str, np.ndarray], tuple[str, ...]]:
+def read_arrays(arrays: Arrays, *, name: str) -> tuple[pd.DataFrame, dict[str, np.ndarray], tuple[str, ...]]:
     """Unpack the arrays of a data set, or reuse what was unpacked if no file has changed since.
 
     Returns the images with labels (columns `index.COLUMNS`; `folder` is the class name), by part the memory-mapped
@@ -80,7 +78,7 @@ def read_arrays(
         for part in parts:
             with (partial / f"{part.name}.npy").open("wb") as file:  # through a memory map a full disk would kill us
                 np.lib.format.write_array(file, np.ascontiguousarray(part.pixels), allow_pickle=False)
-        table = pd.concat([_index(part, arrays, progress=progress) for part in parts if part.labels is not None])
+        table = pd.concat([_index(part, arrays) for part in parts if part.labels is not None])
         storage.write_table(partial / "index.csv", table)
     return _read_stored(folder)
 
@@ -115,9 +113,9 @@ def _path(part: str, row: int) -> str:
     return f"{part}#{row:05d}"
 
 
-def _index(part: Part, arrays: Arrays, *, progress: bool) -> pd.DataFrame:
+def _index(part: Part, arrays: Arrays) -> pd.DataFrame:
     count, height, width, *rest = part.pixels.shape
-    rows = progress_bar(f"Checking {part.name}", iterable=part.pixels, unit=" images", shown=progress)
+    rows = progress_bar(f"Checking {part.name}", iterable=part.pixels, unit=" images")
     facts = {
         "path": [_path(part.name, row) for row in range(count)],
         "folder": np.array(arrays.classes, dtype=object)[part.labels],
