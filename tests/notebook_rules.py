@@ -34,16 +34,21 @@ def faults(file: Path) -> list[str]:
     return found
 
 
-def saved_names(file: Path) -> set[tuple[str, str]]:
-    """What a notebook saves under a name that stands in its code, e.g. ("save_table", "experiments")."""
+def saved_names(file: Path, *, without: str = "") -> set[tuple[str, str]]:
+    """What a notebook saves under a name that stands in its code, e.g. ("save_table", "experiments").
+
+    With the name of an argument, only by calls `without` it.
+    """
     notebook = nbformat.read(file, as_version=4)
-    return set(_saved([_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]))
+    return set(_saved([_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"], without=without))
 
 
-def _saved(trees: list[ast.Module]) -> list[tuple[str, str]]:
+def _saved(trees: list[ast.Module], *, without: str = "") -> list[tuple[str, str]]:
     found = []
     for tree in trees:
         for call in (node for node in ast.walk(tree) if getattr(getattr(node, "func", None), "attr", "") in SAVES):
+            if without in [word.arg for word in call.keywords]:
+                continue
             if call.func.attr != "save_values":
                 found += [(call.func.attr, name.value) for name in call.args[:1] if isinstance(name, ast.Constant)]
                 continue

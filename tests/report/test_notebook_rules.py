@@ -1,5 +1,6 @@
 """The notebooks keep to their shape; the rules find what breaks it."""
 
+import re
 from itertools import combinations
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
@@ -34,6 +35,15 @@ def test_no_two_notebooks_of_a_brief_save_under_one_name():
         assert all(saved.values())
         pairs = combinations(names, 2)
         assert not [(one, other, both) for one, other in pairs if (both := saved[one] & saved[other])], brief
+
+
+def test_what_the_reports_show_names_its_runs():
+    """Some reports are made by no quick test; `check-report` would find this only at the end of a long one."""
+    pages = "".join(file.read_text() for file in sorted((paths.ROOT / "reports" / "templates").rglob("*.md")))
+    shown = {(f"save_{kind}", name) for kind, name in re.findall(r'\b(figure|table)\("(\w+)"', pages)}
+    files = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+    reading = [file for file in files if NOTEBOOKS[file.stem].jobs]
+    assert {file.stem: found for file in reading if (found := shown & saved_names(file, without="runs"))} == {}
 
 
 def test_every_notebook_has_an_entry_in_the_table():
