@@ -141,7 +141,7 @@ def of_importance(frame: pd.DataFrame, trials: int) -> dict[str, object]:
         text = f"{counted(trials, 'trial')}: too few, or too much alike, to tell which setting matters."
         return {"importance": text}
     known, first = float(frame["known"].iloc[0]), frame.iloc[0]
-    text = f"*{first['setting']}* decides most of the accuracy of a trial"
+    text = f"The setting {first['setting']} decides most of the accuracy of a trial"
     if known <= 0.2:
         unseen = f"R² {known:.2f} on trials that the forest has not seen"
         text = f"The {trials} trials say little about each other ({unseen}): no setting stands out"

@@ -64,6 +64,6 @@ def test_growing_time_is_said_as_the_rest_of_a_report_is():
 
 def test_importances_are_said_only_where_the_trials_know_them():
     frame = pd.DataFrame({"setting": ["width"], "importance": [0.5], "spread": [0.1], "known": [0.7]})
-    assert "*width* decides" in compare.of_importance(frame, 20)["importance"]
+    assert "The setting width decides" in compare.of_importance(frame, 20)["importance"]
     assert "no setting stands out" in compare.of_importance(frame.assign(known=0.1), 20)["importance"]
     assert "5 trials: too few" in compare.of_importance(frame[:0], 5)["importance"]
