@@ -293,6 +293,14 @@ def test_short_cells():
     assert [short(cell) for cell, _ in cells] == [text for _, text in cells]
 
 
+def test_single_precision_is_shown_as_its_file_shows_it():
+    """0.13265 lies above itself as float32, so a page would say 0.1327 and `make verify`, from the file, 0.1326."""
+    numbers = list(np.float32([0.13265, 0.5]))
+    for one in (pd.Series(numbers), pd.Series(numbers, dtype=object)):
+        file = pd.read_csv(io.StringIO(one.to_csv(index=False)))["0"]
+        assert column_texts(one)[0] == column_texts(file)[0] == "0.1326"
+
+
 def test_a_column_of_fractions_has_as_many_decimals_throughout():
     for column, texts in [
         ([0.7, 0.6543219], ["0.7000", "0.6543"]),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import display
@@ -78,7 +79,7 @@ def column_texts(column: pd.Series) -> list[str]:
     """A table's column for reading: fractions with four significant digits of the largest, all else one by one."""
     if not pd.api.types.is_float_dtype(column):
         return [short(cell) for cell in column]
-    column = column.astype("float64")
+    column = column.astype(str).astype("float64")  # of float32 the digits that its file holds, and no more
     finite = column[column.abs() < math.inf]
     largest = finite.abs().max() if len(finite) else 0
     if largest < 1e-3:
@@ -93,6 +94,8 @@ def short(cell) -> str:
         return "–" if cell is None or cell is pd.NA or cell is pd.NaT else printable(cell)
     if math.isnan(cell):
         return "–"
+    if isinstance(cell, np.floating):
+        cell = float(str(cell))  # of float32 the digits that its file holds, and no more
     if isinstance(cell, numbers.Integral) or abs(cell) >= 1000 and math.isfinite(cell):
         return f"{cell:,.0f}"
     return f"{cell:.4g}"
