@@ -32,7 +32,7 @@ BEST = Experiment(
     image_size=64,
     mirror_average=True,
 )
-
+# Of what is trained many times over: the transfers and the trials of a search.
 SHORT = Training(epochs=16, batch_size=32, learning_rate=0.05, weight_decay=0.005, label_smoothing=0.1)
 
 # What was learnt on one half of the classes serves the other half, of which only a few images are known.
