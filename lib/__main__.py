@@ -26,6 +26,7 @@ EXAMPLES = """Options are written as make takes them, BRIEF=demo FORCE=1, or as 
   make report BRIEF=folder DATA=path/to/images           your own images, one folder per class
   make train BRIEF=caltech101 EXPERIMENT=best PROFILE=full
   make train BRIEF=caltech101 TRACK=mlflow               its curves in MLflow too, after make setup EXTRAS=mlflow
+  make report BRIEF=caltech101 ON=ray                    on a cluster of Ray, after make setup EXTRAS=ray
   make predict BRIEF=caltech101 DATA=path/to/images      what a trained network says of any images
   make report STUDENT="Your Name" STUDENT_ID=number      the title of the written reports
   make submission STUDENT=name                           the name in the file name
@@ -35,7 +36,7 @@ Where this Python lacks the libraries, a command makes the environment .venv and
 VENV=folder names another one; VENV=none insists on this Python (Colab, conda); make PYTHON=python3.12 chooses it."""
 
 # Variables rather than options.
-SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "TRACK", "TORCH", *FOLDERS)
+SETTINGS = ("STUDENT", "STUDENT_ID", "VENV", "PYTHON", "CHIEF", "ON", "TRACK", "TORCH", *FOLDERS)
 # A name in an error must not move the cursor; an old Python cannot read `lib.config.names`, which knows more signs.
 CONTROL = {code: ascii(chr(code))[1:-1] for code in (*range(10), *range(11, 32), *range(127, 160))}
 
@@ -72,7 +73,7 @@ OPTIONS = {
     "repository": {"default": "", "help": "https address of your copy (default: that of git's remote origin)"},
     "port": {"type": int, "default": 6006, "help": "of the web page" + DEFAULT},
     "gpu": dict(SWITCH, default=None, help="1: with the CUDA libraries (Linux), 0: without (default: as it is)"),
-    "extras": {"choices": ("mlflow", "none"), "help": "packages to add (default: as it is)"},
+    "extras": {"choices": ("ray", "mlflow", "ray,mlflow", "none"), "help": "packages to add (default: as it is)"},
     "runs": dict(SWITCH, help="delete trained runs too: whole report folders"),
 }
 
@@ -274,7 +275,7 @@ def main(argv: list = None) -> int:
         if sys.version_info >= (3, 11):  # noqa: UP036 - an older one hands over to a newer
             check_options(command, **options)
         if command not in WITHOUT_ENVIRONMENT:
-            asked = (command, os.environ.get("TRACK"))
+            asked = {command, os.environ.get("TRACK"), "ray" if os.environ.get("ON") else ""}
             environment.enter(argv, [name for name in environment.EXTRAS if name in asked])
         prepare_variables()
         return COMMANDS[command](**options) or 0

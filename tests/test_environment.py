@@ -356,7 +356,7 @@ def test_a_command_whose_extra_is_missing_says_how_to_get_it(tmp_path, monkeypat
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     for name in ("TRACK", "VENV"):
         monkeypatch.setenv(name, "")  # the commands set them: so they are as before at the end
-    for name, package in (("", "pytest"), ("-mlflow", "mlflow-of-tomorrow")):
+    for name, package in (("", "pytest"), ("-mlflow", "mlflow-of-tomorrow"), ("-ray", "ray-of-tomorrow")):
         (tmp_path / f"requirements{name}.in").write_text(f"{package}==1.0  # why\n", encoding="utf-8")
     monkeypatch.delenv("VENV", raising=False)
     sentence = "error: This needs packages that are not installed: make setup EXTRAS=mlflow"

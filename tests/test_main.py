@@ -343,7 +343,9 @@ def test_lock_asks_for_uv_and_keeps_of_an_extra_what_it_adds(tmp_path, monkeypat
     assert base.endswith("--output-file requirements.txt requirements.in") and "--generate-hashes" in base
     assert gpu.endswith("--constraint requirements.txt --output-file requirements-gpu.txt requirements-gpu.in")
     assert [line.split("--constraint ", 1)[1] for line in extras] == [
-        "requirements.txt --output-file requirements-mlflow.txt requirements-mlflow.in",
+        "requirements.txt --output-file requirements-ray.txt requirements-ray.in",
+        "requirements.txt --constraint requirements-ray.txt"
+        " --output-file requirements-mlflow.txt requirements-mlflow.in",
     ]
     for name, kept in (("gpu", ["cat==1", "cat-food==1", "owl==2"]), ("mlflow", ["cat-food==1", "owl==2"])):
         text = (tmp_path / f"requirements-{name}.txt").read_text(encoding="utf-8")

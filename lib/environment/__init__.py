@@ -25,7 +25,7 @@ TOOLS.update({"ruff": ("test", "lint", "format"), "jupyterlab": ("lab",), "ipywi
 KEPT = {"tensorflow": "2.19", "keras": "3.10", "numpy": "2.0"}  # never replaced with VENV=none; the lowest that work
 LOCKS = {False: "requirements.txt", True: "requirements-gpu.txt"}  # key: with the CUDA wheels
 # Packages that few need; the lock of each holds what it adds to requirements.txt, and fits those before it.
-EXTRAS = {"mlflow": "requirements-mlflow.txt"}
+EXTRAS = {"ray": "requirements-ray.txt", "mlflow": "requirements-mlflow.txt"}
 FOLDERS = ("COURSEWORK_DATA", "COURSEWORK_CACHE", "COURSEWORK_REPORTS")  # settings that name folders
 STAMP = "complete.json"  # written last: an environment without it is never used
 STAMPED = {"folder", "lock", "sha256", "python", "packages"}

@@ -14,8 +14,9 @@ from lib.search.jobs import search_job, search_jobs
 from lib.training import workers
 from lib.training.cost import cost_jobs
 from lib.training.draws import draw_jobs
-from lib.training.jobs import JobFailed, run_job, run_jobs
+from lib.training.jobs import JobFailed, run_jobs
 from lib.training.network import network_job, network_jobs, single_batch_jobs
+from lib.training.on_ray import place
 from lib.training.open_brief import OpenBrief, open_brief
 from lib.training.runs import Run
 from lib.transfer.plan import transfer_job, transfer_jobs
@@ -97,11 +98,12 @@ def train_planned(opened: OpenBrief, kinds: Collection[str], *, at_once: int) ->
     Returns the ids of planned runs that are neither finished nor known to fail: the profile's minutes were used up.
     """
     waiting = []
-    for kind in (kind for kind in PLANS if kind in kinds):
-        jobs = PLANS[kind](opened)
-        minutes = opened.profile.minutes if kind == "experiments" else math.inf
-        run_jobs(jobs, retry=True, at_once=at_once, minutes=minutes)
-        waiting += [job.run.id for job in jobs if not job.run.finished and job.run.failure is None]
+    with place() as share:
+        for kind in (kind for kind in PLANS if kind in kinds):
+            jobs = PLANS[kind](opened)
+            minutes = opened.profile.minutes if kind == "experiments" else math.inf
+            run_jobs(jobs, retry=True, at_once=at_once, minutes=minutes, share=share)
+            waiting += [job.run.id for job in jobs if not job.run.finished and job.run.failure is None]
     return waiting
 
 
@@ -122,7 +124,8 @@ def train_one(brief: str, name: str, *, profile: str, seed: int = 0, data: str =
     makers = {name: transfer_job for name in opened.brief.transfers} | dict.fromkeys(opened.brief.searches, search_job)
     job = makers.get(name, network_job)(opened, name, seed=seed)
     finished = job.run.finished
-    run = run_job(job)
+    with place() as share:
+        run, _ = job.run, run_jobs([job], retry=True, share=share)
     if not run.finished:
         raise JobFailed(f"{run.id} was not finished: {run.failure or 'no reason was recorded'}")
     print(f"{run.id}: val accuracy {run.metrics()['val_accuracy']:.4f} in {run.record()['minutes']:.1f} minutes")

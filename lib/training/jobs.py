@@ -134,13 +134,19 @@ class FollowingJob(Job):
                 raise JobFailed(f"{source.run.id}, which it goes on from, was not finished: {source.run.failure}")
 
 
+def share_here(work: Callable, titled: Sequence[tuple[str, Job]], *, at_once: int) -> None:
+    """Call `work` with every title and job, in this order, in this process or several of this machine."""
+    for (alone, own_process), some in itertools.groupby(titled, key=lambda pair: (pair[1].alone, pair[1].own_process)):
+        workers.share(work, list(some), count=1 if alone else at_once, here=not own_process)
+
+
 def run_jobs(
     jobs: Sequence[Job],
     *,
     retry: bool = False,
     at_once: int = 1,
     minutes: float = math.inf,
-    share: Callable = workers.share,
+    share: Callable = share_here,
 ) -> list[Run]:
     """The runs of some jobs, fitted where they are missing; one that fails is reported and left out.
 
@@ -149,7 +155,7 @@ def run_jobs(
         retry: whether to fit again what failed before.
         at_once: how many beside each other, each in a process of its own.
         minutes: jobs that would start later are left out; run again to go on.
-        share: where they run; called like `workers.share`, which takes this process or several of this machine.
+        share: where they run; called like `share_here`.
 
     Returns:
         Finished runs, in the order of the jobs.
@@ -164,9 +170,7 @@ def run_jobs(
             print(f"{job.run.id} failed earlier: {job.run.failure}", flush=True)
     missing = [job for job in jobs if not job.run.finished and (retry or not job.run.failure)]
     titled = [(f"[{number}/{len(missing)}] {job.run.id}", job) for number, job in enumerate(missing, 1)]
-    work = functools.partial(_work, minutes, time.time() + 60 * minutes)
-    for (alone, own_process), some in itertools.groupby(titled, key=lambda pair: (pair[1].alone, pair[1].own_process)):
-        share(work, list(some), count=1 if alone else at_once, here=not own_process)
+    share(functools.partial(_work, minutes, time.time() + 60 * minutes), titled, at_once=at_once)
     return [job.run for job in jobs if job.run.finished]
 
 

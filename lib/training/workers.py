@@ -124,10 +124,15 @@ def _work(work: Callable, jobs: Sequence, taken, refusals, count: int) -> None:
         try:
             work(jobs[number])
         except ValueError as error:
-            if paths.LIB not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().parents:
-                raise  # a fault and not a wrong input
+            if not is_refusal(error):
+                raise
             refusals.put(str(error))
             sys.exit(1)
+
+
+def is_refusal(error: ValueError) -> bool:
+    """Whether an error comes from a check of this package, which found its input wrong, and is no fault."""
+    return paths.LIB in Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().parents
 
 
 def _end_with_parent() -> None:

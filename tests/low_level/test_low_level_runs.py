@@ -258,8 +258,8 @@ def brief(own_folders, monkeypatch):
 def test_the_plan_is_carried_out_once_and_a_failure_is_recorded(brief, capsys, monkeypatch):
     alone = []
 
-    def share(work, jobs, *, count, here=True):  # the small brief is known to this process only
-        alone.extend(job.name for _, job in jobs if not here)
+    def share(work, jobs, *, at_once):  # the small brief is known to this process only
+        alone.extend(job.name for _, job in jobs if job.own_process)
         for job in jobs:
             work(job)
 

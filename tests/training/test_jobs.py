@@ -126,13 +126,13 @@ def test_a_new_kind_of_job_is_one_class(brief, photo_folder):
 def test_where_jobs_run_is_an_argument(brief, photo_folder):
     opened, asked = open_brief("folder", "smoke", str(photo_folder)), []
 
-    def elsewhere(work, some, *, count, here):
-        asked.append(([title.split("]")[0] for title, _ in some], count, here))
+    def elsewhere(work, some, *, at_once):
+        asked.append(([title.split("]")[0] for title, _ in some], at_once))
         for one in some:
             work(one)
 
     done = run_jobs([GuessJob(opened, "guess", Guess(), seed) for seed in range(2)], at_once=2, share=elsewhere)
-    assert len(done) == 2 and asked == [(["[1/2", "[2/2"], 2, True)]
+    assert len(done) == 2 and asked == [(["[1/2", "[2/2"], 2)]
 
 
 NEW_FAMILY = """
