@@ -3,7 +3,7 @@
 from lib.briefs.caltech256 import AUGMENT, LONG
 from lib.briefs.cifar10 import FINE_TUNED, FROZEN, SCRATCH
 from lib.config import EXPLAIN_FULL, SMOKE, Augment, Brief, Ensemble, Experiment, Profile, Split, Training
-from lib.models import LayerList, Residual, Softmax
+from lib.models import AlexNet, LayerList, Residual, Softmax
 
 # The coursework's table, whose layers and parameters are those of the whole size: 10 layers and 865,722, 22 and 39.9 M,
 # 27 and 25.5 M, 38 and 34.8 M, 44 and 36.0 M. The parameters are met within 3 %. One layer is missing in v5 and v6: one
@@ -109,6 +109,7 @@ BRIEF = Brief(
         ),
         "blend": Ensemble(why="Do both know more together?", of=("frozen", "fine_tuned"), how="blend"),
     },
+    filters_of=AlexNet(),
     split=Split(test=0.1, val=0.1),
     profiles={
         "smoke": SMOKE.replace(images_per_class=12, pixels=1 / 3),

@@ -120,6 +120,7 @@ class Brief(Config):
     further_datasets: tuple[str, ...] = ()  # what its notebooks read besides `dataset`
     stand_in: str = ""  # a drawn data set: read at smoke, and where another one cannot be had
     transfers: dict = field(default_factory=dict)  # heads, transfers and ensembles of notebook 05, by name
+    filters_of: Config | None = None  # a pretrained network whose filters notebook 05 shows; None takes the best one
     searches: dict = field(default_factory=dict)  # what notebook 06 looks for, and finds, by name
     costs: dict = field(default_factory=dict)  # networks whose steps are timed instead of a training, by name
     perceptrons: dict = field(default_factory=dict)  # what `low_level` fits on them by hand-written TensorFlow

@@ -7,7 +7,7 @@ import numpy as np
 from lib import evaluation
 from lib.explain.scoring.object_masks import object_masks
 from lib.inputs.cache import decode_rows
-from lib.models import AlexNet, WeightsError
+from lib.models import WeightsError
 from lib.models.backbone import Backbone
 from lib.training.jobs import run_job
 from lib.training.network import network_job
@@ -133,41 +133,47 @@ class Shown:
     others: np.ndarray  # (K, S, S, 3), one class in turn
 
 
-def open_shown(opened: OpenBrief, *, others: int, pretrained: Backbone | None = None) -> Shown:
-    """A pretrained network where its weights can be had, else one trained here: the brief's of this kind, or its best.
+def open_shown(opened: OpenBrief, *, others: int) -> Shown:
+    """The pretrained network that the brief wants shown, else one trained here: the brief's of this kind, or its best.
 
     Smoke runs download nothing: there the weights must lie here already.
 
     Args:
         opened: the brief.
         others: how many further images of val, two at least.
-        pretrained: the network wanted; None takes AlexNet.
 
     Raises:
         ValueError: if val has too few images, or the network trained here was not finished.
     """
-    pretrained = pretrained or AlexNet()
+    pretrained = opened.brief.filters_of
     labels = opened.dataset.index["label"].to_numpy()
     order = opened.split.val[evaluation.one_class_in_turn(labels[opened.split.val])]
     if others < 2 or len(order) < 5:
         raise ValueError(f"three images and two others are needed. Received: {len(order)} images, {others} others")
-    try:
-        source = pretrained.published()
-        if opened.profile_name == "smoke" and source.find_here() is None:
-            raise WeightsError("smoke runs download nothing.")
-        source.find()
-    except WeightsError as error:
+    lacking = _lacking(pretrained, download=opened.profile_name != "smoke") if pretrained else ""
+    if pretrained and not lacking:
+        size, resize, ids = PRETRAINED_SIDE, "stretch", []
+        model = pretrained.with_own_head(image_size=size)
+        sentence = f"The filters are those of {pretrained.name}, trained by {pretrained.published().trained_by}."
+    else:
         experiments = opened.experiments.items()
         name = next((name for name, one in experiments if isinstance(one.model, type(pretrained))), "best")
         job = network_job(opened, name)
         run, size, resize = run_job(job), job.settings.image_size, job.settings.resize
         model, ids = run.load_model(), [run.id]
-        sentence = f"The filters are those of {job.name}, trained here on {opened.dataset.title}, and not those of "
-        sentence += f"{pretrained.name} as it was trained on ImageNet: {error}"
-    else:
-        size, resize, ids = PRETRAINED_SIDE, "stretch", []
-        model = pretrained.with_own_head(image_size=size)
-        sentence = f"The filters are those of {pretrained.name}, trained by {source.trained_by}."
+        sentence = f"The filters are those of {job.name}, trained here on {opened.dataset.title}"
+        sentence += f", and not those of {pretrained.name} as it was trained on ImageNet: {lacking}" if lacking else "."
     images = decode_rows(opened.dataset, order[: 3 + others], size=size, resize=resize)
     names = [opened.dataset.class_names[label] for label in labels[order[:3]]]
     return Shown(model, ids, sentence, images[:3], names, images[3:])
+
+
+def _lacking(pretrained: Backbone, *, download: bool) -> str:
+    """Why the weights of a network cannot be had, or nothing."""
+    try:
+        if not download and pretrained.published().find_here() is None:
+            return "smoke runs download nothing."
+        pretrained.published().find()
+    except WeightsError as error:
+        return str(error)
+    return ""

@@ -110,7 +110,7 @@ def fetch(brief: Brief) -> Iterator[str]:
         A line for each: where it is and whose, or why it cannot be had.
     """
     asked = [*brief.experiments.values(), *brief.transfers.values()]
-    models = [getattr(one, "backbone", getattr(one, "model", None)) for one in asked]
+    models = [brief.filters_of, *(getattr(one, "backbone", getattr(one, "model", None)) for one in asked)]
     backbones = {model.name: model for model in models if isinstance(model, Backbone)}
     for backbone in backbones.values():
         yield backbone.fetch()

@@ -14,6 +14,7 @@ from lib.config import Split, Training
 from lib.datasets import splits
 from lib.explain.cases import open_shown
 from lib.models import AlexNet
+from lib.models.weights import Weights
 
 SHORT = TINY.replace(training=Training(epochs=1, batch_size=4, learning_rate=0.001))
 ALEXNET = SHORT.replace(model=AlexNet(weights="random", grid=1, units=8, trained_from="Block_1"), image_size=64)
@@ -31,15 +32,23 @@ class SmallAlexNet(AlexNet):
         return super().published().replace(file=file.name, digest=digest)
 
 
-def brief_of(photos, profile, **experiments):
+def brief_of(photos, profile, filters_of, **experiments):
     made = opened(photos, tiny=SHORT, **experiments)
     split = splits.make_split(photos, Split(test=0.2, val=0.5))
-    return dataclasses.replace(made, profile_name=profile, split=split)
+    brief = made.brief.replace(filters_of=filters_of)
+    return dataclasses.replace(made, brief=brief, profile_name=profile, split=split)
+
+
+def test_what_no_brief_asks_for_is_not_downloaded(photos, monkeypatch):
+    monkeypatch.setattr(Weights, "_download", lambda *_: pytest.fail("a download was tried"))
+    shown = open_shown(brief_of(photos, "quick", None), others=2)
+    assert shown.runs[0].startswith("tiny-seed0-")
+    assert shown.sentence == f"The filters are those of tiny, trained here on {photos.title}."
 
 
 def test_without_weights_the_filters_are_those_of_the_network_trained_here(photos):
     for name, experiments in (("alexnet", {"alexnet": ALEXNET}), ("tiny", {})):
-        shown = open_shown(brief_of(photos, "smoke", **experiments), others=2)
+        shown = open_shown(brief_of(photos, "smoke", AlexNet(), **experiments), others=2)
         assert shown.runs[0].startswith(f"{name}-seed0-")
         assert f"those of {name}, trained here on" in shown.sentence and "not those of alexnet" in shown.sentence
         assert shown.sentence.endswith("smoke runs download nothing.")
@@ -48,7 +57,7 @@ def test_without_weights_the_filters_are_those_of_the_network_trained_here(photo
         assert sorted(shown.names) == ["apple", "boat", "cup"]  # three images of different classes
         assert shown.model(shown.images).shape == (3, 3)
     with pytest.raises(ValueError, match="three images and two others are needed"):
-        open_shown(brief_of(photos, "smoke"), others=1)
+        open_shown(brief_of(photos, "smoke", None), others=1)
 
 
 def test_published_weights_that_are_at_hand_are_taken(photos, tmp_path, monkeypatch):
@@ -58,7 +67,7 @@ def test_published_weights_that_are_at_hand_are_taken(photos, tmp_path, monkeypa
     (folder / "alexnet.pth").write_bytes(both_formats(arrays)[1])
     monkeypatch.setenv("COURSEWORK_WEIGHTS", str(folder))
     for profile in ("smoke", "quick"):
-        shown = open_shown(brief_of(photos, profile), others=2, pretrained=SmallAlexNet(units=16))
+        shown = open_shown(brief_of(photos, profile, SmallAlexNet(units=16)), others=2)
         assert shown.runs == [] and shown.images.shape == (3, 224, 224, 3)
         assert shown.sentence == "The filters are those of alexnet, trained by PyTorch's torchvision, on ImageNet-1k."
         kernel = shown.model.get_layer("Block_1__conv").kernel.numpy()
