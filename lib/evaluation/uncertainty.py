@@ -52,6 +52,9 @@ def bootstrap_interval(
         ValueError: if n is below 1 or the predictions break a rule.
     """
     labels, probabilities = check_predictions(labels, probabilities)
+    if metric is accuracy:  # the usual one: whether each image is right does not depend on the draw
+        right = labels == probabilities.argmax(axis=1)
+        return _percentiles(lambda rows: right[rows].mean(), len(labels), n=n)
     return _percentiles(lambda rows: metric(labels[rows], probabilities[rows]), len(labels), n=n)
 
 
