@@ -18,7 +18,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
-from pathlib import Path
 
 import psutil
 
@@ -29,9 +28,12 @@ from lib.training.workers import AT_ONCE, WorkerDied, is_refusal
 
 PACKAGES = ("ray", "tensorflow", "keras", "numpy")
 SENT = ("COURSEWORK_", "TF_", "XLA_", "OMP_", "TRACK")  # variables of the environment, by how their names start
-# Nothing is told to Ray's makers, a busy machine may take long to start it, and each printed line is shown.
-RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120", "RAY_DEDUP_LOGS": "0"}
-RAY_SETTINGS |= {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # what it will do anyway, or it warns
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to Ray's makers
+    "RAY_raylet_start_wait_time_s": "120",  # a busy machine may take long to start it
+    "RAY_DEDUP_LOGS": "0",  # each printed line is shown
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it will do anyway, or it warns
+}
 TRIES = 10  # of a job whose process or machine is lost
 SECONDS = 10  # to wait for a cluster's answer, and for the end of one
 
@@ -177,7 +179,7 @@ def versions() -> dict[str, str | None]:
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(paths.LIB).rglob("*.py")))).hexdigest()
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(paths.LIB.rglob("*.py")))).hexdigest()
     return dict.fromkeys(PACKAGES) | found | {"the code in lib": code[:10]}
 
 
