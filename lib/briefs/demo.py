@@ -27,7 +27,7 @@ LADDER = {name: CALTECH_256.experiments[name] for name in STEPS}
 BEST = Experiment(
     why="How far do all lessons together go?",
     model=Residual(filters=(32, 64, 128, 256), blocks=(1, 1, 1, 1), stem_stride=2),
-    training=LONG.replace(epochs=24, batch_size=32, sizes=(48,)),
+    training=LONG.replace(epochs=16, batch_size=32, sizes=(48,)),
     augment=AUGMENT,
     image_size=64,
     mirror_average=True,
@@ -95,14 +95,14 @@ BRIEF = CALTECH_256.replace(
         )
         for name in ("softmax", "baseline")
     },
-    ablation=leave_one_out(BEST, epochs=0.25, filters=0.5),
+    ablation=leave_one_out(BEST, epochs=0.375, filters=0.5),
     notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,
     searches=SEARCHES,
     split=Split(test=0.2, val=0.2),
     profiles={
         "smoke": SMOKE.replace(images_per_class=8),
-        "quick": Profile(seeds=3, transfer_seeds=3, minutes=10),
+        "quick": Profile(seeds=3, transfer_seeds=2, minutes=10),
         "full": Profile(
             epochs=3.0,
             seeds=5,
