@@ -95,14 +95,14 @@ BRIEF = CALTECH_256.replace(
         )
         for name in ("softmax", "baseline")
     },
-    ablation=leave_one_out(BEST, epochs=0.375, filters=0.5),
+    ablation=leave_one_out(BEST, epochs=0.3, filters=0.5),
     notebooks=(*CALTECH_256.notebooks, "05_transfer_learning"),
     transfers=TRANSFERS,
     searches=SEARCHES,
     split=Split(test=0.2, val=0.2),
     profiles={
         "smoke": SMOKE.replace(images_per_class=8),
-        "quick": Profile(seeds=3, transfer_seeds=2, minutes=10),
+        "quick": Profile(seeds=3, transfer_seeds=3, minutes=10),
         "full": Profile(
             epochs=3.0,
             seeds=5,

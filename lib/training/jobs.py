@@ -151,7 +151,7 @@ def run_jobs(
     """The runs of some jobs, fitted where they are missing; one that fails is reported and left out.
 
     Args:
-        jobs: in the order in which they are to be fitted.
+        jobs: in the order in which they are to be fitted, but those that are alone come first.
         retry: whether to fit again what failed before.
         at_once: how many beside each other, each in a process of its own.
         minutes: jobs that would start later are left out; run again to go on.
@@ -169,6 +169,7 @@ def run_jobs(
         if job.run.failure and not retry:
             print(f"{job.run.id} failed earlier: {job.run.failure}", flush=True)
     missing = [job for job in jobs if not job.run.finished and (retry or not job.run.failure)]
+    missing.sort(key=lambda job: not job.alone)  # what follows starts its processes once
     titled = [(f"[{number}/{len(missing)}] {job.run.id}", job) for number, job in enumerate(missing, 1)]
     share(functools.partial(_work, minutes, time.time() + 60 * minutes), titled, at_once=at_once)
     return [job.run for job in jobs if job.run.finished]

@@ -147,7 +147,7 @@ def network_job(opened: OpenBrief, name: str, *, seed: int = 0) -> NetworkJob:
 def network_jobs(opened: OpenBrief) -> list[NetworkJob]:
     """Every experiment of a brief once, the best one included, then the further seeds of all but the best.
 
-    The best one comes before the repeats, so that a short budget of minutes reaches it; the ablation comes last.
+    A short budget of minutes reaches the best one, which `run_jobs` begins with; the ablation comes last.
     """
     brief, profile = opened.brief, opened.profile
     ladder = [name for name in brief.experiments if name != brief.best]

@@ -63,7 +63,7 @@ def place() -> Iterator[Callable]:
 
 
 def _share(on: str, entered: contextlib.ExitStack, work: Callable, titled: Sequence[tuple[str, Job]], *, at_once: int):
-    """Call `work` with every title and job, on the cluster; those that need a whole machine begin first.
+    """Call `work` with every title and job, on the cluster.
 
     Raises:
         ValueError: as raised by `work`, or if the cluster cannot be reached or a machine differs.
@@ -82,8 +82,7 @@ def _share(on: str, entered: contextlib.ExitStack, work: Callable, titled: Seque
         write_bytes(marker, uuid.uuid4().bytes)
     told = {"versions": versions(), "marker": (marker, marker.read_bytes()), "at_once": str(at_once)}
     plan, needs, waiting = ray.put(list(titled)), _needs(on, at_once), {}
-    for number in sorted(range(len(titled)), key=lambda number: not titled[number][1].alone):
-        job = titled[number][1]
+    for number, (_, job) in enumerate(titled):
         fresh = {"runtime_env": {"env_vars": {"COURSEWORK_RUN": job.run.id}}} if job.own_process else {}
         options = {"max_retries": TRIES, "name": job.run.id, **needs[job.alone], **fresh}
         waiting[ray.remote(_work).options(**options).remote(told, work, plan, number)] = job.run.id

@@ -25,7 +25,7 @@ NAMES = Weights(
 )
 
 
-MOST = 400  # images of train, and of val, that the backbone is asked about
+MOST = 240  # images of train, and of val, that the backbone is asked about
 NATIVE = 224  # pixels per side, at which such networks were trained
 
 

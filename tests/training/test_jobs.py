@@ -70,7 +70,8 @@ def test_side_by_side_gives_the_numbers_of_one_after_the_other(brief, photo_fold
         weights[at_once] = {run.id: [weight.tobytes() for weight in run.load_model().get_weights()] for run in done}
         assert network_job(opened, "wild").run.failure
         assert [run.environment()["at_once"] for run in done] == [at_once, 1, at_once]  # the best one trains alone
-        assert capfd.readouterr().out.count("failed: wild-seed") == 2
+        said = capfd.readouterr().out
+        assert said.startswith("[1/5] best-seed0-") and said.count("failed: wild-seed") == 2
     assert weights[1] == weights[2] and len(weights[1]) == 3
 
 
