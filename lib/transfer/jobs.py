@@ -21,11 +21,11 @@ WEIGHTS = "weights.npz"  # of an ensemble: how it combines its members
 
 
 class TransferJob(FollowingJob):
-    """What goes on from the runs of other jobs, and whose seconds are compared."""
+    """What goes on from the runs of other jobs, and whose seconds are compared: those of the first seed."""
 
     @property
     def alone(self) -> bool:
-        return True
+        return self.seed == 0
 
 
 @dataclass(frozen=True, eq=False)
