@@ -64,9 +64,13 @@ def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, se
     a, b = mirror * zoom * stretch * tf.cos(angle), zoom * stretch * (slant * tf.cos(angle) - tf.sin(angle))
     d, e = mirror * zoom / stretch * tf.sin(angle), zoom / stretch * (slant * tf.sin(angle) + tf.cos(angle))
     height, width = tf.unstack(tf.cast(sides, tf.float32))
+    right, below = draw[5] * config.shift * width, draw[6] * config.shift * height
+    if not any(getattr(config, name) for name in GEOMETRIC if name not in ("flip", "shift")):
+        # Nothing else needs values between pixels: small images would be blurred, and those to be predicted are not.
+        right, below = tf.round(right), tf.round(below)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    c = centre_x - a * centre_x - b * centre_y + draw[5] * config.shift * width
-    f = centre_y - d * centre_x - e * centre_y + draw[6] * config.shift * height
+    c = centre_x - a * centre_x - b * centre_y + right
+    f = centre_y - d * centre_x - e * centre_y + below
     if config.crop:
         c += across * (1 - side) * centre_x
         f += down * (1 - side) * centre_y
