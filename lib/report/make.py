@@ -1,7 +1,9 @@
 """One command, one report: the notebooks of a brief executed in order, and the pages that lead to what they made."""
 
+import functools
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lib import low_level
@@ -83,8 +85,10 @@ def _make(opened: OpenBrief, parameters: dict, *, force: bool, at_once: int) -> 
     waiting = train_planned(opened, kinds, at_once=at_once)
     further = opened.further()
     facts = freshness.shared_facts(opened, *further)
-    _run_notebooks(opened.brief.notebooks, parameters, facts=facts, waiting=waiting, force=force)
-    tensorboard.save_screenshots(opened, made_from=facts)
+    with ThreadPoolExecutor(1) as beside:  # TensorBoard's pages are waited for while the first notebook runs
+        begin = functools.cache(lambda: beside.submit(tensorboard.take_pages, opened))
+        _run_notebooks(opened.brief.notebooks, parameters, facts=facts, waiting=waiting, force=force, begin=begin)
+        tensorboard.save_screenshots(opened, made_from=facts, taken=lambda: begin().result())
     faults = written.write_reports(opened.brief)
     page = pages.write_pages(opened, *further)
     if faults:
@@ -133,8 +137,13 @@ def train_one(brief: str, name: str, *, profile: str, seed: int = 0, data: str =
     return run
 
 
-def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, waiting: list[str], force: bool) -> None:
-    """Run the notebooks whose results do not stand, and each one that comes after such a notebook."""
+def _run_notebooks(
+    names: tuple[str, ...], parameters: dict, *, facts: dict, waiting: list[str], force: bool, begin: Callable
+) -> None:
+    """Run the notebooks whose results do not stand, and each one that comes after such a notebook.
+
+    `begin` is called where there is one: it starts what can go on beside them.
+    """
     folder, reason = paths.report(parameters["BRIEF"]), "as asked" if force else None
     for position, name in enumerate(names):
         made_from = facts | freshness.notebook_facts(name, parameters)
@@ -143,6 +152,7 @@ def _run_notebooks(names: tuple[str, ...], parameters: dict, *, facts: dict, wai
             print(f"{name}: unchanged, reused (force with FORCE=1)", flush=True)
             continue
         print(f"{name}: running ({reason})", flush=True)
+        begin()
         # What will be made again goes first: if a notebook fails, nothing of an earlier report looks finished.
         folder.mkdir(parents=True, exist_ok=True)
         kept = set(notebooks.names()) - set(names[position:])

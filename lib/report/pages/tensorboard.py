@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -120,12 +121,41 @@ class Screenshot(Figure):
         target.write(self.image)
 
 
-def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class Pages:
+    """TensorBoard's pages as pictures, or why there are none."""
+
+    runs: dict[str, Run]  # by experiment
+    best: str  # the experiment whose graph is shown
+    block: str  # of it, opened
+    pictures: dict[str, bytes]  # PNG, by page
+    reason: str = ""
+
+
+def take_pages(opened: OpenBrief) -> Pages:
+    """TensorBoard's pages of the first seed of each experiment of the ladder; needs the runs and nothing else."""
+    runs = {name: network_job(opened, name).run for name in opened.brief.experiments}
+    runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
+    best, block = opened.brief.best if opened.brief.best in runs else next(iter(runs), ""), ""
+    try:
+        if not runs:
+            raise BrowserError("no run has left files for TensorBoard")
+        block = next((name for name in event_files.read_graph(runs[best]) if name.startswith("Block")), "")
+        return Pages(runs, best, block, take_pictures(runs, best=best, block=block))
+    except (BrowserError, OSError) as error:
+        return Pages(runs, best, "", {}, reason=str(error))
+
+
+def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str], taken: Callable[[], Pages] | None = None) -> None:
     """Save the figures tensorboard_scalars, tensorboard_hparams and tensorboard_graph of a report, where possible.
 
-    They show the first seed of each experiment of the ladder. Nothing is done where they stand already. The values
-    `tensorboard.shown` (screenshots or drawn), `.reason` and `.opened` tell the written reports which graph there is.
-    `made_from` is as for `freshness.reason_to_run`: where a fact of it has changed, the figures are made anew.
+    Nothing is done where they stand already. The values `tensorboard.shown` (screenshots or drawn), `.reason` and
+    `.opened` tell the written reports which graph there is.
+
+    Args:
+        opened: the brief of the report.
+        made_from: as for `freshness.reason_to_run`: where a fact of it has changed, the figures are made anew.
+        taken: gives pages that were taken beside other work; None takes them now.
     """
     folder = paths.report(opened.brief.name)
     made_from = made_from | {"the browser": str(find_chromium())}
@@ -133,26 +163,17 @@ def save_screenshots(opened: OpenBrief, *, made_from: dict[str, str]) -> None:
         return
     with freshness.recording(OWNER, folder, made_from=made_from):
         results = open_results(opened.brief.name, notebook=OWNER, profile=opened.profile_name)
-        runs = {name: network_job(opened, name).run for name in opened.brief.experiments}
-        runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
-        block = reason = ""
-        try:
-            block = _save_pictures(runs, opened.brief.best, results)
-        except (BrowserError, OSError) as error:
-            reason = str(error)
-            print(f"TensorBoard's pages are not in the report: {reason}", flush=True)
-        facts = {"shown": "drawn" if reason else "screenshots", "reason": reason, "opened": block}
+        pages = taken() if taken else take_pages(opened)
+        if pages.reason:
+            print(f"TensorBoard's pages are not in the report: {pages.reason}", flush=True)
+        else:
+            _save_figures(pages, results)
+        facts = {"shown": "drawn" if pages.reason else "screenshots", "reason": pages.reason, "opened": pages.block}
         for name, value in facts.items():
-            results.save_value(f"tensorboard.{name}", value, runs=[run.id for run in runs.values()])
+            results.save_value(f"tensorboard.{name}", value, runs=[run.id for run in pages.runs.values()])
 
 
-def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
-    """Take and save the pictures; returns the name of the opened block."""
-    if not runs:
-        raise BrowserError("no run has left files for TensorBoard")
-    best = best if best in runs else next(iter(runs))
-    block = next((name for name in event_files.read_graph(runs[best]) if name.startswith("Block")), "")
-    pictures = take_pictures(runs, best=best, block=block)
+def _save_figures(pages: Pages, results: Results) -> None:
     texts = {
         "scalars": (
             "TensorBoard, Scalars: accuracy and loss on val by epoch, the first seed of each experiment.",
@@ -163,14 +184,14 @@ def _save_pictures(runs: dict[str, Run], best: str, results: Results) -> str:
             "Screenshot of TensorBoard's HParams page: a table with one row per run.",
         ),
         "graph": (
-            f"TensorBoard, Graphs: {best}, one box per block, with {block or 'none'} opened.",
-            f"Screenshot of TensorBoard's Graphs page: boxes from image to logits, {block or 'none'} opened.",
+            f"TensorBoard, Graphs: {pages.best}, one box per block, with {pages.block or 'none'} opened.",
+            f"Screenshot of TensorBoard's Graphs page: boxes from image to logits, {pages.block or 'none'} opened.",
         ),
     }
     for name, (caption, alt) in texts.items():
-        ids = [run.id for run in ([runs[best]] if name == "graph" else runs.values())]
-        results.save_figure(f"tensorboard_{name}", Screenshot(pictures[name]), caption=caption, alt=alt, runs=ids)
-    return block
+        ids = [run.id for run in ([pages.runs[pages.best]] if name == "graph" else pages.runs.values())]
+        picture = Screenshot(pages.pictures[name])
+        results.save_figure(f"tensorboard_{name}", picture, caption=caption, alt=alt, runs=ids)
 
 
 def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, bytes]:
