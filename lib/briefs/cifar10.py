@@ -19,8 +19,9 @@ SMALL = Experiment(
 )
 BEST = SMALL.replace(
     why="How far do all lessons together go?",
-    model=Residual(filters=(64, 128, 256), blocks=(1, 1, 1)),
-    training=LONG.replace(epochs=32),
+    model=Residual(filters=(128, 384, 384), stem_stride=2),
+    training=LONG.replace(epochs=46, batch_size=512),
+    augment=AUGMENT.replace(cutmix=0.5),
 )
 FROZEN = Head(
     why="What do features of another network give, read by one linear layer?",
