@@ -17,7 +17,7 @@ class Augment(Config):
 
     flip: bool = False  # mirror left and right with probability 1/2
     rotation: float = 0.0  # degrees, uniform in [-rotation, rotation]
-    shift: float = 0.0  # fraction of the side, uniform in [-shift, shift], each axis; without others by whole pixels
+    shift: float = 0.0  # fraction of the side, uniform in [-shift, shift], each axis; whole pixels beside flip alone
     zoom: float = 0.0  # scale is log-uniform in [1 / (1 + zoom), 1 + zoom]
     aspect: float = 0.0  # width to height is stretched log-uniformly in [1 / (1 + aspect), 1 + aspect]
     shear: float = 0.0  # degrees, uniform in [-shear, shear]

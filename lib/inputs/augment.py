@@ -66,7 +66,7 @@ def random_transforms(count: tf.Tensor, *, config: Augment, sides: tf.Tensor, se
     height, width = tf.unstack(tf.cast(sides, tf.float32))
     right, below = draw[5] * config.shift * width, draw[6] * config.shift * height
     if not any(getattr(config, name) for name in GEOMETRIC if name not in ("flip", "shift")):
-        # Nothing else needs values between pixels: small images would be blurred, and those to be predicted are not.
+        # Steps between pixels would blur images that nothing else blurs, and those to be predicted are sharp.
         right, below = tf.round(right), tf.round(below)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     c = centre_x - a * centre_x - b * centre_y + right

@@ -142,7 +142,7 @@ def _run_notebooks(
 ) -> None:
     """Run the notebooks whose results do not stand, and each one that comes after such a notebook.
 
-    `begin` is called where there is one: it starts what can go on beside them.
+    `begin` is called before each that runs: it starts, once, what can go on beside them.
     """
     folder, reason = paths.report(parameters["BRIEF"]), "as asked" if force else None
     for position, name in enumerate(names):

@@ -136,7 +136,7 @@ def take_pages(opened: OpenBrief) -> Pages:
     """TensorBoard's pages of the first seed of each experiment of the ladder; needs the runs and nothing else."""
     runs = {name: network_job(opened, name).run for name in opened.brief.experiments}
     runs = {name: run for name, run in runs.items() if run.finished and (run.folder / "graph").is_dir()}
-    best, block = opened.brief.best if opened.brief.best in runs else next(iter(runs), ""), ""
+    best = opened.brief.best if opened.brief.best in runs else next(iter(runs), "")
     try:
         if not runs:
             raise BrowserError("no run has left files for TensorBoard")
