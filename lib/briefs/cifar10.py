@@ -20,7 +20,7 @@ SMALL = Experiment(
 BEST = SMALL.replace(
     why="How far do all lessons together go?",
     model=Residual(filters=(128, 384, 384), stem_stride=2),
-    training=LONG.replace(epochs=60, batch_size=512, sizes=(24,)),
+    training=LONG.replace(epochs=46, batch_size=512),
     augment=AUGMENT.replace(cutmix=0.5),
 )
 FROZEN = Head(
