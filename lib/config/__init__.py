@@ -2,7 +2,7 @@
 
 from lib.config.base import Config
 from lib.config.brief import EXPLAIN_FULL, PROFILES, SMOKE, Brief, ExplainSizes, Profile, Split
-from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, leave_one_out
+from lib.config.experiment import Augment, Cost, Experiment, Perceptron, Training, View, leave_one_out, views_of
 from lib.config.search import Blocks, Found, Search, SearchSpace, Space, growing_searches
 from lib.config.transfer import Earlier, Ensemble, FeatureModel, Head, Part, Transfer
 
@@ -31,6 +31,8 @@ __all__ = [
     "Split",
     "Training",
     "Transfer",
+    "View",
     "growing_searches",
     "leave_one_out",
+    "views_of",
 ]

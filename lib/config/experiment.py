@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lib.config.base import Config
 
@@ -74,6 +75,19 @@ def smallest_side(model: Config) -> int:
     return max(8, getattr(model, "smallest_side", lambda: 8)())
 
 
+class View(NamedTuple):
+    """One way to look at an image to be predicted."""
+
+    mirrored: bool = False
+    shift: int = 0  # pixels to the right and down
+
+
+def views_of(mirror_average: bool, shift_average: int) -> tuple[View, ...]:
+    """What the two settings of an experiment ask to look at, the image as it is first."""
+    shifts = (0, -shift_average, shift_average) if shift_average else (0,)
+    return tuple(View(mirrored, shift) for shift in shifts for mirrored in (False, True)[: 1 + mirror_average])
+
+
 @dataclass(frozen=True)
 class Experiment(Config):
     """One question put to the data: a network, an input size, augmentation and a way of training."""
@@ -85,6 +99,7 @@ class Experiment(Config):
     image_size: int = 32  # pixels, square
     resize: str = "stretch"  # stretch, crop (centre)
     mirror_average: bool = False  # final predictions average each image and its mirror image
+    shift_average: int = 0  # and both of them moved by so many pixels, to the upper left and to the lower right
     change_val: bool = False  # val is changed at random too while training, as `augment` says, the same way each epoch
 
     def rules(self) -> dict[str, bool]:
@@ -93,10 +108,16 @@ class Experiment(Config):
             "model is a family of lib.models": hasattr(self.model, "build"),
             f"image_size and training.sizes are at least {smallest_side(self.model)}": smallest_side(self.model)
             <= min((self.image_size, *self.training.sizes)),
+            "shift_average is not negative": self.shift_average >= 0,
             "resize is stretch or crop": self.resize in ("stretch", "crop"),
             "training.sizes needs a model that pools globally": not self.training.sizes
             or getattr(self.model, "any_size", False),
         }
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What a final prediction averages."""
+        return views_of(self.mirror_average, self.shift_average)
 
     def build(self, num_classes: int):
         """Its network, untrained or as others have trained it: a Keras model from pixels to logits."""
@@ -154,6 +175,7 @@ def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[st
         "without_shortcuts": ("What are shortcuts worth in the same stack?", {"model": {"shortcuts": False}}),
         "without_growing": ("What do smaller images in the first epochs cost?", {"training": {"sizes": ()}}),
         "without_mirror": ("What is averaging with the mirror image worth?", {"mirror_average": False}),
+        "without_shifts": ("And of averaging with shifted ones?", {"shift_average": 0}),
         "half_pixels": (
             "What is the other half of the pixels worth?",
             {"image_size": best.image_size // 2, "training": {"sizes": half}},

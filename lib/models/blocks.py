@@ -15,9 +15,7 @@ from lib.models.convolution import Conv2D
 def conv_unit(x, filters: int, *, name: str, strides: int = 1, batch_norm: bool = True, relu: bool = True):
     """Convolution 3 x 3, then batch norm and ReLU where asked; no bias where normalising would cancel it."""
     x = _conv(x, filters, name=f"{name}conv", strides=strides, use_bias=not batch_norm)
-    if batch_norm:
-        x = normalise(x, f"{name}batchnorm")
-    return layers.ReLU(name=f"{name}relu")(x) if relu else x
+    return _activated(x, name, batch_norm=batch_norm, relu=relu)
 
 
 def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm: bool = True, dropout: float = 0.0):
@@ -31,6 +29,19 @@ def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm:
     if dropout:
         x = layers.SpatialDropout2D(dropout, name=f"{name}__dropout")(x)
     return layers.MaxPooling2D(2, name=f"{name}__pool")(x)
+
+
+def pooled_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm: bool = True, dropout: float = 0.0):
+    """The same layers, pooled straight after the first convolution: all others see a quarter of the map (Jordan 2024).
+
+    Maps (B, H, W, C) become (B, H // 2, W // 2, filters).
+    """
+    x = _conv(x, filters, name=f"{name}__unit_1__conv", use_bias=not batch_norm)
+    x = layers.MaxPooling2D(2, name=f"{name}__unit_1__pool")(x)
+    x = _activated(x, f"{name}__unit_1__", batch_norm=batch_norm)
+    for number in range(2, convolutions + 1):
+        x = conv_unit(x, filters, name=f"{name}__unit_{number}__", batch_norm=batch_norm)
+    return layers.SpatialDropout2D(dropout, name=f"{name}__dropout")(x) if dropout else x
 
 
 def residual_block(x, filters: int, *, name: str, strides: int = 1, shortcut: bool = True):
@@ -81,6 +92,12 @@ def normalise(x, name: str):
     """Batch normalisation over all but the last axis, whose running statistics follow short trainings."""
     # Momentum 0.9 needs dozens of steps; Keras' 0.99 needs thousands.
     return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
+
+
+def _activated(x, name: str, *, batch_norm: bool, relu: bool = True):
+    if batch_norm:
+        x = normalise(x, f"{name}batchnorm")
+    return layers.ReLU(name=f"{name}relu")(x) if relu else x
 
 
 def _shortcut(x, filters: int, *, name: str, strides: int):

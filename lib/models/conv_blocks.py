@@ -12,6 +12,8 @@ class ConvBlocks(Family):
 
     filters: tuple[int, ...] = (16, 32, 64)  # of each stage
     convolutions: int = 2  # per stage
+    stem: int = 0  # filters of one more convolution, before the stages; 0 leaves it out
+    early_pooling: bool = False  # pool after the first convolution of each stage, not the last
     batch_norm: bool = True
     dropout: float = 0.0  # before the logits; half of it between the stages
 
@@ -22,6 +24,7 @@ class ConvBlocks(Family):
         return {
             "filters are positive, one or more": min(self.filters, default=0) > 0,
             "convolutions is positive": self.convolutions > 0,
+            "stem is not negative": self.stem >= 0,
             "dropout lies in [0, 1)": 0 <= self.dropout < 1,
         }
 
@@ -29,7 +32,8 @@ class ConvBlocks(Family):
         return 2 ** len(self.filters)  # pooling rounds down
 
     def scale(self, factor: float) -> "ConvBlocks":
-        return self.replace(filters=scaled(self.filters, factor))
+        stem = scaled((self.stem,), factor)[0] if self.stem else 0
+        return self.replace(filters=scaled(self.filters, factor), stem=stem)
 
     def features(self, x):
         from keras import layers
@@ -37,7 +41,10 @@ class ConvBlocks(Family):
         from lib.models import blocks
 
         options = {"convolutions": self.convolutions, "batch_norm": self.batch_norm, "dropout": self.dropout / 2}
+        block = blocks.pooled_block if self.early_pooling else blocks.conv_block
+        if self.stem:
+            x = blocks.conv_unit(x, self.stem, name="Stem__", batch_norm=self.batch_norm)
         for filters, name in zip(self.filters, stage_names(self.filters), strict=True):
-            x = blocks.conv_block(x, filters, name=name, **options)
+            x = block(x, filters, name=name, **options)
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         return layers.Dropout(self.dropout, name="dropout")(x) if self.dropout else x

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lib import briefs
-from lib.config import Brief, Ensemble, Head, paths
+from lib.config import Brief, Ensemble, Head, View, paths, views_of
 from lib.config.files import replacing
 from lib.config.names import counted, csv_bytes, printable, write_csv
 from lib.config.progress import progress_bar
@@ -46,7 +46,7 @@ class Network:
     class_names: Sequence[str]
     image_size: int
     resize: str = "stretch"
-    mirror: bool = False  # whether each image counts as the mean of itself and its mirror image
+    views: Sequence[View] = (View(),)  # each image counts as the mean of them
 
 
 def predict_folder(brief: str, name: str, *, profile: str, folder: Path, student: str = "") -> Path:
@@ -128,7 +128,7 @@ def predict_images(
             first = next(shown, None)
             if first is None:  # not one of them can be read
                 continue
-            found = predict(network.model, itertools.chain([first], shown), mirror=network.mirror)
+            found = predict(network.model, itertools.chain([first], shown), views=network.views)
             yield predicted(found_names, network.class_names, found)
 
 
@@ -180,8 +180,9 @@ def unlabelled_or_test(opened: OpenBrief, run: Run, model) -> tuple[str, pd.Data
 
 def _network(run: Run, model) -> Network:
     config = run.config()
-    settings = {"resize": "stretch", "mirror_average": False} | config["settings"]  # some kinds of jobs lack them
-    return Network(model, config["classes"], settings["image_size"], settings["resize"], settings["mirror_average"])
+    settings = {"resize": "stretch", "mirror_average": False, "shift_average": 0} | config["settings"]  # some lack them
+    views = views_of(settings["mirror_average"], settings["shift_average"])
+    return Network(model, config["classes"], settings["image_size"], settings["resize"], views)
 
 
 def _newest(brief: Brief, name: str, profile: str, *, settings: dict | None) -> Run | None:

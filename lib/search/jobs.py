@@ -78,7 +78,7 @@ class SearchJob(NetworkJob):
         write_json(folder / "best.json", result.best | {"file": "model.keras"})
         for file in folder.glob("best-*.keras"):
             file.unlink()
-        images, options = self.open_images(start.image_size), {"role": "val", "mirror": start.mirror_average}
+        images, options = self.open_images(start.image_size), {"role": "val", "views": start.views}
         scores = write_predictions(self.run, self.run.load_model(), images, rows=self.opened.split.val, **options)
         row = result.trials.set_index("trial").loc[result.best["trial"]]
         tried = result.trials["status"].value_counts().to_dict()

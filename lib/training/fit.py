@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from lib.config import Experiment
+from lib.config import Experiment, View
 from lib.config.files import read_arrays, replacing, write_arrays
 from lib.inputs.cache import Images
 from lib.inputs.generators import make_eval_dataset, make_train_dataset, steps_per_epoch
@@ -180,8 +180,8 @@ def _finish(state: State, experiment: Experiment, data: Data, *, run: Run) -> tu
     """Write the model and its predictions on val."""
     with replacing(run.folder / "model.keras") as partial:
         state.model.save(partial)
-    images, mirror = data.read(experiment.image_size), experiment.mirror_average
-    scores = write_predictions(run, state.model, images, role="val", rows=data.val, mirror=mirror)
+    images, views = data.read(experiment.image_size), experiment.views
+    scores = write_predictions(run, state.model, images, role="val", rows=data.val, views=views)
     metrics = scores | {
         "train_loss": state.history[-1]["loss"],
         "train_accuracy": state.history[-1]["accuracy"],
@@ -193,8 +193,8 @@ def _finish(state: State, experiment: Experiment, data: Data, *, run: Run) -> tu
 
 
 def write_predictions(
-    run: Run, model: keras.Model, images: Images, *, role: str, rows: np.ndarray, mirror: bool = False
+    run: Run, model: keras.Model, images: Images, *, role: str, rows: np.ndarray, views: Sequence[View]
 ) -> dict[str, float]:
     """Keep a model's predictions of some rows of the images, or features, in its run folder; returns their scores."""
-    probabilities = predict(model, make_eval_dataset(images, rows), mirror=mirror)
+    probabilities = predict(model, make_eval_dataset(images, rows), views=views)
     return run.write_predictions(role, rows=rows, labels=images.labels[rows], probabilities=probabilities)

@@ -82,8 +82,8 @@ class NetworkJob(Job):
             import_tensorflow()
             from lib.training.fit import write_predictions
 
-            images, mirror = self.open_images(self.experiment.image_size), self.experiment.mirror_average
-            write_predictions(self.run, self.run.load_model(), images, role=role, rows=rows, mirror=mirror)
+            images, views = self.open_images(self.experiment.image_size), self.experiment.views
+            write_predictions(self.run, self.run.load_model(), images, role=role, rows=rows, views=views)
         return self.run
 
     def predict_test(self) -> Run:
@@ -99,7 +99,7 @@ class NetworkJob(Job):
             settings, rows = self.experiment, self.opened.split.val
             images = self.open_images(settings.image_size)
             data = make_eval_dataset(images, rows, augment=settings.augment, seed=self.seed)
-            probabilities = predict(self.run.load_model(), data, mirror=settings.mirror_average)
+            probabilities = predict(self.run.load_model(), data, views=settings.views)
             self.run.write_predictions(
                 "changed_val", rows=rows, labels=images.labels[rows], probabilities=probabilities
             )

@@ -1,12 +1,12 @@
 """The graph functions of training: one step of gradient descent, evaluation, prediction; and the optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from lib.config import Training
+from lib.config import Training, View
 from lib.training.muon import Muon
 from lib.training.sgd import Sgd
 
@@ -63,20 +63,29 @@ def image_spec(model: keras.Model) -> tf.TensorSpec:
     return tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8 if len(model.input_shape) == 4 else tf.float32)
 
 
-def predict(model: keras.Model, dataset, *, mirror: bool = False) -> np.ndarray:
+def predict(model: keras.Model, dataset, *, views: Sequence[View] = (View(),)) -> np.ndarray:
     """Class probabilities of every image of a data set of (images, labels): (N, C) float32, rows sum to 1.
 
-    With `mirror` they are the mean over each image and its mirror image.
+    They are the mean over the views of each image.
     """
 
     @tf.function(input_signature=[image_spec(model)])
     def step(images):
-        probabilities = tf.nn.softmax(model(images, training=False))
-        if mirror:
-            probabilities = (probabilities + tf.nn.softmax(model(images[:, :, ::-1], training=False))) / 2
-        return probabilities
+        return tf.add_n([tf.nn.softmax(model(_seen(images, view), training=False)) for view in views]) / len(views)
 
     return np.concatenate([step(images).numpy() for images, _ in dataset])
+
+
+def _seen(images: tf.Tensor, view: View) -> tf.Tensor:
+    """Images (B, H, W, 3) as a view has them; what moves in from outside is reflected."""
+    if view.mirrored:
+        images = images[:, :, ::-1]
+    if view.shift:
+        margin, start = [abs(view.shift)] * 2, abs(view.shift) - view.shift
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        images = tf.pad(images, [[0, 0], margin, margin, [0, 0]], "SYMMETRIC")
+        images = images[:, start : start + height, start : start + width]
+    return images
 
 
 def predict_arrays(model: keras.Model, values: np.ndarray) -> np.ndarray:

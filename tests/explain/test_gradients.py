@@ -17,6 +17,7 @@ from lib.models import ConvBlocks, Residual, Softmax
 CONFIGS = {
     "softmax": Softmax(),
     "conv_blocks": ConvBlocks(filters=(4, 6), dropout=0.3),
+    "conv_blocks early_pooling": ConvBlocks(filters=(4, 6), stem=4, early_pooling=True),
     "residual": Residual(filters=(4, 6), blocks=(1, 2), stem_stride=2),
 }
 CLASSES = np.array([0, 1, 2, 0, 1])

@@ -12,6 +12,7 @@ FAMILIES = [
     Softmax(),
     SimpleCnn(filters=(4, 8), convolutions=2, batch_norm=True, dropout=0.5),
     ConvBlocks(filters=(4, 8), convolutions=2, dropout=0.5),
+    ConvBlocks(filters=(4, 8), convolutions=2, dropout=0.5, stem=4, early_pooling=True),
     Residual(filters=(4, 8), blocks=(1, 2), dropout=0.5),
 ]
 

@@ -24,6 +24,7 @@ VARIANTS = {
     "conv_blocks": ConvBlocks(filters=(4, 8), batch_norm=False),
     "conv_blocks batch_norm": ConvBlocks(filters=(4, 8)),
     "conv_blocks dropout": ConvBlocks(filters=(4, 8), batch_norm=False, dropout=0.5),
+    "conv_blocks early_pooling": ConvBlocks(filters=(4, 8), stem=4, early_pooling=True, dropout=0.5),
     "residual": Residual(filters=(4, 8), blocks=(1, 2)),
     "residual stem_stride": Residual(filters=(4, 8), blocks=(1, 2), stem_stride=4),
     "residual dropout": Residual(filters=(4, 8), blocks=(1, 2), dropout=0.5),
@@ -171,6 +172,8 @@ def test_pixels_are_scaled_inside_the_model():
         (VARIANTS["layer_list"], (76 + 4) * 4 + 37 * 8 + 9 * 6 + 7 * 3),
         # four numbers per channel of batch norm instead of one bias
         (VARIANTS["conv_blocks batch_norm"], 28 * 4 + 37 * 4 + 37 * 8 + 73 * 8 + 9 * 3 + 3 * (4 + 4 + 8 + 8)),
+        # one convolution more, of 4 filters on 4 channels
+        (VARIANTS["conv_blocks early_pooling"], 28 * 4 + 37 * 4 * 2 + 37 * 8 + 73 * 8 + 9 * 3 + 3 * (3 * 4 + 8 + 8)),
     ],
 )
 def test_parameters_counted_by_hand(config, parameters):
@@ -243,6 +246,25 @@ def test_conv_blocks_drop_half_as_many_channels_between_the_stages():
     model = build(VARIANTS["conv_blocks dropout"])
     rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.SpatialDropout2D)]
     assert rates == [0.25] * 2
+
+
+def test_early_pooling_leaves_a_quarter_of_the_map_to_all_but_the_first_convolution():
+    late, early = (VARIANTS["conv_blocks dropout"].replace(early_pooling=early) for early in (False, True))
+    sides = [
+        [layer.input.shape[1] for layer in build(family).layers if isinstance(layer, keras.layers.Conv2D)]
+        for family in (late, early)
+    ]
+    assert sides == [[16, 16, 8, 8], [16, 8, 8, 4]]
+    assert build(late).count_params() == build(early).count_params()
+    assert build(early).get_layer("pool").input.shape == (None, 4, 4, 8)
+    rates = [layer.rate for layer in build(early).layers if isinstance(layer, keras.layers.SpatialDropout2D)]
+    assert rates == [0.25] * 2
+
+
+def test_a_stem_comes_first_and_grows_with_the_filters():
+    family = VARIANTS["conv_blocks early_pooling"]
+    assert next(layer for layer in build(family).layers if isinstance(layer, keras.layers.Conv2D)).name == "Stem__conv"
+    assert family.scale(2).stem == 8 and ConvBlocks().scale(2).stem == 0
 
 
 def test_residual_stages_halve_the_image_and_batch_norm_is_always_on():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.config import Training
+from lib.config import Training, View, views_of
 from lib.models import ConvBlocks, Residual
 from lib.training.device import reproducible
 from lib.training.muon import Muon
@@ -213,15 +213,29 @@ def test_predict_joins_the_batches():
     np.testing.assert_allclose(result, softmax(images.reshape(5, 3) @ KERNEL + BIAS), rtol=1e-5)
 
 
-def test_predict_averages_each_image_and_its_mirror_image():
-    image = keras.Input((1, 2, 3), name="image")
+def test_predict_averages_the_views_of_each_image():
+    image = keras.Input((3, 2, 3), name="image")
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
-    images = np.random.default_rng(0).integers(0, 5, (3, 1, 2, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 5, (3, 3, 2, 3)).astype(np.uint8)
     data = tf.data.Dataset.from_tensors((images, np.zeros(3, np.int32)))
-    plain, mirrored = (softmax(model(batch).numpy()) for batch in (images, images[:, :, ::-1]))
-    np.testing.assert_allclose(predict(model, data), plain, rtol=1e-5)
-    np.testing.assert_allclose(predict(model, data, mirror=True), (plain + mirrored) / 2, rtol=1e-5)
-    assert not np.allclose(plain, mirrored)
+    right_down = np.concatenate([images[:, :1], images[:, :-1]], axis=1)
+    right_down = np.concatenate([right_down[:, :, :1], right_down[:, :, :-1]], axis=2)
+    left_up = np.concatenate([images[:, 1:], images[:, -1:]], axis=1)
+    left_up = np.concatenate([left_up[:, :, 1:], left_up[:, :, -1:]], axis=2)
+    seen = {View(): images, View(mirrored=True): images[:, :, ::-1], View(shift=1): right_down, View(shift=-1): left_up}
+    answers = {view: softmax(model(batch).numpy()) for view, batch in seen.items()}
+    np.testing.assert_allclose(predict(model, data), answers[View()], rtol=1e-5)
+    for view, expected in answers.items():
+        np.testing.assert_allclose(predict(model, data, views=[view]), expected, rtol=1e-5)
+        assert view == View() or not np.allclose(expected, answers[View()])
+    np.testing.assert_allclose(predict(model, data, views=list(answers)), sum(answers.values()) / 4, rtol=1e-5)
+
+
+def test_the_views_of_two_settings():
+    assert views_of(False, 0) == (View(),)
+    assert views_of(True, 0) == (View(), View(mirrored=True))
+    assert views_of(False, 2) == (View(), View(shift=-2), View(shift=2))
+    assert len(set(views_of(True, 1))) == 6
 
 
 def test_image_spec_takes_batches_of_any_length():
