@@ -19,9 +19,10 @@ SMALL = Experiment(
 )
 BEST = SMALL.replace(
     why="How far do all lessons together go?",
-    model=Residual(filters=(128, 384, 384), stem_stride=2),
-    training=LONG.replace(epochs=46, batch_size=512),
-    augment=AUGMENT.replace(cutmix=0.5),
+    model=ConvBlocks(filters=(64, 320, 320), stem=32, early_pooling=True),
+    training=LONG.replace(epochs=66, batch_size=512),
+    augment=AUGMENT.replace(zoom=0.2, colour=0.2, cutmix=0.5),
+    shift_average=1,
 )
 FROZEN = Head(
     why="What do features of another network give, read by one linear layer?",
