@@ -47,7 +47,7 @@ def test_profiles_only_scale(name):
         for key, scaled in brief.at(profile).experiments.items():
             full, flat = brief.experiments[key].flat(), scaled.flat()
             changed = {setting for setting in full if full[setting] != flat[setting]}
-            assert changed <= {"training.epochs", "model.filters", "model.units", "model.layers", *SIZES}
+            assert changed <= {"training.epochs", "model.filters", "model.stem", "model.units", "model.layers", *SIZES}
             kinds = [[layer.split()[0] for layer in one.get("model.layers", ())] for one in (full, flat)]
             assert kinds[0] == kinds[1]
             assert brief.profiles[profile].pixels != 1 or not changed & SIZES
