@@ -108,7 +108,7 @@ class Experiment(Config):
             "model is a family of lib.models": hasattr(self.model, "build"),
             f"image_size and training.sizes are at least {smallest_side(self.model)}": smallest_side(self.model)
             <= min((self.image_size, *self.training.sizes)),
-            "shift_average is not negative": self.shift_average >= 0,
+            "shift_average is at least 0 and less than image_size": 0 <= self.shift_average < self.image_size,
             "resize is stretch or crop": self.resize in ("stretch", "crop"),
             "training.sizes needs a model that pools globally": not self.training.sizes
             or getattr(self.model, "any_size", False),
@@ -175,7 +175,7 @@ def leave_one_out(best: Experiment, *, epochs: float, filters: float) -> dict[st
         "without_shortcuts": ("What are shortcuts worth in the same stack?", {"model": {"shortcuts": False}}),
         "without_growing": ("What do smaller images in the first epochs cost?", {"training": {"sizes": ()}}),
         "without_mirror": ("What is averaging with the mirror image worth?", {"mirror_average": False}),
-        "without_shifts": ("And of averaging with shifted ones?", {"shift_average": 0}),
+        "without_shifts": ("What is averaging with shifted images worth?", {"shift_average": 0}),
         "half_pixels": (
             "What is the other half of the pixels worth?",
             {"image_size": best.image_size // 2, "training": {"sizes": half}},

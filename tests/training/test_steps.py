@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.config import Training, View, views_of
+from lib.config import Experiment, Training, View, views_of
 from lib.models import ConvBlocks, Residual
 from lib.training.device import reproducible
 from lib.training.muon import Muon
@@ -236,6 +236,9 @@ def test_the_views_of_two_settings():
     assert views_of(True, 0) == (View(), View(mirrored=True))
     assert views_of(False, 2) == (View(), View(shift=-2), View(shift=2))
     assert len(set(views_of(True, 1))) == 6
+    for shift in (-1, 32):
+        with pytest.raises(ValueError, match="shift_average is at least 0 and less than image_size"):
+            Experiment("Moved too far?", model=ConvBlocks(), shift_average=shift)
 
 
 def test_image_spec_takes_batches_of_any_length():
