@@ -32,7 +32,7 @@ def conv_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm:
 
 
 def pooled_block(x, filters: int, *, name: str, convolutions: int = 1, batch_norm: bool = True, dropout: float = 0.0):
-    """The same layers, pooled straight after the first convolution: all others see a quarter of the map (Jordan 2024).
+    """As `conv_block`, but pooled after the first convolution: all others see a quarter of the map (Jordan 2024).
 
     Maps (B, H, W, C) become (B, H // 2, W // 2, filters).
     """
