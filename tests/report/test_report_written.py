@@ -13,6 +13,7 @@ from lib import briefs
 from lib.__main__ import main
 from lib.config import paths
 from lib.config.files import read_json, write_json
+from lib.figures import tables
 from lib.report import written
 from lib.report.written import documents, numbers, template
 from lib.report.written.calls import Calls
@@ -136,6 +137,29 @@ def test_sentences_choose_their_words_from_the_numbers(finished, folder):
     text = prose("explainability")
     assert "Integrated gradients passes every one of these tests. Grad-CAM marks what matters" in text
     assert "guided backpropagation still draws nearly the same map" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, None),
+        ({"mirror_average": True}, "averages each image and its mirror image; the curves"),
+        ({"shift_average": 2}, "averages each image, as it is and moved by two pixels towards two corners; the"),
+        (
+            {"mirror_average": True, "shift_average": 1},
+            "averages each image and its mirror image, both of them also moved by one pixel towards two corners; the",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["residual", "conv_blocks"])
+def test_the_views_that_are_averaged_are_named_whatever_the_network(folder, settings, said, kind):
+    configs = {BRIEF.baseline: {"mirror_average": False, "shift_average": 0, "model.name": "simple_cnn"}}
+    configs[BRIEF.best] = configs[BRIEF.baseline] | {"model.name": kind} | settings
+    tables.settings_table(configs).to_csv(folder / "tables" / "settings.csv", index=False)
+    text = numbers.MARK.sub(r"\3", template.render("experimentation", Calls(BRIEF, folder)).text).replace("\u00a0", " ")
+    assert ("For a prediction it" in text) == bool(said)
+    assert said is None or said in " ".join(text.split())
+    assert ("It is a residual network" in text) == (kind == "residual")
 
 
 def test_with_one_seed_nothing_is_claimed(tmp_path, monkeypatch):
