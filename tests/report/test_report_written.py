@@ -162,6 +162,19 @@ def test_the_views_that_are_averaged_are_named_whatever_the_network(folder, sett
     assert ("It is a residual network" in text) == (kind == "residual")
 
 
+def test_several_draws_of_the_images_are_told_with_their_spread(folder):
+    assert "the images that were drawn" not in template.render("experimentation", Calls(BRIEF, folder)).text
+    values = read_json(folder / "values.json")
+    facts = {"draws.count": 3, "draws.mean": 0.7345, "draws.spread": 0.0187}
+    write_json(
+        folder / "values.json",
+        values | {name: values["best.test_accuracy"] | {"value": fact} for name, fact in facts.items()},
+    )
+    text = numbers.MARK.sub(r"\3", template.render("experimentation", Calls(BRIEF, folder)).text).replace("\u00a0", " ")
+    assert "anew on three draws of training" in text
+    assert "**73.5 %** as the mean over classes, with a standard deviation of 1.9 points." in text
+
+
 def test_with_one_seed_nothing_is_claimed(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSEWORK_REPORTS", str(tmp_path))
     make_report_folder(BRIEF, seeds=1, profile="smoke")
