@@ -74,13 +74,16 @@ def of_draws(jobs: Sequence[NetworkJob]) -> pd.DataFrame:
     """What a network reaches on the test images of each draw of the split, as `draws.draw_jobs` plans them.
 
     Returns:
-        One row per finished draw: draw (0 is the brief's own), what `evaluation.summary` says of test, run.
+        One row per finished draw: draw (0 is the brief's own), what `evaluation.summary` says of test, val_accuracy,
+        minutes of training, run.
     """
     rows = []
     for number, job in enumerate(jobs):
         if job.run.finished:
             scores = summary(*job.predict_test().predictions("test")[1:]).items()
-            rows.append({"draw": number, **{f"test_{name}": score for name, score in scores}, "run": job.run.id})
+            row = {"draw": number, **{f"test_{name}": score for name, score in scores}}
+            row |= {"val_accuracy": job.run.metrics()["val_accuracy"], "minutes": job.run.record()["minutes"]}
+            rows.append(row | {"run": job.run.id})
     return pd.DataFrame(rows)
 
 

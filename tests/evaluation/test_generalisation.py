@@ -74,6 +74,7 @@ def test_train_is_measured_without_dropout_and_kept(opened):
     draws = generalisation.of_draws([NetworkJob(opened, "small", other, seed=1), *jobs])  # the first is not trained
     assert draws["draw"].tolist() == [1, 2] and draws["run"].tolist() == [job.run.id for job in jobs]
     assert draws["test_accuracy"].tolist() == pytest.approx(right) and "test_balanced_accuracy" in draws
+    assert draws["val_accuracy"].tolist() == table["val_accuracy"].tolist() and (draws["minutes"] > 0).all()
 
 
 def scores(**values):
