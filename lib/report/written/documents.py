@@ -272,6 +272,10 @@ def _typeset(tree: dict, folder: Path, given: dict) -> str:
     body = _with_alt_texts(_written(tree, folder, "typst").decode(), tree)
     heading = r"(?:=+ .*\n(?:<\S+>\n)?\n*)?"
     body = re.sub(rf"^({heading}#figure\()", r"#end\n\n\1", body, flags=re.MULTILINE)
+    # Of a figure that floats, Typst knows the place in the text; its caption tells where it stands.
+    start, *figures = re.split(r"^(?=#figure\()", body, flags=re.MULTILINE)
+    mark = "caption: [#metadata({})<caption>"
+    body = start + "".join(one.replace("caption: [", mark.format(number), 1) for number, one in enumerate(figures))
     body = re.sub(r"^=+ References\n", r"#place.flush()\n\g<0>", body, flags=re.MULTILINE)  # no figure is left for them
     page, floating = (PAGES / "report.typ").read_text(encoding="utf-8"), []
     while True:
@@ -285,13 +289,16 @@ def _typeset(tree: dict, folder: Path, given: dict) -> str:
 
 
 def _late(places: dict, floating: list[str]) -> str:
-    """The first figure or table that leaves a gap before it, or stands before an earlier one; "" if there is none."""
-    last = (0, 0)
-    for (name, *top), (page, bottom) in zip(places["figures"], places["ends"], strict=True):
-        gap = (top[0] - page) * places["foot"] - bottom
-        if name and name not in floating and (gap > MOST_GAP or tuple(top) < last):
-            return name
-        last = max(last, tuple(top))
+    """The first figure or table that leaves a gap before it, or stands out of turn among its kind; "" if none does."""
+    captions, before = {number: place for number, *place in places["captions"]}, {}
+    for number, ((name, *top), (page, bottom)) in enumerate(zip(places["figures"], places["ends"], strict=True)):
+        gap, stands, kind = (top[0] - page) * places["foot"] - bottom, captions.get(number, top), name.partition("-")[0]
+        last, earlier = before.get(kind, ([0, 0], ""))
+        wrong = ([name] if gap > MOST_GAP else []) + ([name, earlier] if stands < last else [])
+        for one in wrong:
+            if one and one not in floating:
+                return one
+        before[kind] = max((last, earlier), (stands, name))
     return ""
 
 
