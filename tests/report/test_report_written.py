@@ -131,12 +131,21 @@ def test_sentences_choose_their_words_from_the_numbers(finished, folder):
     assert "Worse are softmax (−40.0 points, −44.5 to −35.5) and dropout (−20.0, −24.5 to −15.5)." in text
     assert "and pixels_64 (+1.0, −3.5 to +5.5) the interval contains zero" in text
     assert "was trained from three seeds" in text
-    assert "It gets worse with without_augment (−20.0 points, −24.5 to −15.5), so what each of these" in text
+    assert "It gets worse with without_augment (−20.0 points, −24.5 to −15.5), so what it takes away or changes" in text
     assert "It gets better with adamw (+10.0 points, +5.5 to +14.5): at this size" in text
     assert "Nothing can be said of without_mirror (−1.0 points, −5.5 to +3.5): its interval contains zero" in text
+    assert "learnt by softmax (42.0 %) and dropout (62.0 %), so a longer training may change the order." in text
+    assert "of ten test images of anchor, 80 % were recognised" in text
     text = prose("explainability")
     assert "Integrated gradients passes every one of these tests. Grad-CAM marks what matters" in text
     assert "guided backpropagation still draws nearly the same map" in text
+    assert "Of the last channels 10 % give one and the same value for all images: they are dead" in text
+    for name, column in (("per_class", "recall"), ("feature_maps", "dead")):
+        file = folder / "tables" / f"{name}.csv"
+        pd.read_csv(file).assign(**{column: 0.0}).to_csv(file, index=False)
+    text = " ".join(template.render(name, Calls(BRIEF, folder)).text.replace("\u00a0", " ") for name in REPORTS)
+    assert "*anchor*, none was recognised." in numbers.MARK.sub(r"\3", text)
+    assert "None of the last channels gives one and the same value for all images." in text
 
 
 @pytest.mark.parametrize(
