@@ -207,16 +207,18 @@ def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, b
 
 
 def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
-    """Copy the event files under short names, with one graph: what is not quoted shall not be in the picture."""
-    folder.mkdir(parents=True)
-    copies = {folder: next(iter(runs.values())).folder.parent}  # the settings of all are declared there
-    for name, run in runs.items():
-        parts = ("", "train", "validation", *(["graph"] if name == best else []))
-        copies |= {folder / name / part: run.folder / part for part in parts}
-    for target, source in copies.items():
+    """Copy the event files under short names, with one graph: what is not quoted shall not be in the picture.
+
+    TensorBoard has seven colours, which its folders take in turn: with two folders an experiment, the curves of up to
+    seven experiments differ.
+    """
+    parent = next(iter(runs.values())).folder.parent  # the settings of all are declared there
+    copies = [(parent, folder), (runs[best].folder / "graph", folder / best)]
+    copies += [(run.folder / part, folder / name / part) for name, run in runs.items() for part in ("", "validation")]
+    for source, target in copies:
         target.mkdir(parents=True, exist_ok=True)
         for file in source.glob("events.out.tfevents.*"):
-            shutil.copy(file, target)
+            shutil.copy(file, target / f"{file.name}.{source.name}")  # the best one's folder gets files of two
 
 
 def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
