@@ -209,16 +209,15 @@ def take_pictures(runs: dict[str, Run], *, best: str, block: str) -> dict[str, b
 def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
     """Copy the event files under short names, with one graph: what is not quoted shall not be in the picture.
 
-    TensorBoard has seven colours, which its folders take in turn: with two folders an experiment, the curves of up to
-    seven experiments differ.
+    TensorBoard gives its seven colours to folders in turn: with one for each experiment, up to seven curves differ.
     """
-    parent = next(iter(runs.values())).folder.parent  # the settings of all are declared there
-    copies = [(parent, folder), (runs[best].folder / "graph", folder / best)]
-    copies += [(run.folder / part, folder / name / part) for name, run in runs.items() for part in ("", "validation")]
-    for source, target in copies:
+    copies = {run.folder / part: folder / name for name, run in runs.items() for part in ("", "validation")}
+    copies[runs[best].folder / "graph"] = folder / best
+    copies[runs[best].folder.parent] = folder  # the settings of all are declared there
+    for source, target in copies.items():
         target.mkdir(parents=True, exist_ok=True)
         for file in source.glob("events.out.tfevents.*"):
-            shutil.copy(file, target / f"{file.name}.{source.name}")  # the best one's folder gets files of two
+            shutil.copy(file, target / f"{file.name}.{source.name}")
 
 
 def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
@@ -266,7 +265,7 @@ def serve(folder: Path) -> Iterator[str]:
 
 def photograph_scalars(page, address: str) -> bytes:
     """Two charts below each other: accuracy and loss on val."""
-    query = "#scalars&_smoothingWeight=0&tagFilter=epoch_(accuracy%7Closs)&regexInput=validation"
+    query = "#scalars&_smoothingWeight=0&tagFilter=epoch_(accuracy%7Closs)&regexInput=%5Cw"
     _open(page, address, query, height=1150)
     charts = page.locator("tf-scalar-card")
     _wait_for(charts.nth(1), "TensorBoard's curves")
