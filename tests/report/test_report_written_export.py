@@ -172,7 +172,11 @@ def test_no_page_of_a_pdf_has_a_gap_and_figures_stay_in_order(folder, heights):
         Image.new("L", (900, height), grey).save(folder / "figures" / f"f{number}.png")
     words = "Some words that fill a line or two of the page, as a report does. " * 16
     figures = [f'![**Figure.** C.](figures/f{n}.png){{#figure-f{n} alt="x" width=100%}}' for n in range(6)]
-    text = "## One\n\n" + f"\n\n{words}\n\n".join(figures) + f"\n\n{words}\n\n## Two\n\n{words}\n\n{words}\n"
+    text = (
+        "## One\n\n"
+        + f"\n\n{words}\n\n".join(figures)
+        + f"\n\n{words}\n\n## End\n\n### Caption\n\n### Places\n\n{words}\n\n{words}\n"
+    )
     given = {"root": str(folder), "ignore_system_fonts": True, "sys_inputs": {"about": json.dumps(BLOCK)}}
     text += "\n| a | b |\n|---|---|\n| c | d |\n"  # a table of one's own, without a label
     parsed, gaps = documents.parse(text), {}

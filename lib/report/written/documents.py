@@ -272,16 +272,17 @@ def _typeset(tree: dict, folder: Path, given: dict) -> str:
     body = _with_alt_texts(_written(tree, folder, "typst").decode(), tree)
     heading = r"(?:=+ .*\n(?:<\S+>\n)?\n*)?"
     body = re.sub(rf"^({heading}#figure\()", r"#end\n\n\1", body, flags=re.MULTILINE)
-    # Of a figure that floats, Typst knows the place in the text; its caption tells where it stands.
+    # Of a figure that floats, Typst knows the place in the text; its caption tells where it stands. Pandoc labels no
+    # heading in capitals.
     start, *figures = re.split(r"^(?=#figure\()", body, flags=re.MULTILINE)
-    mark = "caption: [#metadata({})<caption>"
+    mark = "caption: [#metadata({})<CAPTION>"
     body = start + "".join(one.replace("caption: [", mark.format(number), 1) for number, one in enumerate(figures))
     body = re.sub(r"^=+ References\n", r"#place.flush()\n\g<0>", body, flags=re.MULTILINE)  # no figure is left for them
     page, floating = (PAGES / "report.typ").read_text(encoding="utf-8"), []
     while True:
         rules = [f"#show <{name}>: set figure(placement: top)" for name in floating]
         source = "\n".join([page, *rules, body, "#places"])
-        places = json.loads(typst.query(source.encode(), "<places>", field="value", one=True, **given))
+        places = json.loads(typst.query(source.encode(), "<PLACES>", field="value", one=True, **given))
         late = _late(places, floating)
         if not late:
             return source
