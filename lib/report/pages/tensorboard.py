@@ -217,7 +217,7 @@ def copy_event_files(runs: dict[str, Run], folder: Path, *, best: str) -> None:
     for source, target in copies.items():
         target.mkdir(parents=True, exist_ok=True)
         for file in source.glob("events.out.tfevents.*"):
-            shutil.copy(file, target / f"{file.name}.{source.name}")
+            shutil.copy(file, target / f"{file.name}.{source.name}")  # files of two folders may have one name
 
 
 def settings_to_show(runs: dict[str, Run], best: str) -> list[str]:
